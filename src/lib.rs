@@ -1,0 +1,3 @@
+//! Durable, transactional project state for coding agents and the people beside them.
+pub mod schema;
+pub mod sync;

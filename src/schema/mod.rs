@@ -1,0 +1,9 @@
+//! Records and their two encodings: frontmatter text for people and git, checksummed bytes for the database.
+//!
+//! Nothing here touches a file, the clock, the environment or the terminal: text and bytes in, values out.
+
+pub mod frontmatter;
+pub mod id;
+pub mod issue;
+pub mod time;
+pub mod value;

@@ -1,0 +1,149 @@
+//! Points in time, exactly as the issue files spell them.
+//!
+//! Written as RFC 3339 in UTC with `Z` and the shortest of 0, 3, 6 or 9 fraction digits that is exact; a leap second
+//! and years past 9999 survive. Read as liberally as the original does: any offset, `T`, `t` or a space, and any number
+//! of fraction digits (cut at nine); but never without an offset. The clock is not read here: callers pass the time in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point in time in UTC, exact to the nanosecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+/// A text that is not a point in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a date and time with an offset (such as 2026-06-17T10:30:00Z): {0}")]
+pub struct InvalidTimestamp(String);
+
+impl Timestamp {
+    /// Length in bytes of [`Timestamp::sort_key`].
+    pub const KEY_LEN: usize = 12;
+
+    /// Wraps a chrono time.
+    #[must_use]
+    pub const fn new(time: DateTime<Utc>) -> Self {
+        Self(time)
+    }
+
+    /// The chrono time.
+    #[must_use]
+    pub const fn get(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// `now`, or one nanosecond past `previous` where the clock has not moved past it: the stamp of a change, which
+    /// therefore always grows, also on a clock that was set back.
+    #[must_use]
+    pub fn after(now: Self, previous: Self) -> Self {
+        now.max(previous.0.checked_add_signed(TimeDelta::nanoseconds(1)).map_or(previous, Self))
+    }
+
+    /// Big-endian bytes that sort as the times do: seconds with the sign bit flipped, then the fraction in nanoseconds
+    /// (up to 1,999,999,999 within a leap second).
+    #[must_use]
+    pub fn sort_key(self) -> [u8; Self::KEY_LEN] {
+        let mut key = [0; Self::KEY_LEN];
+        let seconds = self.0.timestamp().cast_unsigned() ^ (1 << 63);
+        key[..8].copy_from_slice(&seconds.to_be_bytes());
+        key[8..].copy_from_slice(&self.0.timestamp_subsec_nanos().to_be_bytes());
+        key
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<DateTime<Utc>>().map(Self).map_err(|error| InvalidTimestamp(error.to_string()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (self.0.timestamp(), self.0.timestamp_subsec_nanos()).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        } else {
+            let (seconds, nanos) = <(i64, u32)>::deserialize(deserializer)?;
+            DateTime::from_timestamp(seconds, nanos)
+                .map(Self)
+                .ok_or_else(|| D::Error::custom("time out of range"))
+        }
+    }
+}
+
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn writes_the_shortest_exact_fraction() {
+        for (read, written) in [
+            ("2026-06-17T10:30:00.000Z", "2026-06-17T10:30:00Z"),
+            ("2026-06-17T10:30:00.1Z", "2026-06-17T10:30:00.100Z"),
+            ("2026-06-17t19:30:00+0900", "2026-06-17T10:30:00Z"),
+            ("2026-06-17 10:30:00 UTC", "2026-06-17T10:30:00Z"),
+            ("2026-06-17T10:30:00.1234567891Z", "2026-06-17T10:30:00.123456789Z"),
+            ("2026-06-30T23:59:60Z", "2026-06-30T23:59:60Z"),
+            ("+12026-06-17T10:30:00Z", "+12026-06-17T10:30:00Z"),
+        ] {
+            assert_eq!(time(read).to_string(), written, "{read}");
+        }
+    }
+
+    #[test]
+    fn refuses_times_without_an_offset() {
+        for text in ["", "2026-06-17", "2026-06-17T10:30:00", "2026-06-17T10:30Z", "1781692200"] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sort_keys_order_as_the_times_do() {
+        let times = ["-0044-03-15T12:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2026-06-30T23:59:59.9Z"];
+        let mut times: Vec<_> = times.map(time).into();
+        times.extend([time("2026-06-30T23:59:60Z"), time("2026-07-01T00:00:00Z"), time("+12026-01-01T00:00:00Z")]);
+        assert!(times.is_sorted() && times.is_sorted_by_key(|time| time.sort_key()));
+    }
+
+    #[test]
+    fn a_change_is_always_stamped_later_than_the_one_before() {
+        let (old, new) = (time("2026-06-17T10:30:00Z"), time("2026-06-17T10:30:01Z"));
+        assert_eq!(Timestamp::after(new, old), new);
+        assert_eq!(Timestamp::after(old, new), time("2026-06-17T10:30:01.000000001Z"));
+    }
+}
