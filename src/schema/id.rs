@@ -13,9 +13,7 @@ use super::time::Timestamp;
 pub const MAX_FILE_NAME: usize = 120;
 
 /// The number people call an issue by. It may change in a collision; see [`Identity`] for what never does.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct IssueId(pub u32);
 
@@ -91,7 +89,9 @@ pub enum NotAnIssueFile {
     #[error("not an issue file")]
     Unrelated,
     /// Begins with digits and ends in `.md`, but is not spelled as issue files are.
-    #[error("an issue file's name is its number in at least four digits, then -slug, then .md (such as 0012-fix-login.md)")]
+    #[error(
+        "an issue file's name is its number in at least four digits, then -slug, then .md (such as 0012-fix-login.md)"
+    )]
     Misspelled,
     /// Holds control characters or others that could fool a reader.
     #[error("the file name holds control or direction-changing characters")]
@@ -268,7 +268,9 @@ pub const MAX_SESSION_ID: usize = 128;
 
 /// A text that cannot name a session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a session id is 1 to {MAX_SESSION_ID} bytes without /, \\ or control characters and does not begin with a dot")]
+#[error(
+    "a session id is 1 to {MAX_SESSION_ID} bytes without /, \\ or control characters and does not begin with a dot"
+)]
 pub struct InvalidSessionId;
 
 impl SessionId {
@@ -378,7 +380,8 @@ mod tests {
 
     #[test]
     fn content_hashes_are_the_originals() {
-        for (text, hash) in [("", "30406ea523c53def"), ("hello\n", "8788908c95725b25"), ("버그\n", "6414d397d7ad6daa")] {
+        for (text, hash) in [("", "30406ea523c53def"), ("hello\n", "8788908c95725b25"), ("버그\n", "6414d397d7ad6daa")]
+        {
             assert_eq!(ContentHash::of(text.as_bytes()).to_string(), hash);
             assert_eq!(hash.parse(), Ok(ContentHash::of(text.as_bytes())));
         }

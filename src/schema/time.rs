@@ -85,9 +85,7 @@ impl<'de> Deserialize<'de> for Timestamp {
             String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
         } else {
             let (seconds, nanos) = <(i64, u32)>::deserialize(deserializer)?;
-            DateTime::from_timestamp(seconds, nanos)
-                .map(Self)
-                .ok_or_else(|| D::Error::custom("time out of range"))
+            DateTime::from_timestamp(seconds, nanos).map(Self).ok_or_else(|| D::Error::custom("time out of range"))
         }
     }
 }
