@@ -1,0 +1,72 @@
+//! What can go wrong with the store.
+
+use crate::fs::PathError;
+use crate::schema::codec::DecodeError;
+use crate::schema::id::IssueId;
+
+use super::gate::GateError;
+
+/// An error of the store. Expected outcomes (a stale hash, a missing record) are values, not errors.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The gate was not free in time; trying again may help.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// A file could not be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A row is not what was stored.
+    #[error("the database is damaged: table `{table}`, key {key}: {cause}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The key, readable.
+        key: String,
+        /// What is wrong.
+        cause: DecodeError,
+    },
+    /// An index and the records disagree.
+    #[error("the database is damaged: index `{table}` names issue {id}, which is not as it says")]
+    IndexMismatch {
+        /// The index.
+        table: &'static str,
+        /// The issue.
+        id: IssueId,
+    },
+    /// The file was written by a newer version of this program, and is left as it is.
+    #[error("the database was written by a newer version of oxi-state (schema {found}, this one knows {known})")]
+    Newer {
+        /// The version found.
+        found: u8,
+        /// The newest version this program knows.
+        known: u8,
+    },
+    /// git tracks the database, so that a checkout could replace it at any time.
+    #[error("{} is tracked by git, so any checkout would overwrite it", .0.display())]
+    TrackedByGit(std::path::PathBuf),
+    /// The file is no database.
+    #[error("{} is not a database", .0.display())]
+    NotADatabase(std::path::PathBuf),
+    /// Every issue number is taken.
+    #[error("no issue number is left")]
+    NumbersExhausted,
+    /// The database engine failed.
+    #[error("the database failed: {0}")]
+    Engine(#[source] Box<redb::Error>),
+    /// The commit failed; whether it took effect can only be told by looking.
+    #[error("the change could not be made durable, and whether it took effect is unknown: {0}")]
+    CommitUnknown(#[source] Box<redb::Error>),
+}
+
+macro_rules! engine_errors {
+    ($($kind:ty),*) => {$(
+        impl From<$kind> for StoreError {
+            fn from(error: $kind) -> Self {
+                Self::Engine(Box::new(error.into()))
+            }
+        }
+    )*};
+}
+
+engine_errors!(redb::DatabaseError, redb::TransactionError, redb::TableError, redb::StorageError, redb::SetDurabilityError);

@@ -1,0 +1,294 @@
+//! The store: one redb file behind a process gate.
+//!
+//! Many short processes use it at once, so nobody keeps it open: pass the gate, open, one transaction, close. A change
+//! is reported only once it is durable. Nothing slow may run while the gate is held; the closure given to
+//! [`Store::write`] gets no file, process or terminal to wait for.
+//!
+//! ```
+//! use oxi_state::db::{Author, Cas, Op, Store};
+//! use oxi_state::schema::issue::{Issue, IssueHead, Priority};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let store = Store::open(folder.path(), std::time::Duration::from_secs(10))?;
+//! store.create_if_missing()?;
+//!
+//! // a write transaction: the number is chosen and the issue stored in one step
+//! let author = Author { actor: "ada".into(), session: None, now: "2026-11-20T12:00:00Z".parse()? };
+//! let created = store.write(&author, |txn| {
+//!     txn.create(|id, now| Issue { head: IssueHead::new(id, "Fix login".into(), now), body: String::new() })
+//! })?;
+//!
+//! // a read transaction
+//! let seen = store.read()?.issue(created.issue.head.id)?.expect("it was just created");
+//!
+//! // compare-and-swap: the outcome is a value
+//! let raise = |issue: &mut Issue, _| issue.head.priority = Priority::High;
+//! let first = store.write(&author, |txn| txn.update(seen.issue.head.id, Some(seen.hash), Op::Update, raise))?;
+//! assert!(matches!(first, Cas::Changed(_)));
+//! let second = store.write(&author, |txn| txn.update(seen.issue.head.id, Some(seen.hash), Op::Update, raise))?;
+//! assert!(matches!(second, Cas::Stale { current } if current != seen.hash));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+pub mod gate;
+mod index;
+pub mod query;
+mod read;
+pub mod record;
+pub mod tables;
+pub mod undo;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
+
+use crate::fs::{Dir, Entry, PathError};
+use crate::schema::codec::SCHEMA_VERSION;
+
+pub use error::StoreError;
+use gate::Gate;
+pub use read::FolderMark;
+use read::mark;
+pub use record::{Author, Op};
+use tables::{ReadRows, Tables};
+pub use write::{Cas, WriteTxn};
+
+/// The database's file name.
+pub const DATABASE: &str = "state.redb";
+
+/// redb's own default is 1 GiB.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// A handle to the database of one project. Holds nothing open but the directory.
+#[derive(Clone, Debug)]
+pub struct Store {
+    dir: Arc<Dir>,
+    timeout: Duration,
+}
+
+/// A read transaction; holds the gate shared until dropped.
+pub struct ReadTxn {
+    // dropped in this order: the tables, the file, the gate
+    tables: Tables<ReadRows>,
+    _database: ReadOnlyDatabase,
+    _gate: Gate,
+}
+
+impl std::ops::Deref for ReadTxn {
+    type Target = Tables<ReadRows>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.tables
+    }
+}
+
+/// Whether [`Store::create_if_missing`] made a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Birth {
+    /// It did; it is empty.
+    Created,
+    /// There was one.
+    Existed,
+}
+
+impl Store {
+    /// A handle to the database in a state folder (`.oxi`). Nothing is created.
+    ///
+    /// # Errors
+    /// If the folder cannot be opened.
+    pub fn open(folder: &Path, timeout: Duration) -> Result<Self, StoreError> {
+        Ok(Self::in_dir(Arc::new(Dir::open(folder)?), timeout))
+    }
+
+    /// A handle to the database in a state folder that is open already; `timeout` is the longest wait for the gate.
+    #[must_use]
+    pub fn in_dir(dir: Arc<Dir>, timeout: Duration) -> Self {
+        Self { dir, timeout }
+    }
+
+    /// The state folder.
+    #[must_use]
+    pub fn dir(&self) -> &Arc<Dir> {
+        &self.dir
+    }
+
+    /// The longest wait for a lock.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join(DATABASE)
+    }
+
+    /// Whether there is a database, as a regular file.
+    ///
+    /// # Errors
+    /// If there is something else of its name, such as a link, or the folder cannot be read.
+    pub fn exists(&self) -> Result<bool, StoreError> {
+        match self.dir.entry(DATABASE)? {
+            None => Ok(false),
+            Some(Entry::File(_)) => Ok(true),
+            Some(_) => {
+                let source = std::io::Error::other("it is not a regular file");
+                Err(PathError { action: "open", path: self.path(), source }.into())
+            }
+        }
+    }
+
+    /// Makes an empty database unless there is one. It appears whole or not at all: made under a temporary name, synced,
+    /// renamed.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn create_if_missing(&self) -> Result<Birth, StoreError> {
+        if self.exists()? {
+            return Ok(Birth::Existed);
+        }
+        let _gate = Gate::exclusive(&self.dir, self.timeout)?;
+        if self.exists()? {
+            return Ok(Birth::Existed);
+        }
+        let temporary = format!("{DATABASE}.tmp-{}", std::process::id());
+        self.dir.remove(&temporary)?;
+        let built = self.build(&temporary).and_then(|()| Ok(self.dir.rename(&temporary, DATABASE)?));
+        if built.is_err() {
+            self.dir.remove(&temporary)?;
+        }
+        built?;
+        self.dir.sync()?;
+        Ok(Birth::Created)
+    }
+
+    fn build(&self, name: &str) -> Result<(), StoreError> {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(self.dir.open_private(name)?)?;
+        let txn = begin_write(&database)?;
+        {
+            let mut tables = Tables::open_to_write(&txn)?;
+            tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
+            tables.meta.put(mark::STORE_ID, &store_id())?;
+        }
+        txn.commit().map_err(|error| StoreError::Engine(Box::new(error.into())))?;
+        drop(database);
+        let file = self.dir.open_existing(name)?;
+        file.sync_all().map_err(|source| PathError { action: "sync", path: self.path(), source })?;
+        Ok(())
+    }
+
+    /// Opens a read transaction.
+    ///
+    /// # Errors
+    /// If there is no database, the gate is not free in time, or the file is damaged or of a newer version.
+    pub fn read(&self) -> Result<ReadTxn, StoreError> {
+        loop {
+            let gate = Gate::shared(&self.dir, self.timeout)?;
+            self.require_regular_file()?;
+            match Builder::new().set_cache_size(CACHE_BYTES).open_read_only(self.path()) {
+                Ok(database) => {
+                    let tables = Tables::open_to_read(&database.begin_read()?)?;
+                    check_version(&tables)?;
+                    return Ok(ReadTxn { tables, _database: database, _gate: gate });
+                }
+                // a process was killed in mid-write: to repair is to open for writing
+                Err(DatabaseError::RepairAborted) => {
+                    drop(gate);
+                    let _gate = Gate::exclusive(&self.dir, self.timeout)?;
+                    drop(self.open_database()?);
+                }
+                Err(error) => return Err(self.open_error(error)),
+            }
+        }
+    }
+
+    /// Runs a write transaction: committed durably if the closure succeeds and changed anything, else undone.
+    ///
+    /// # Errors
+    /// What the closure answers; or if there is no database, the gate is not free in time, or the file is damaged or of a
+    /// newer version.
+    pub fn write<R, E: From<StoreError>>(
+        &self,
+        author: &Author,
+        work: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let gate = Gate::exclusive(&self.dir, self.timeout).map_err(StoreError::from)?;
+        self.require_regular_file()?;
+        let database = self.open_database()?;
+        let txn = begin_write(&database)?;
+        let (result, changed) = {
+            let tables = Tables::open_to_write(&txn)?;
+            check_version(&tables)?;
+            let mut write = WriteTxn::new(tables, author.clone())?;
+            let result = work(&mut write);
+            let changed = result.is_ok() && write.has_changes();
+            if changed {
+                write.settle()?;
+            }
+            (result, changed)
+        };
+        if changed {
+            txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))?;
+        } else {
+            txn.abort().map_err(StoreError::from)?;
+        }
+        drop(database);
+        drop(gate);
+        result
+    }
+
+    fn require_regular_file(&self) -> Result<(), StoreError> {
+        if self.exists()? {
+            return Ok(());
+        }
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        Err(PathError { action: "open", path: self.path(), source }.into())
+    }
+
+    fn open_database(&self) -> Result<Database, StoreError> {
+        let file = self.dir.open_existing(DATABASE)?;
+        // redb would make an empty file into a new database, and an emptied one is a loss to be told
+        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            return Err(StoreError::NotADatabase(self.path()));
+        }
+        Builder::new().set_cache_size(CACHE_BYTES).create_file(file).map_err(|error| self.open_error(error))
+    }
+
+    fn open_error(&self, error: DatabaseError) -> StoreError {
+        match error {
+            DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() == std::io::ErrorKind::InvalidData => {
+                StoreError::NotADatabase(self.path())
+            }
+            DatabaseError::Storage(redb::StorageError::Io(source)) => {
+                PathError { action: "open", path: self.path(), source }.into()
+            }
+            error => error.into(),
+        }
+    }
+}
+
+fn begin_write(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
+    let mut txn = database.begin_write()?;
+    txn.set_durability(redb::Durability::Immediate)?;
+    // with it a killed process costs the next one 2 ms, not a walk over the whole file
+    txn.set_quick_repair(true);
+    Ok(txn)
+}
+
+fn check_version<T: tables::Readable>(tables: &Tables<T>) -> Result<(), StoreError> {
+    match tables.meta.get::<u8>(mark::SCHEMA)? {
+        Some(SCHEMA_VERSION) => Ok(()),
+        Some(found) if found > SCHEMA_VERSION => Err(StoreError::Newer { found, known: SCHEMA_VERSION }),
+        _ => Err(tables.meta.corrupt(mark::SCHEMA, crate::schema::codec::DecodeError::Damaged)),
+    }
+}
+
+/// A name for the database that no other has: tells apart two clones of one project.
+fn store_id() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let word = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}

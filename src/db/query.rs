@@ -1,0 +1,273 @@
+//! Lists of issues: filters and orders over heads and indexes; no body is read, and no more heads than are asked for.
+
+use crate::schema::codec::DecodeError;
+use crate::schema::id::IssueId;
+use crate::schema::issue::{Assignment, Priority};
+
+use super::error::StoreError;
+use super::index::{CLASSES, OrderKind, TermKind, id_of, order_prefix, priority_term, term_prefix};
+use super::record::{Class, StoredHead};
+use super::tables::{Readable, Tables};
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Last change, newest first.
+    #[default]
+    Updated,
+    /// Creation, newest first.
+    Created,
+    /// Priority, highest first, then number, lowest first.
+    Priority,
+    /// Number, lowest first.
+    Id,
+}
+
+impl Sort {
+    const fn kind(self) -> OrderKind {
+        match self {
+            Self::Updated => OrderKind::Updated,
+            Self::Created => OrderKind::Created,
+            Self::Priority => OrderKind::Priority,
+            Self::Id => OrderKind::Id,
+        }
+    }
+}
+
+/// Which classes a list takes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classes([bool; 3]);
+
+impl Classes {
+    /// Open issues.
+    pub const OPEN: Self = Self([true, true, false]);
+    /// Open issues that nothing holds up.
+    pub const READY: Self = Self([true, false, false]);
+    /// Open issues that wait for others.
+    pub const BLOCKED: Self = Self([false, true, false]);
+    /// Closed issues.
+    pub const CLOSED: Self = Self([false, false, true]);
+    /// All issues.
+    pub const ALL: Self = Self([true; 3]);
+
+    fn iter(self) -> impl Iterator<Item = Class> {
+        CLASSES.into_iter().filter(move |&class| self.0[class as usize])
+    }
+
+    fn contains(self, class: Class) -> bool {
+        self.0[class as usize]
+    }
+}
+
+/// What a list takes in; all that is given must hold.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Ready, blocked, closed.
+    pub classes: Classes,
+    /// Exactly this priority.
+    pub priority: Option<Priority>,
+    /// All of these labels.
+    pub labels: Vec<String>,
+    /// This assignee.
+    pub assignee: Option<String>,
+    /// Linked or assigned to this session.
+    pub session: Option<String>,
+    /// Assigned to some session (true) or to none (false).
+    pub assigned: Option<bool>,
+    /// Part of the title, in any case.
+    pub text: Option<String>,
+    /// The order.
+    pub sort: Sort,
+    /// The other way round.
+    pub reverse: bool,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            classes: Classes::OPEN,
+            priority: None,
+            labels: Vec::new(),
+            assignee: None,
+            session: None,
+            assigned: None,
+            text: None,
+            sort: Sort::Updated,
+            reverse: false,
+            limit: None,
+        }
+    }
+}
+
+impl Query {
+    fn accepts(&self, stored: &StoredHead, lower_text: Option<&str>) -> bool {
+        let head = &stored.head;
+        self.classes.contains(stored.class())
+            && self.priority.is_none_or(|priority| priority == head.priority)
+            && self.labels.iter().all(|label| head.labels.contains(label))
+            && self.assignee.as_ref().is_none_or(|assignee| head.assignee.as_ref() == Some(assignee))
+            && self.session.as_ref().is_none_or(|session| {
+                head.sessions.contains(session) || head.assigned_to.as_ref().is_some_and(|owner| owner.session == *session)
+            })
+            && self.assigned.is_none_or(|assigned| assigned == head.assigned_to.is_some())
+            && lower_text.is_none_or(|text| head.title.to_lowercase().contains(text))
+    }
+
+    /// The narrowest index that holds every issue the query can take in; none if the order's own index serves best.
+    fn term(&self) -> Option<(TermKind, Vec<u8>)> {
+        if let Some(label) = self.labels.first() {
+            return Some((TermKind::Label, label.as_bytes().to_vec()));
+        }
+        if let Some(assignee) = &self.assignee {
+            return Some((TermKind::Assignee, assignee.as_bytes().to_vec()));
+        }
+        match (self.priority, self.sort) {
+            (Some(priority), Sort::Updated) => Some((TermKind::Priority, priority_term(priority).to_vec())),
+            _ => None,
+        }
+    }
+}
+
+type Keys<'a> = Box<dyn Iterator<Item = Result<Vec<u8>, StoreError>> + 'a>;
+
+/// Several sorted key ranges as one, in the order of what follows their prefixes.
+struct Merged<'a> {
+    ranges: Vec<(usize, std::iter::Peekable<Keys<'a>>)>,
+    reverse: bool,
+}
+
+impl Iterator for Merged<'_> {
+    type Item = Result<Vec<u8>, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut best: Option<(usize, Vec<u8>)> = None;
+        for (index, (prefix, keys)) in self.ranges.iter_mut().enumerate() {
+            match keys.peek() {
+                None => {}
+                Some(Err(_)) => return keys.next(),
+                Some(Ok(key)) => {
+                    let suffix = &key[*prefix..];
+                    let better = best.as_ref().is_none_or(|(_, best)| (suffix < best.as_slice()) != self.reverse);
+                    if better {
+                        best = Some((index, suffix.to_vec()));
+                    }
+                }
+            }
+        }
+        self.ranges[best?.0].1.next()
+    }
+}
+
+impl<T: Readable> Tables<T> {
+    /// The issues that a query takes in, in its order. `keep` has the last word, for what the records do not tell (such
+    /// as whether an owner is alive).
+    ///
+    /// # Errors
+    /// If the database cannot be read or a row is damaged.
+    pub fn list(
+        &self,
+        query: &Query,
+        mut keep: impl FnMut(&StoredHead) -> bool,
+    ) -> Result<Vec<StoredHead>, StoreError> {
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let lower_text = query.text.as_ref().map(|text| text.to_lowercase());
+        let mut found = Vec::new();
+        let mut accept = |stored: &StoredHead| query.accepts(stored, lower_text.as_deref()) && keep(stored);
+
+        if let Some(mut candidates) = self.small_set(query)? {
+            candidates.retain(&mut accept);
+            sort(&mut candidates, query);
+            candidates.truncate(limit);
+            return Ok(candidates);
+        }
+        let term = query.term();
+        let in_order = term.is_none() || query.sort == Sort::Updated;
+        for key in self.candidates(query, term.as_ref())? {
+            if found.len() >= limit && in_order {
+                break;
+            }
+            let stored = self.indexed(&key?, "order")?;
+            if accept(&stored) {
+                found.push(stored);
+            }
+        }
+        if !in_order {
+            sort(&mut found, query);
+            found.truncate(limit);
+        }
+        Ok(found)
+    }
+
+    /// The first ready issue that `is_free`: highest priority first, then lowest number.
+    ///
+    /// # Errors
+    /// See [`Tables::list`].
+    pub fn next_ready(
+        &self,
+        mut is_free: impl FnMut(&Assignment) -> bool,
+    ) -> Result<Option<StoredHead>, StoreError> {
+        let query = Query { classes: Classes::READY, sort: Sort::Priority, limit: Some(1), ..Query::default() };
+        let found = self.list(&query, |stored| stored.head.assigned_to.as_ref().is_none_or(&mut is_free))?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The issues of sets that are small by nature: claimed ones, and those of one session.
+    fn small_set(&self, query: &Query) -> Result<Option<Vec<StoredHead>>, StoreError> {
+        let prefixes: Vec<Vec<u8>> = if let Some(session) = &query.session {
+            let of = |kind| CLASSES.map(|class| term_prefix(kind, session.as_bytes(), class));
+            [of(TermKind::Session), of(TermKind::Owner)].concat()
+        } else if query.assigned == Some(true) {
+            vec![vec![TermKind::Owner as u8]]
+        } else {
+            return Ok(None);
+        };
+        let mut ids = std::collections::BTreeSet::new();
+        for prefix in prefixes {
+            for key in self.terms.keys(&prefix)? {
+                ids.extend(id_of(&key?));
+            }
+        }
+        ids.into_iter().map(|id| self.head_named_by(id, "terms")).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn candidates(&self, query: &Query, term: Option<&(TermKind, Vec<u8>)>) -> Result<Merged<'_>, StoreError> {
+        let mut ranges = Vec::new();
+        for class in query.classes.iter() {
+            let (table, prefix) = match term {
+                Some((kind, term)) => (&self.terms, term_prefix(*kind, term, class)),
+                None => (&self.order, order_prefix(query.sort.kind(), class)),
+            };
+            let keys = table.keys(&prefix)?;
+            let keys: Keys<'_> = if query.reverse { Box::new(keys.rev()) } else { Box::new(keys) };
+            ranges.push((prefix.len(), keys.peekable()));
+        }
+        Ok(Merged { ranges, reverse: query.reverse })
+    }
+
+    fn indexed(&self, key: &[u8], table: &'static str) -> Result<StoredHead, StoreError> {
+        let id = id_of(key).ok_or_else(|| self.order.corrupt(key, DecodeError::Damaged))?;
+        self.head_named_by(id, table)
+    }
+
+    fn head_named_by(&self, id: IssueId, table: &'static str) -> Result<StoredHead, StoreError> {
+        self.head(id)?.ok_or(StoreError::IndexMismatch { table, id })
+    }
+}
+
+fn sort(heads: &mut [StoredHead], query: &Query) {
+    heads.sort_by(|a, b| {
+        let (a, b) = (&a.head, &b.head);
+        match query.sort {
+            Sort::Updated => b.updated_at.cmp(&a.updated_at),
+            Sort::Created => b.created_at.cmp(&a.created_at),
+            Sort::Priority => b.priority.cmp(&a.priority),
+            Sort::Id => std::cmp::Ordering::Equal,
+        }
+        .then(a.id.cmp(&b.id))
+    });
+    if query.reverse {
+        heads.reverse();
+    }
+}

@@ -1,0 +1,279 @@
+//! Reading issues: one by number or identity, links, counters, marks, and the audit trail.
+
+use std::ops::Bound;
+
+use crate::schema::codec::DecodeError;
+use crate::schema::id::{FileName, Identity, IssueId, Link, Revision};
+use crate::schema::issue::Issue;
+
+use super::error::StoreError;
+use super::index::{bare_link_prefix, id_key, id_of, link_prefix};
+use super::record::{Baseline, Change, Conflict, Counters, Moved, Pending, StoredHead, Tombstone, Versioned};
+use super::tables::{Readable, Tables};
+
+/// Names of the rows of `meta`.
+pub(crate) mod mark {
+    pub(crate) const SCHEMA: &[u8] = b"schema";
+    pub(crate) const STORE_ID: &[u8] = b"store_id";
+    pub(crate) const REVISION: &[u8] = b"revision";
+    pub(crate) const HIGH_WATER: &[u8] = b"high_water";
+    pub(crate) const COUNTERS: &[u8] = b"counters";
+    /// What the issues folder looked like when an import or export last saw it.
+    pub(crate) const FOLDER: &[u8] = b"folder";
+}
+
+/// What an import or export last saw of the issues folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FolderMark {
+    /// The folder's own time of change, in seconds and nanoseconds; none if there was no folder.
+    pub modified: Option<(i64, u32)>,
+}
+
+impl<T: Readable> Tables<T> {
+    /// The head of an issue.
+    ///
+    /// # Errors
+    /// If the database cannot be read or the row is damaged; so for all functions here.
+    pub fn head(&self, id: IssueId) -> Result<Option<StoredHead>, StoreError> {
+        self.heads.get(&id_key(id))
+    }
+
+    /// An issue with its body.
+    ///
+    /// # Errors
+    /// See [`Tables::head`]; a head without its body is damage, too.
+    pub fn issue(&self, id: IssueId) -> Result<Option<Versioned>, StoreError> {
+        let Some(stored) = self.head(id)? else { return Ok(None) };
+        Ok(Some(Versioned { hash: stored.hash, issue: Issue { head: stored.head, body: self.body(id)? } }))
+    }
+
+    /// The body of an issue that is there.
+    ///
+    /// # Errors
+    /// See [`Tables::issue`].
+    pub fn body(&self, id: IssueId) -> Result<String, StoreError> {
+        let key = id_key(id);
+        self.bodies.get(&key)?.ok_or_else(|| self.bodies.corrupt(&key, DecodeError::Damaged))
+    }
+
+    /// All heads, by number.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn all_heads(&self) -> Result<impl Iterator<Item = Result<StoredHead, StoreError>> + '_, StoreError> {
+        Ok(self.heads.with_prefix(b"")?.map(|row| row.map(|(_, head)| head)))
+    }
+
+    /// The number of the issue of an identity.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn id_of(&self, identity: &Identity) -> Result<Option<IssueId>, StoreError> {
+        self.identities.get(&identity.key())
+    }
+
+    /// The issue of an identity, with its body.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn issue_of(&self, identity: &Identity) -> Result<Option<Versioned>, StoreError> {
+        self.id_of(identity)?.map_or(Ok(None), |id| self.issue(id))
+    }
+
+    /// The issue that a link means; none if it is gone. After a number collision the slug tells which one is meant.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn resolve(&self, link: &Link) -> Result<Option<IssueId>, StoreError> {
+        if link.slug.is_empty() {
+            return Ok(self.heads.contains(&id_key(link.id))?.then_some(link.id));
+        }
+        let mut candidates = Vec::new();
+        for row in self.identities.with_prefix::<IssueId>(&link_prefix(link.slug.as_str()))? {
+            candidates.push(row?.1);
+        }
+        Ok(match candidates[..] {
+            [only] => Some(only),
+            _ => candidates.contains(&link.id).then_some(link.id),
+        })
+    }
+
+    /// The link as files spell it: the number and slug of the issue that it means; unchanged if that is gone.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn normal_link(&self, link: &Link) -> Result<Link, StoreError> {
+        let Some(id) = self.resolve(link)? else { return Ok(link.clone()) };
+        Ok(self.head(id)?.map_or_else(|| link.clone(), |stored| stored.head.link()))
+    }
+
+    /// The issues that depend on one.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn dependents(&self, target: &FileName) -> Result<Vec<IssueId>, StoreError> {
+        let mut sources = Vec::new();
+        for prefix in [link_prefix(target.slug.as_str()), bare_link_prefix(target.id)] {
+            for key in self.links.keys(&prefix)? {
+                sources.extend(id_of(&key?));
+            }
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        Ok(sources)
+    }
+
+    /// The open issues that one depends on.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn open_dependencies(&self, links: &[Link]) -> Result<Vec<IssueId>, StoreError> {
+        let mut open = Vec::new();
+        for link in links {
+            if let Some(id) = self.resolve(link)?
+                && let Some(target) = self.head(id)?
+                && target.head.status == crate::schema::issue::Status::Open
+            {
+                open.push(id);
+            }
+        }
+        open.sort_unstable();
+        open.dedup();
+        Ok(open)
+    }
+
+    /// Running counts.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn counters(&self) -> Result<Counters, StoreError> {
+        Ok(self.meta.get(mark::COUNTERS)?.unwrap_or_default())
+    }
+
+    /// The number of the last change.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn revision(&self) -> Result<Revision, StoreError> {
+        Ok(self.meta.get(mark::REVISION)?.unwrap_or_default())
+    }
+
+    /// The highest number ever taken in, also by issues that are gone.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn high_water(&self) -> Result<IssueId, StoreError> {
+        Ok(self.meta.get(mark::HIGH_WATER)?.unwrap_or(IssueId(0)))
+    }
+
+    /// What an import or export last saw of the issues folder; none before the first.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn folder_mark(&self) -> Result<Option<FolderMark>, StoreError> {
+        self.meta.get(mark::FOLDER)
+    }
+
+    /// What file and record of an issue last agreed on.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn baseline(&self, identity: &Identity) -> Result<Option<Baseline>, StoreError> {
+        self.baseline.get(&identity.key())
+    }
+
+    /// All baselines with the keys of their identities.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn all_baselines(&self) -> Result<Vec<(Vec<u8>, Baseline)>, StoreError> {
+        self.baseline.with_prefix(b"")?.collect()
+    }
+
+    /// The issue that file and record last agreed on, where there is a baseline.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn merge_base(&self, identity: &Identity) -> Result<Option<Issue>, StoreError> {
+        let key = identity.key();
+        if self.baseline.get::<Baseline>(&key)?.is_none() {
+            return Ok(None);
+        }
+        if let Some(base) = self.bases.get(&key)? {
+            return Ok(Some(base));
+        }
+        Ok(self.issue_of(identity)?.map(|record| record.issue))
+    }
+
+    /// All records that differ from their baselines.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn all_pending(&self) -> Result<Vec<(Vec<u8>, (Identity, Pending))>, StoreError> {
+        self.pending.with_prefix(b"")?.collect()
+    }
+
+    /// The deletion of an issue.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn tombstone(&self, identity: &Identity) -> Result<Option<Tombstone>, StoreError> {
+        self.tombstones.get(&identity.key())
+    }
+
+    /// All conflicts, by identity.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn all_conflicts(&self) -> Result<Vec<(Identity, Conflict)>, StoreError> {
+        self.conflicts.with_prefix(b"")?.map(|row| row.map(|(_, conflict)| conflict)).collect()
+    }
+
+    /// The conflict of an issue.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn conflict(&self, identity: &Identity) -> Result<Option<Conflict>, StoreError> {
+        Ok(self.conflicts.get::<(Identity, Conflict)>(&identity.key())?.map(|(_, conflict)| conflict))
+    }
+
+    /// Where issues that once had a number went, oldest first.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn moved_from(&self, id: IssueId) -> Result<Vec<Moved>, StoreError> {
+        self.moved.with_prefix(&id_key(id))?.map(|row| row.map(|(_, moved)| moved)).collect()
+    }
+
+    /// The changes after a revision, newest first.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn changes_since(
+        &self,
+        since: Revision,
+    ) -> Result<impl Iterator<Item = Result<(Revision, Change), StoreError>> + '_, StoreError> {
+        let range = (Bound::Excluded(since.0.to_be_bytes().to_vec()), Bound::Unbounded);
+        Ok(self.changes.range(range)?.rev().map(|row| {
+            let (key, change) = row?;
+            let revision = key.try_into().map(u64::from_be_bytes).map_err(|key: Vec<u8>| self.changes.corrupt(&key, DecodeError::Damaged))?;
+            Ok((Revision(revision), change))
+        }))
+    }
+
+    /// One change.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn change(&self, revision: Revision) -> Result<Option<Change>, StoreError> {
+        self.changes.get(&revision.0.to_be_bytes())
+    }
+
+    /// The body that a change replaced, while it is kept.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn superseded_body(&self, revision: Revision) -> Result<Option<String>, StoreError> {
+        self.superseded.get(&revision.0.to_be_bytes())
+    }
+}

@@ -1,0 +1,219 @@
+//! The tables: rows under byte keys, each sealed with a checksum that every read verifies.
+//!
+//! All tables have one type, so reading code serves read and write transactions alike. Record tables hold encoded
+//! values; index tables hold only keys, whose value is a checksum of the key.
+
+use std::ops::Bound;
+
+use redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::schema::codec::{self, DecodeError};
+
+use super::error::StoreError;
+
+type Bytes = &'static [u8];
+
+/// A table of a read transaction.
+pub type ReadRows = ReadOnlyTable<Bytes, Bytes>;
+/// A table of a write transaction.
+pub type WriteRows<'t> = Table<'t, Bytes, Bytes>;
+
+/// What a table of either kind of transaction can do.
+pub trait Readable: ReadableTable<Bytes, Bytes> {}
+impl<T: ReadableTable<Bytes, Bytes>> Readable for T {}
+
+/// A table and its name.
+#[derive(Debug)]
+pub struct Rows<T> {
+    table: T,
+    name: &'static str,
+}
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $field:ident = $name:literal),* $(,)?) => {
+        /// All tables of the database, open in one transaction.
+        #[derive(Debug)]
+        pub struct Tables<T> {
+            $($(#[$doc])* pub(crate) $field: Rows<T>,)*
+        }
+
+        impl Tables<ReadRows> {
+            pub(crate) fn open_to_read(txn: &redb::ReadTransaction) -> Result<Self, StoreError> {
+                Ok(Self { $($field: Rows { table: txn.open_table(definition($name))?, name: $name },)* })
+            }
+        }
+
+        impl<'t> Tables<WriteRows<'t>> {
+            pub(crate) fn open_to_write(txn: &'t redb::WriteTransaction) -> Result<Self, StoreError> {
+                Ok(Self { $($field: Rows { table: txn.open_table(definition($name))?, name: $name },)* })
+            }
+        }
+    };
+}
+
+tables! {
+    /// Issue number to [`super::record::StoredHead`].
+    heads = "issues",
+    /// Issue number to body.
+    bodies = "bodies",
+    /// Index: kind, class, sort key, issue number (see [`super::index`]).
+    order = "order",
+    /// Index: kind, term, class, last change, issue number.
+    terms = "terms",
+    /// Index: slug, creation time; the value is the issue number.
+    identities = "identities",
+    /// Index: slug and number of a dependency, then the number of the issue that has it.
+    links = "links",
+    /// Identity to what differs from the merge base.
+    pending = "pending",
+    /// Identity to what file and record last agreed on.
+    baseline = "baseline",
+    /// Identity to the issue they agreed on, once the record has moved on.
+    bases = "baseline_content",
+    /// Revision to what was changed.
+    changes = "changes",
+    /// Revision to the body that the change replaced.
+    superseded = "superseded",
+    /// Identity to a deletion.
+    tombstones = "tombstones",
+    /// Identity to a conflict.
+    conflicts = "conflicts",
+    /// Old number and revision to where its issue went.
+    moved = "moved",
+    /// Name to counters and marks.
+    meta = "meta",
+}
+
+const fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
+    TableDefinition::new(name)
+}
+
+/// The range of all keys that begin with a prefix.
+fn prefix_range(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return (Bound::Included(prefix.to_vec()), Bound::Excluded(end));
+        }
+    }
+    (Bound::Included(prefix.to_vec()), Bound::Unbounded)
+}
+
+fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    match bound {
+        Bound::Included(key) => Bound::Included(key),
+        Bound::Excluded(key) => Bound::Excluded(key),
+        Bound::Unbounded => Bound::Unbounded,
+    }
+}
+
+impl<T: Readable> Rows<T> {
+    /// The value of a key.
+    pub(crate) fn get<V: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<V>, StoreError> {
+        self.table.get(key)?.map(|guard| self.decode(key, guard.value())).transpose()
+    }
+
+    /// Whether there is a row of that key.
+    pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.table.get(key)?.is_some())
+    }
+
+    /// All rows whose key begins with a prefix, in order.
+    pub(crate) fn with_prefix<V: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), StoreError>> + use<'_, T, V>, StoreError> {
+        self.range(prefix_range(prefix))
+    }
+
+    /// All rows within bounds, in order.
+    pub(crate) fn range<V: DeserializeOwned>(
+        &self,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), StoreError>> + use<'_, T, V>, StoreError> {
+        let rows = self.raw(&range)?;
+        Ok(rows.map(move |row| {
+            let (key, value) = row?;
+            let key = key.value().to_vec();
+            let value = self.decode(&key, value.value())?;
+            Ok((key, value))
+        }))
+    }
+
+    /// All index keys that begin with a prefix, in order; each key's seal is verified.
+    pub(crate) fn keys(
+        &self,
+        prefix: &[u8],
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Vec<u8>, StoreError>> + use<'_, T>, StoreError> {
+        Ok(self.raw(&prefix_range(prefix))?.map(move |row| {
+            let (key, seal) = row?;
+            let key = key.value().to_vec();
+            if seal.value() == codec::index_seal(&key) { Ok(key) } else { Err(self.corrupt(&key, DecodeError::Damaged)) }
+        }))
+    }
+
+    /// The number of rows.
+    pub(crate) fn len(&self) -> Result<u64, StoreError>
+    where
+        T: redb::ReadableTableMetadata,
+    {
+        Ok(self.table.len()?)
+    }
+
+    fn raw(&self, (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<redb::Range<'_, Bytes, Bytes>, StoreError> {
+        Ok(self.table.range::<&[u8]>((borrowed(start), borrowed(end)))?)
+    }
+
+    fn decode<V: DeserializeOwned>(&self, key: &[u8], bytes: &[u8]) -> Result<V, StoreError> {
+        codec::decode(key, bytes).map_err(|cause| self.corrupt(key, cause))
+    }
+
+    /// An error that names this table and a key in readable form.
+    pub(crate) fn corrupt(&self, key: &[u8], cause: DecodeError) -> StoreError {
+        let readable = match (key, std::str::from_utf8(key)) {
+            (&[a, b, c, d], _) if matches!(self.name, "issues" | "bodies") => u32::from_be_bytes([a, b, c, d]).to_string(),
+            (_, Ok(text)) if !text.is_empty() && text.chars().all(|c| !c.is_control()) => text.to_owned(),
+            _ => key.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}")),
+        };
+        StoreError::Corrupt { table: self.name, key: readable, cause }
+    }
+
+    /// The table's name, as errors give it.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl Rows<WriteRows<'_>> {
+    /// Stores a value, over the old one if there is one.
+    pub(crate) fn put<V: Serialize + ?Sized>(&mut self, key: &[u8], value: &V) -> Result<(), StoreError> {
+        self.table.insert(key, codec::encode(key, value).as_slice())?;
+        Ok(())
+    }
+
+    /// Adds a key to an index.
+    pub(crate) fn put_key(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        self.table.insert(key, codec::index_seal(key).as_slice())?;
+        Ok(())
+    }
+
+    /// Removes a row; says whether there was one.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.table.remove(key)?.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_range_ends_where_the_prefix_does() {
+        for (prefix, end) in [(&b"ab"[..], Bound::Excluded(b"ac".to_vec())), (&[1, 255], Bound::Excluded(vec![2])), (&[255], Bound::Unbounded)] {
+            assert_eq!(prefix_range(prefix), (Bound::Included(prefix.to_vec()), end));
+        }
+    }
+}

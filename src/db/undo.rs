@@ -1,0 +1,211 @@
+//! Undoing changes from what the audit trail kept. Undoing is itself a change, and can be undone.
+
+use std::collections::HashMap;
+
+use crate::schema::diff;
+use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
+use crate::schema::issue::{Issue, IssueHead};
+use crate::schema::value::Value;
+
+use super::error::StoreError;
+use super::record::{Change, Op, Versioned};
+use super::tables::{Readable, Tables};
+use super::write::WriteTxn;
+
+/// What became of an undo.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Undone {
+    /// These changes were undone, newest first.
+    Done(Vec<Revision>),
+    /// There is no such change, or none left to undo.
+    NothingToUndo,
+    /// Something newer would be overwritten.
+    Overtaken {
+        /// The change that cannot be undone.
+        revision: Revision,
+        /// The issue, by its number then.
+        key: String,
+        /// Its present hash; none if it is gone.
+        current: Option<ContentHash>,
+    },
+    /// What the change replaced is no longer kept, or it changed no record.
+    NotUndoable {
+        /// The change.
+        revision: Revision,
+    },
+}
+
+impl WriteTxn<'_> {
+    /// Undoes one change; without a revision, all changes of the newest command that was not undone yet.
+    ///
+    /// Everything or nothing: if one of the changes cannot be undone, the caller drops the transaction.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn undo(&mut self, revision: Option<Revision>) -> Result<Undone, StoreError> {
+        let changes = match revision {
+            Some(revision) => self.change(revision)?.map(|change| (revision, change)).into_iter().collect(),
+            None => self.newest_group()?,
+        };
+        if changes.is_empty() {
+            return Ok(Undone::NothingToUndo);
+        }
+        let mut done = Vec::new();
+        for (revision, change) in changes {
+            // rows that only tell of a loss or a conflict changed no record
+            if change.hash_before == change.hash_after {
+                if self.has_one_change(&change)? {
+                    return Ok(Undone::NotUndoable { revision });
+                }
+                continue;
+            }
+            self.set_undoes(Some(revision));
+            let outcome = self.undo_one(revision, &change)?;
+            self.set_undoes(None);
+            match outcome {
+                None => done.push(revision),
+                Some(refused) => return Ok(refused),
+            }
+        }
+        Ok(Undone::Done(done))
+    }
+
+    fn has_one_change(&self, change: &Change) -> Result<bool, StoreError> {
+        let before = Revision(change.group.0.saturating_sub(1));
+        let mut of_group = 0;
+        for row in self.changes_since(before)? {
+            of_group += usize::from(row?.1.group == change.group);
+        }
+        Ok(of_group == 1)
+    }
+
+    /// The changes of the newest command that neither undid something nor was undone, newest first.
+    fn newest_group(&self) -> Result<Vec<(Revision, Change)>, StoreError> {
+        let mut undone = std::collections::BTreeSet::new();
+        let mut group: Option<Revision> = None;
+        let mut changes = Vec::new();
+        for row in self.changes_since(Revision(0))? {
+            let (revision, change) = row?;
+            if group.is_some_and(|group| group != change.group) {
+                break;
+            }
+            if let Some(target) = change.undoes {
+                undone.insert(target);
+            } else if !undone.contains(&revision) && change.hash_before != change.hash_after {
+                group = Some(change.group);
+                changes.push((revision, change));
+            }
+        }
+        Ok(changes)
+    }
+
+    fn undo_one(&mut self, revision: Revision, change: &Change) -> Result<Option<Undone>, StoreError> {
+        let current = self.issue_of(&change.identity)?;
+        let current_hash = current.as_ref().map(|current| current.hash);
+        if current_hash != change.hash_after {
+            return Ok(Some(Undone::Overtaken { revision, key: change.key.clone(), current: current_hash }));
+        }
+        let refused = Ok(Some(Undone::NotUndoable { revision }));
+        let Some(hash_before) = change.hash_before else {
+            if let Some(current) = current {
+                self.delete(current.issue.head.id, Op::Undo)?;
+            }
+            return Ok(None);
+        };
+        let mut issue = current.map_or_else(|| blank(change), |current| current.issue);
+        if diff::apply(&mut issue, &change.before).is_err() {
+            return refused;
+        }
+        if change.body_changed {
+            match self.superseded_body(revision)? {
+                Some(body) => issue.body = body,
+                None => return refused,
+            }
+        }
+        let old = Versioned::new(issue);
+        if old.hash != hash_before {
+            return refused;
+        }
+        let id = old.issue.head.id;
+        let holder = self.head(id)?.map(|stored| stored.head.identity());
+        if holder.is_some_and(|holder| holder != change.identity) {
+            return Ok(Some(Undone::Overtaken { revision, key: change.key.clone(), current: current_hash }));
+        }
+        if change.hash_after.is_some() && self.id_of(&change.identity)? != Some(id) {
+            self.renumber(&[(change.identity.clone(), id)])?;
+        }
+        self.put(old, Op::Undo)?;
+        Ok(None)
+    }
+}
+
+/// An issue to which the stored fields of a deleted one are applied.
+fn blank(change: &Change) -> Issue {
+    let number = change.key.parse().unwrap_or(IssueId(0));
+    let mut head = IssueHead::new(number, String::new(), change.identity.created_at);
+    head.slug = change.identity.slug.clone();
+    Issue { head, body: String::new() }
+}
+
+/// A change as the log shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEntry {
+    /// Its place in the order.
+    pub revision: Revision,
+    /// The change as stored.
+    pub change: Change,
+    /// The changed fields with their values before, the body included while it is kept.
+    pub before: Value,
+    /// The changed fields with their values after, the body included while it is kept.
+    pub after: Value,
+}
+
+impl<T: Readable> Tables<T> {
+    /// The changes after a revision that `keep` takes, newest first.
+    ///
+    /// The body after a change is not stored with it: it is the one that the next change of that issue replaced, or the
+    /// present one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn log(
+        &self,
+        since: Revision,
+        limit: usize,
+        mut keep: impl FnMut(&Change) -> bool,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut bodies: HashMap<Identity, Option<String>> = HashMap::new();
+        let mut entries = Vec::new();
+        for row in self.changes_since(since)? {
+            if entries.len() >= limit {
+                break;
+            }
+            let (revision, change) = row?;
+            if !keep(&change) {
+                continue;
+            }
+            let (mut before, mut after) = (change.before.clone(), change.after.clone());
+            if change.body_changed && change.hash_before != change.hash_after {
+                let body_after = match bodies.get(&change.identity) {
+                    Some(body) => body.clone(),
+                    None => self.issue_of(&change.identity)?.map(|record| record.issue.body),
+                };
+                let body_before = self.superseded_body(revision)?;
+                add_body(&mut before, body_before.as_deref());
+                add_body(&mut after, body_after.as_deref());
+                bodies.insert(change.identity.clone(), body_before);
+            } else if change.body_changed {
+                add_body(&mut before, self.superseded_body(revision)?.as_deref());
+            }
+            entries.push(LogEntry { revision, change, before, after });
+        }
+        Ok(entries)
+    }
+}
+
+fn add_body(fields: &mut Value, body: Option<&str>) {
+    if let (Value::Map(fields), Some(body)) = (fields, body) {
+        fields.push(("body".into(), body.into()));
+    }
+}

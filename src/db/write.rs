@@ -1,0 +1,494 @@
+//! Changing issues. Every change keeps the indexes, the counters, the pending marks and the audit trail in step; nothing
+//! takes effect before the transaction commits.
+
+use std::collections::BTreeSet;
+
+use crate::schema::diff;
+use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
+use crate::schema::issue::{Issue, IssueHead};
+use crate::schema::time::Timestamp;
+use crate::schema::value::Value;
+
+use super::error::StoreError;
+use super::index::{IndexKeys, id_key};
+use super::read::{FolderMark, mark};
+use super::record::{
+    Author, Baseline, Change, Conflict, Counters, Kind, Moved, Op, Pending, StoredHead, Tombstone, Versioned,
+};
+use super::tables::{Tables, WriteRows};
+
+/// What became of a guarded change.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Cas {
+    /// It was made; the issue as it is now.
+    Changed(Box<Versioned>),
+    /// There was nothing to change; nothing was written.
+    Unchanged(Box<Versioned>),
+    /// The issue is no longer as the caller last saw it.
+    Stale {
+        /// Its present hash.
+        current: ContentHash,
+    },
+    /// There is no such issue.
+    Missing,
+}
+
+/// A write transaction: all of it happens, or nothing.
+#[derive(Debug)]
+pub struct WriteTxn<'t> {
+    tables: Tables<WriteRows<'t>>,
+    author: Author,
+    counters: Counters,
+    stale: BTreeSet<IssueId>,
+    first: Revision,
+    last: Revision,
+    undoes: Option<Revision>,
+    touched: bool,
+}
+
+impl<'t> std::ops::Deref for WriteTxn<'t> {
+    type Target = Tables<WriteRows<'t>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.tables
+    }
+}
+
+impl<'t> WriteTxn<'t> {
+    pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
+        let (counters, first) = (tables.counters()?, tables.revision()?);
+        Ok(Self { tables, author, counters, stale: BTreeSet::new(), first, last: first, undoes: None, touched: false })
+    }
+
+    /// Who makes the changes.
+    #[must_use]
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Whether there is anything to commit.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.touched
+    }
+
+    /// Marks the changes that follow as undoing an earlier one.
+    pub fn set_undoes(&mut self, revision: Option<Revision>) {
+        self.undoes = revision;
+    }
+
+    /// Creates an issue under the next free number: one above every number ever taken in.
+    ///
+    /// # Errors
+    /// [`StoreError::NumbersExhausted`], or if the database fails.
+    pub fn create(&mut self, build: impl FnOnce(IssueId, Timestamp) -> Issue) -> Result<Versioned, StoreError> {
+        let id = self.high_water()?.0.checked_add(1).map(IssueId).ok_or(StoreError::NumbersExhausted)?;
+        let mut issue = build(id, self.author.now);
+        // Two issues of one title, created in one tick of the clock, are still two.
+        while self.id_of(&issue.head.identity())?.is_some() || self.tombstone(&issue.head.identity())?.is_some() {
+            issue.head.created_at = Timestamp::after(issue.head.created_at, issue.head.created_at);
+            issue.head.updated_at = issue.head.updated_at.max(issue.head.created_at);
+        }
+        let created = Versioned::new(issue);
+        self.put(created.clone(), Op::Create)?;
+        Ok(created)
+    }
+
+    /// Changes an issue, provided its hash is `expect` where one is given. A change that changes nothing but the time of
+    /// change writes nothing.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn update(
+        &mut self,
+        id: IssueId,
+        expect: Option<ContentHash>,
+        op: Op,
+        change: impl FnOnce(&mut Issue, Timestamp),
+    ) -> Result<Cas, StoreError> {
+        let Some(old) = self.issue(id)? else { return Ok(Cas::Missing) };
+        if expect.is_some_and(|expect| expect != old.hash) {
+            return Ok(Cas::Stale { current: old.hash });
+        }
+        let now = Timestamp::after(self.author.now, old.issue.head.updated_at);
+        let mut issue = old.issue.clone();
+        change(&mut issue, now);
+        issue.body = Issue::with_final_newline(issue.body);
+        if issue == old.issue {
+            return Ok(Cas::Unchanged(Box::new(old)));
+        }
+        issue.head.updated_at = now;
+        let new = Versioned::new(issue);
+        self.put(new.clone(), op)?;
+        Ok(Cas::Changed(Box::new(new)))
+    }
+
+    /// Stores a version of an issue exactly as it is given, over the one of the same identity if there is one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn put(&mut self, new: Versioned, op: Op) -> Result<(), StoreError> {
+        let identity = new.issue.head.identity();
+        let old = self.issue_of(&identity)?;
+        if old.as_ref().is_some_and(|old| old.hash == new.hash) {
+            return Ok(());
+        }
+        self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
+        self.write_rows(&identity, old.as_ref(), Some(&new))?;
+        self.tables.tombstones.remove(&identity.key())?;
+        self.record_change(op, old.as_ref(), Some(&new))
+    }
+
+    /// Deletes an issue. Its number stays used.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn delete(&mut self, id: IssueId, op: Op) -> Result<bool, StoreError> {
+        let Some(old) = self.issue(id)? else { return Ok(false) };
+        let identity = old.issue.head.identity();
+        self.note_pending(&identity, Some(&old), None)?;
+        self.write_rows(&identity, Some(&old), None)?;
+        self.record_change(op, Some(&old), None)?;
+        self.tables.conflicts.remove(&identity.key())?;
+        self.tables.tombstones.put(&identity.key(), &Tombstone { id, revision: self.last })?;
+        Ok(true)
+    }
+
+    /// Gives issues other numbers, all at once, so that two can trade theirs. Links to them follow. No time of change
+    /// moves.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn renumber(&mut self, moves: &[(Identity, IssueId)]) -> Result<(), StoreError> {
+        let mut pairs = Vec::new();
+        for (identity, to) in moves {
+            if let Some(old) = self.issue_of(identity)?
+                && old.issue.head.id != *to
+            {
+                let mut issue = old.issue.clone();
+                issue.head.id = *to;
+                pairs.push((identity.clone(), old, Versioned::new(issue)));
+            }
+        }
+        let mut relinked = BTreeSet::new();
+        for (_, old, new) in &pairs {
+            for source in self.dependents(&old.issue.head.file_name())? {
+                let Some(stored) = self.head(source)? else { continue };
+                for link in &stored.head.depends_on {
+                    if self.resolve(link)? == Some(old.issue.head.id) {
+                        relinked.insert((stored.head.identity(), link.clone(), new.issue.head.link()));
+                    }
+                }
+            }
+        }
+        for (identity, old, new) in &pairs {
+            self.note_pending(identity, Some(old), Some(new.hash))?;
+            self.write_rows(identity, Some(old), None)?;
+        }
+        for (identity, old, new) in &pairs {
+            self.write_rows(identity, None, Some(new))?;
+            self.record_change(Op::Renumber, Some(old), Some(new))?;
+            let mut key = id_key(old.issue.head.id).to_vec();
+            key.extend_from_slice(&self.last.0.to_be_bytes());
+            self.tables.moved.put(&key, &Moved { identity: identity.clone(), to: new.issue.head.id })?;
+        }
+        self.relink(relinked)
+    }
+
+    fn relink(
+        &mut self,
+        links: BTreeSet<(Identity, crate::schema::id::Link, crate::schema::id::Link)>,
+    ) -> Result<(), StoreError> {
+        // by source, so that an issue with two moved dependencies is written once
+        let mut links = links.into_iter().peekable();
+        while let Some((identity, from, to)) = links.next() {
+            let mut changes = vec![(from, to)];
+            while let Some((_, from, to)) = links.next_if(|(next, _, _)| *next == identity) {
+                changes.push((from, to));
+            }
+            if let Some(source) = self.issue_of(&identity)? {
+                let mut issue = source.issue;
+                for link in &mut issue.head.depends_on {
+                    if let Some((_, to)) = changes.iter().find(|(from, _)| from == link) {
+                        *link = to.clone();
+                    }
+                }
+                self.put(Versioned::new(issue), Op::Renumber)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what file and record agreed on. If the record is not that (any more), it stays pending, and `content` is
+    /// kept to merge against.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn agree(&mut self, identity: &Identity, baseline: &Baseline, content: &Issue) -> Result<(), StoreError> {
+        let key = identity.key();
+        let record = self.id_of(identity)?.map(|id| self.head(id)).transpose()?.flatten();
+        self.tables.baseline.put(&key, baseline)?;
+        self.touched = true;
+        self.raise_high_water(baseline.name.id)?;
+        match record {
+            Some(record) if record.hash == baseline.content => {
+                self.tables.bases.remove(&key)?;
+                self.tables.pending.remove(&key)?;
+            }
+            record => {
+                self.tables.bases.put(&key, content)?;
+                let pending = if record.is_some() { Pending::Changed } else { Pending::Deleted };
+                self.tables.pending.put(&key, &(identity, pending))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces a baseline by one that differs only in what the file system says of the file.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn refresh_baseline(&mut self, key: &[u8], baseline: &Baseline) -> Result<(), StoreError> {
+        self.touched = true;
+        self.tables.baseline.put(key, baseline)
+    }
+
+    /// Forgets what file and record agreed on: the file is gone.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn forget_baseline(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        let key = identity.key();
+        self.touched = true;
+        self.tables.baseline.remove(&key)?;
+        self.tables.bases.remove(&key)?;
+        match self.id_of(identity)? {
+            Some(_) => self.tables.pending.put(&key, &(identity, Pending::New)),
+            None => self.tables.pending.remove(&key).map(|_| ()),
+        }
+    }
+
+    /// Stores a conflict; says whether it is news.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn put_conflict(&mut self, identity: &Identity, conflict: &Conflict) -> Result<bool, StoreError> {
+        if self.conflict(identity)?.as_ref() == Some(conflict) {
+            return Ok(false);
+        }
+        self.tables.conflicts.put(&identity.key(), &(identity, conflict))?;
+        self.touched = true;
+        if let Some(record) = self.issue_of(identity)? {
+            let after = Value::Map(vec![("conflict".into(), Value::from(conflict.fields.as_slice()))]);
+            self.append(Op::Conflict, identity, Some(&record), Some(&record), Value::Null, after, None)?;
+        }
+        Ok(true)
+    }
+
+    /// Ends a conflict, if there is one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn remove_conflict(&mut self, identity: &Identity) -> Result<bool, StoreError> {
+        let removed = self.tables.conflicts.remove(&identity.key())?;
+        self.touched |= removed;
+        Ok(removed)
+    }
+
+    /// Records in the audit trail what a change threw away, so that nothing is lost without a row that holds it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn note_lost(&mut self, identity: &Identity, op: Op, before: Value, body: Option<&str>) -> Result<(), StoreError> {
+        let record = self.issue_of(identity)?;
+        self.append(op, identity, record.as_ref(), record.as_ref(), before, Value::Null, body)
+    }
+
+    /// Notes what the issues folder looks like now.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn set_folder_mark(&mut self, folder: FolderMark) -> Result<(), StoreError> {
+        if self.folder_mark()? != Some(folder) {
+            self.touched = true;
+            self.tables.meta.put(mark::FOLDER, &folder)?;
+        }
+        Ok(())
+    }
+
+    /// Brings everything that follows from the changes up to date. Called once, before the commit.
+    pub(crate) fn settle(mut self) -> Result<(), StoreError> {
+        while let Some(id) = self.stale.pop_first() {
+            let Some(stored) = self.head(id)? else { continue };
+            let blocked = self.is_blocked(&stored.head)?;
+            if blocked != stored.blocked {
+                let old = IndexKeys::of(&stored);
+                let stored = StoredHead { blocked, ..stored };
+                self.replace_index_rows(&old, &IndexKeys::of(&stored))?;
+                self.tables.heads.put(&id_key(id), &stored)?;
+            }
+        }
+        self.tables.meta.put(mark::COUNTERS, &self.counters)?;
+        self.tables.meta.put(mark::REVISION, &self.last)
+    }
+
+    fn is_blocked(&self, head: &IssueHead) -> Result<bool, StoreError> {
+        Ok(head.status == crate::schema::issue::Status::Open && !self.open_dependencies(&head.depends_on)?.is_empty())
+    }
+
+    /// Keeps the pending mark true: a record is pending exactly while it is not what its baseline says.
+    fn note_pending(
+        &mut self,
+        identity: &Identity,
+        old: Option<&Versioned>,
+        new: Option<ContentHash>,
+    ) -> Result<(), StoreError> {
+        let key = identity.key();
+        let Some(baseline) = self.tables.baseline.get::<Baseline>(&key)? else {
+            return match new {
+                Some(_) => self.tables.pending.put(&key, &(identity, Pending::New)),
+                None => self.tables.pending.remove(&key).map(|_| ()),
+            };
+        };
+        if new == Some(baseline.content) {
+            self.tables.bases.remove(&key)?;
+            self.tables.pending.remove(&key)?;
+            return Ok(());
+        }
+        if let Some(old) = old
+            && old.hash == baseline.content
+        {
+            self.tables.bases.put(&key, &old.issue)?;
+        }
+        let pending = if new.is_some() { Pending::Changed } else { Pending::Deleted };
+        self.tables.pending.put(&key, &(identity, pending))
+    }
+
+    /// Replaces an issue's rows and those of the indexes and counters. The rows of a number that another issue has taken
+    /// since are left alone.
+    fn write_rows(
+        &mut self,
+        identity: &Identity,
+        old: Option<&Versioned>,
+        new: Option<&Versioned>,
+    ) -> Result<(), StoreError> {
+        self.touched = true;
+        let old_stored = old.map(|old| self.head(old.issue.head.id)).transpose()?.flatten();
+        let old_keys = old_stored.as_ref().map_or_else(IndexKeys::none, IndexKeys::of);
+        let reshaped = match (old, new) {
+            (Some(old), Some(new)) => {
+                old.issue.head.status != new.issue.head.status || old.issue.head.id != new.issue.head.id
+            }
+            _ => true,
+        };
+        if let Some(stored) = &old_stored {
+            self.counters.subtract(&stored.head);
+            if new.is_none_or(|new| new.issue.head.id != stored.head.id) {
+                self.tables.heads.remove(&id_key(stored.head.id))?;
+                self.tables.bodies.remove(&id_key(stored.head.id))?;
+            }
+            if reshaped {
+                let sources = self.dependents(&stored.head.file_name())?;
+                self.stale.extend(sources);
+            }
+        }
+        let Some(new) = new else {
+            self.tables.identities.remove(&identity.key())?;
+            return self.replace_index_rows(&old_keys, &IndexKeys::none());
+        };
+        let (head, key) = (&new.issue.head, id_key(new.issue.head.id));
+        let stored = StoredHead { blocked: self.is_blocked(head)?, head: head.clone(), hash: new.hash };
+        self.replace_index_rows(&old_keys, &IndexKeys::of(&stored))?;
+        self.tables.heads.put(&key, &stored)?;
+        if old.is_none_or(|old| old.issue.head.id != head.id || old.issue.body != new.issue.body) {
+            self.tables.bodies.put(&key, &new.issue.body)?;
+        }
+        self.tables.identities.put(&identity.key(), &head.id)?;
+        self.counters.add(head);
+        if reshaped {
+            let sources = self.dependents(&head.file_name())?;
+            self.stale.extend(sources);
+            self.stale.insert(head.id);
+        }
+        self.raise_high_water(head.id)
+    }
+
+    fn raise_high_water(&mut self, id: IssueId) -> Result<(), StoreError> {
+        if id > self.high_water()? {
+            self.tables.meta.put(mark::HIGH_WATER, &id)?;
+        }
+        Ok(())
+    }
+
+    fn replace_index_rows(&mut self, old: &IndexKeys, new: &IndexKeys) -> Result<(), StoreError> {
+        let Tables { order, terms, links, .. } = &mut self.tables;
+        for (table, old, new) in
+            [(order, &old.order, &new.order), (terms, &old.terms, &new.terms), (links, &old.links, &new.links)]
+        {
+            for key in old.iter().filter(|key| !new.contains(key)) {
+                table.remove(key)?;
+            }
+            for key in new.iter().filter(|key| !old.contains(key)) {
+                table.put_key(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn record_change(&mut self, op: Op, old: Option<&Versioned>, new: Option<&Versioned>) -> Result<(), StoreError> {
+        let Some(identity) = new.or(old).map(|version| version.issue.head.identity()) else { return Ok(()) };
+        let (before, after) = diff::fields(old.map(|old| &old.issue), new.map(|new| &new.issue));
+        let body = old.map(|old| old.issue.body.as_str());
+        let body_changed = body != new.map(|new| new.issue.body.as_str());
+        self.append(op, &identity, old, new, before, after, body.filter(|_| body_changed))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one row; a struct would be named and used once")]
+    fn append(
+        &mut self,
+        op: Op,
+        identity: &Identity,
+        old: Option<&Versioned>,
+        new: Option<&Versioned>,
+        before: Value,
+        after: Value,
+        body: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.touched = true;
+        self.last.0 += 1;
+        let key = self.last.0.to_be_bytes();
+        let id = new.or(old).map_or(IssueId(0), |version| version.issue.head.id);
+        let change = Change {
+            at: self.author.now,
+            actor: self.author.actor.clone(),
+            session: self.author.session.as_ref().map(ToString::to_string),
+            kind: Kind::Issue,
+            key: id.to_string(),
+            identity: identity.clone(),
+            op,
+            hash_before: old.map(|old| old.hash),
+            hash_after: new.map(|new| new.hash),
+            body_changed: body.is_some() || (old.is_none() && new.is_some_and(|new| !new.issue.body.is_empty())),
+            before: without_body(before),
+            after: without_body(after),
+            group: Revision(self.first.0 + 1),
+            undoes: self.undoes,
+        };
+        self.tables.changes.put(&key, &change)?;
+        if let Some(body) = body {
+            self.tables.superseded.put(&key, body)?;
+        }
+        Ok(())
+    }
+}
+
+fn without_body(fields: Value) -> Value {
+    match fields {
+        Value::Map(mut fields) => {
+            fields.retain(|(name, _)| name != "body");
+            Value::Map(fields)
+        }
+        other => other,
+    }
+}
