@@ -1,5 +1,9 @@
 //! Durable, transactional project state for coding agents and the people beside them.
 pub mod db;
+pub mod export;
 pub mod fs;
+pub mod git;
+pub mod import;
+pub mod project;
 pub mod schema;
 pub mod sync;

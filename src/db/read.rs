@@ -113,7 +113,8 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::head`].
     pub fn dependents(&self, target: &FileName) -> Result<Vec<IssueId>, StoreError> {
         let mut sources = Vec::new();
-        for prefix in [link_prefix(target.slug.as_str()), bare_link_prefix(target.id)] {
+        let by_slug = (!target.slug.is_empty()).then(|| link_prefix(target.slug.as_str()));
+        for prefix in by_slug.into_iter().chain([bare_link_prefix(target.id)]) {
             for key in self.links.keys(&prefix)? {
                 sources.extend(id_of(&key?));
             }

@@ -155,12 +155,9 @@ impl<T: Readable> Rows<T> {
         }))
     }
 
-    /// The number of rows.
-    pub(crate) fn len(&self) -> Result<u64, StoreError>
-    where
-        T: redb::ReadableTableMetadata,
-    {
-        Ok(self.table.len()?)
+    /// Whether there is no row at all.
+    pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.table.first()?.is_none())
     }
 
     fn raw(&self, (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<redb::Range<'_, Bytes, Bytes>, StoreError> {
@@ -179,11 +176,6 @@ impl<T: Readable> Rows<T> {
             _ => key.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}")),
         };
         StoreError::Corrupt { table: self.name, key: readable, cause }
-    }
-
-    /// The table's name, as errors give it.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
     }
 }
 

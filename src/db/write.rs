@@ -220,6 +220,38 @@ impl<'t> WriteTxn<'t> {
         Ok(())
     }
 
+    /// Spells the links of issues, and the links to them, as files do: by the present number and slug of the issue meant.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn normalize_links<'i>(&mut self, issues: impl Iterator<Item = &'i Identity>) -> Result<(), StoreError> {
+        if self.links.is_empty()? {
+            return Ok(());
+        }
+        let mut sources = BTreeSet::new();
+        for identity in issues {
+            let Some(stored) = self.id_of(identity)?.map(|id| self.head(id)).transpose()?.flatten() else { continue };
+            sources.extend(self.dependents(&stored.head.file_name())?);
+            if !stored.head.depends_on.is_empty() {
+                sources.insert(stored.head.id);
+            }
+        }
+        for source in sources {
+            let Some(stored) = self.head(source)? else { continue };
+            let mut links = Vec::with_capacity(stored.head.depends_on.len());
+            for link in &stored.head.depends_on {
+                links.push(self.normal_link(link)?);
+            }
+            if links != stored.head.depends_on
+                && let Some(mut version) = self.issue(source)?
+            {
+                version.issue.head.depends_on = links;
+                self.put(Versioned::new(version.issue), Op::Renumber)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Notes what file and record agreed on. If the record is not that (any more), it stays pending, and `content` is
     /// kept to merge against.
     ///

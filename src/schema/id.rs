@@ -200,6 +200,14 @@ impl Identity {
         key.extend_from_slice(&self.created_at.sort_key());
         key
     }
+
+    /// The identity of a database key; none if the bytes are none.
+    #[must_use]
+    pub fn from_key(key: &[u8]) -> Option<Self> {
+        let (slug, time) = key.split_last_chunk()?;
+        let slug = std::str::from_utf8(slug.strip_suffix(&[0])?).ok()?;
+        Some(Self { created_at: Timestamp::from_sort_key(*time)?, slug: Slug(slug.to_owned()) })
+    }
 }
 
 impl fmt::Display for Identity {

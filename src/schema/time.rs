@@ -52,6 +52,14 @@ impl Timestamp {
         key[8..].copy_from_slice(&self.0.timestamp_subsec_nanos().to_be_bytes());
         key
     }
+
+    /// The time of a sort key; none if the bytes are none.
+    #[must_use]
+    pub fn from_sort_key(key: [u8; Self::KEY_LEN]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = key;
+        let seconds = u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ (1 << 63);
+        DateTime::from_timestamp(seconds.cast_signed(), u32::from_be_bytes([i, j, k, l])).map(Self)
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -136,6 +144,7 @@ mod tests {
         let mut times: Vec<_> = times.map(time).into();
         times.extend([time("2026-06-30T23:59:60Z"), time("2026-07-01T00:00:00Z"), time("+12026-01-01T00:00:00Z")]);
         assert!(times.is_sorted() && times.is_sorted_by_key(|time| time.sort_key()));
+        assert!(times.iter().all(|time| Timestamp::from_sort_key(time.sort_key()) == Some(*time)));
     }
 
     #[test]

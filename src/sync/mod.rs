@@ -1,1 +1,170 @@
-//! sync
+//! Keeping records and files in step, both ways: plan first, apply second.
+//!
+//! One import, export or sync runs at a time, under a lock of its own. The database gate is held only to read what a
+//! plan needs and to commit it; the commit is a compare-and-swap against the records that were planned with. Files are
+//! written under temporary names and renamed; the baseline is committed last, so a crash in between leaves record and
+//! file equal, which the next run sees as converged.
+//!
+//! What holds afterwards: nothing that either side held is lost without a row in the audit trail that holds it; a second
+//! run does nothing; clones that have exchanged all commits and synced hold the same issues.
+
+mod apply_export;
+mod apply_import;
+pub mod decide;
+pub mod diff3;
+mod gather;
+pub mod merge;
+pub mod numbers;
+pub mod plan;
+pub mod report;
+pub mod resolve;
+mod status;
+
+use std::path::PathBuf;
+
+use crate::db::gate::{Gate, GateError};
+use crate::db::{Author, Birth, FolderMark, Store, StoreError};
+use crate::fs::{Dir, FileStat, PathError};
+use crate::git::{Git, GitError};
+use crate::project::Project;
+
+pub use report::{Problem, Report, StatusReport};
+
+/// Why an import, export or sync failed as a whole. What is wrong with single files is in the report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file or folder could not be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// There is no number left to give.
+    #[error(transparent)]
+    Numbers(#[from] numbers::AssignError),
+    /// The records kept changing while the import was planned.
+    #[error("the records kept changing while the import was planned")]
+    Contended,
+    /// An issue in conflict was asked for, and is not.
+    #[error("issue #{0} is not in conflict")]
+    NotInConflict(crate::schema::id::IssueId),
+    /// The file changed after the conflict was noted.
+    #[error("{} changed after the conflict was noted", .0)]
+    FileMovedOn(String),
+}
+
+impl From<GateError> for MirrorError {
+    fn from(error: GateError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// How an import, export or sync is to go about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// Delete records even if suspiciously many files are gone.
+    pub allow_deletes: bool,
+}
+
+/// Told how far a long step is: what, how many are done, of how many.
+pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
+
+/// The two-way mirror of one project.
+pub struct Mirror<'a> {
+    /// Where the files are.
+    pub project: &'a Project,
+    /// Where the records are.
+    pub store: &'a Store,
+    /// Who changes things.
+    pub author: Author,
+    /// How.
+    pub options: Options,
+    /// Told how far it is.
+    pub progress: Progress<'a>,
+}
+
+impl Mirror<'_> {
+    /// Moves what changed in the files into the database, merging where both sides changed.
+    ///
+    /// # Errors
+    /// If the database, the folder or git fails as a whole.
+    pub fn import(&self) -> Result<Report, MirrorError> {
+        let gate = self.lock()?;
+        self.import_locked(&gate)
+    }
+
+    /// Moves what changed in the database into the files. Never writes over an edit that import has not seen.
+    ///
+    /// # Errors
+    /// If the database, the folder or git fails as a whole.
+    pub fn export(&self) -> Result<Report, MirrorError> {
+        let gate = self.lock()?;
+        self.export_locked(&gate, None)
+    }
+
+    /// Import, then export.
+    ///
+    /// # Errors
+    /// If the database, the folder or git fails as a whole.
+    pub fn sync(&self) -> Result<Report, MirrorError> {
+        let gate = self.lock()?;
+        let mut report = self.import_locked(&gate)?;
+        report.add(self.export_locked(&gate, None)?);
+        Ok(report)
+    }
+
+    /// Says how far files and records are apart; changes nothing.
+    ///
+    /// # Errors
+    /// If the database, the folder or git fails as a whole.
+    pub fn status(&self) -> Result<StatusReport, MirrorError> {
+        let gate = self.lock()?;
+        self.status_locked(&gate)
+    }
+
+    /// Makes the database, if there is none, and takes in the files that are there, if that was never done.
+    ///
+    /// # Errors
+    /// If the database, the folder or git fails as a whole.
+    pub fn ensure_database(&self) -> Result<Option<Report>, MirrorError> {
+        if self.store.create_if_missing()? == Birth::Existed && self.store.read()?.folder_mark()?.is_some() {
+            return Ok(None);
+        }
+        self.import().map(Some)
+    }
+
+    fn lock(&self) -> Result<Gate, MirrorError> {
+        let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
+        self.refuse_tracked_database()?;
+        Ok(gate)
+    }
+
+    /// A database that git tracks could be replaced by any checkout.
+    fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
+        let path = self.project.state_path(crate::db::DATABASE);
+        if let Some(git) = self.git()
+            && git.tracks(self.project.root(), &path)?
+        {
+            return Err(StoreError::TrackedByGit(PathBuf::from(path)).into());
+        }
+        Ok(())
+    }
+
+    fn git(&self) -> Option<Git> {
+        Git::discover(self.project.root())
+    }
+}
+
+fn folder_mark(folder: Option<FileStat>) -> FolderMark {
+    FolderMark { modified: folder.map(|stat| stat.modified) }
+}
+
+fn current_folder_mark(dir: Option<&Dir>) -> Result<FolderMark, PathError> {
+    Ok(folder_mark(dir.map(Dir::stat).transpose()?))
+}

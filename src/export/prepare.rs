@@ -1,0 +1,203 @@
+//! Deciding what is to be written for one record, by looking at what lies in its place.
+//!
+//! Nothing is written here. A file that is not what the baseline says holds an edit that import has not seen, and is
+//! never written over.
+
+use crate::db::record::{Baseline, Versioned};
+use crate::fs::{Dir, Entry, FileStat, PathError};
+use crate::import::scan::MAX_FILE;
+use crate::schema::frontmatter;
+use crate::schema::id::{ContentHash, FileName, Identity};
+use crate::schema::issue::Issue;
+
+/// A record that differs from its baseline.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The issue.
+    pub identity: Identity,
+    /// The record; none if it was deleted.
+    pub record: Option<Versioned>,
+    /// What file and record last agreed on.
+    pub baseline: Option<Baseline>,
+    /// Whether a person must end a conflict first.
+    pub in_conflict: bool,
+}
+
+/// What is to be done for one record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prepared {
+    /// Nothing: it waits for a person.
+    InConflict,
+    /// The file says what the record says already, in these bytes.
+    Converged {
+        /// The file.
+        name: FileName,
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Its stat data.
+        stat: FileStat,
+    },
+    /// Write a file.
+    Write(Write),
+    /// Remove the file.
+    Remove {
+        /// The file.
+        name: FileName,
+        /// Its stat data, which must still be so.
+        stat: FileStat,
+    },
+    /// The file is gone, and so is the record.
+    Forget,
+    /// The file holds something that must not be written over.
+    Refused {
+        /// The file.
+        name: FileName,
+        /// What a person is told.
+        reason: &'static str,
+    },
+    /// The file cannot be read, or the record cannot be written as a file.
+    Bad {
+        /// The file.
+        name: FileName,
+        /// The line, from 1.
+        line: Option<u32>,
+        /// What a person is told.
+        reason: String,
+    },
+}
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// Its name.
+    pub name: FileName,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The file that it replaces, of the same name or another, with the stat data that it must still have.
+    pub replaces: Option<(FileName, FileStat)>,
+}
+
+const EDITED: &str = "it was edited since the last import; run `oxi-state sync`";
+const IN_THE_WAY: &str = "another issue's file has that name; run `oxi-state sync`";
+
+/// What is to be done for one record.
+///
+/// # Errors
+/// If the folder cannot be read. A single file that cannot is [`Prepared::Bad`].
+pub fn prepare(dir: &Dir, changed: &Changed) -> Result<Prepared, PathError> {
+    if changed.in_conflict {
+        return Ok(Prepared::InConflict);
+    }
+    match (&changed.record, &changed.baseline) {
+        (Some(record), baseline) => prepare_write(dir, &record.issue, baseline.as_ref()),
+        (None, Some(baseline)) => prepare_removal(dir, baseline),
+        (None, None) => Ok(Prepared::Forget),
+    }
+}
+
+enum Found {
+    Nothing,
+    File(Vec<u8>, FileStat),
+    Bad(String),
+}
+
+fn look(dir: &Dir, name: &FileName) -> Result<Found, PathError> {
+    match dir.entry(&name.to_string())? {
+        None => Ok(Found::Nothing),
+        Some(Entry::File(stat)) if stat.size > MAX_FILE => Ok(Found::Bad("the file is larger than 1 MiB".into())),
+        Some(Entry::File(_)) => match dir.read(&name.to_string(), MAX_FILE) {
+            Ok((bytes, stat)) => Ok(Found::File(bytes, stat)),
+            Err(error) if error.is_not_found() => Ok(Found::Nothing),
+            Err(error) => Ok(Found::Bad(error.source.to_string())),
+        },
+        Some(Entry::Symlink) => Ok(Found::Bad("it is a symbolic link, which is not followed".into())),
+        Some(_) => Ok(Found::Bad("it is not a regular file".into())),
+    }
+}
+
+fn prepare_removal(dir: &Dir, baseline: &Baseline) -> Result<Prepared, PathError> {
+    let name = baseline.name.clone();
+    Ok(match look(dir, &name)? {
+        Found::Nothing => Prepared::Forget,
+        Found::File(bytes, stat) if ContentHash::of(&bytes) == baseline.file => Prepared::Remove { name, stat },
+        Found::File(..) => Prepared::Refused { name, reason: EDITED },
+        Found::Bad(reason) => Prepared::Bad { name, line: None, reason },
+    })
+}
+
+fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Result<Prepared, PathError> {
+    let target = record.head.file_name();
+    let source = baseline.map_or_else(|| target.clone(), |baseline| baseline.name.clone());
+    let (current, stat) = match look(dir, &source)? {
+        Found::Nothing => return prepare_new(dir, record, &target, baseline),
+        Found::Bad(reason) => return Ok(Prepared::Bad { name: source, line: None, reason }),
+        Found::File(bytes, stat) => (bytes, stat),
+    };
+    let parsed = match frontmatter::parse(&current) {
+        Ok(parsed) => named(parsed, &source),
+        Err(bad) => return Ok(Prepared::Bad { name: source, line: bad.line, reason: bad.reason.to_string() }),
+    };
+    if baseline.is_none_or(|baseline| ContentHash::of(&current) != baseline.file) {
+        return Ok(if with_final_newline(parsed.clone()) == *record && source == target {
+            Prepared::Converged { name: source, bytes: current, stat }
+        } else if parsed.head.identity() == record.head.identity() {
+            Prepared::Refused { name: source, reason: EDITED }
+        } else {
+            Prepared::Refused { name: source, reason: IN_THE_WAY }
+        });
+    }
+    if source != target
+        && let Some(refusal) = occupied(dir, &target)?
+    {
+        return Ok(refusal);
+    }
+    Ok(match frontmatter::patch(&current, &parsed, record) {
+        Ok(bytes) if bytes == current && source == target => Prepared::Converged { name: source, bytes, stat },
+        Ok(bytes) => Prepared::Write(Write { name: target, bytes, replaces: Some((source, stat)) }),
+        Err(error) => Prepared::Bad { name: target, line: None, reason: error.to_string() },
+    })
+}
+
+/// The file is not there: written from what it last was, comments and all, or else from scratch.
+fn prepare_new(
+    dir: &Dir,
+    record: &Issue,
+    target: &FileName,
+    baseline: Option<&Baseline>,
+) -> Result<Prepared, PathError> {
+    if let Some(refusal) = occupied(dir, target)? {
+        return Ok(refusal);
+    }
+    let text = baseline.and_then(|baseline| baseline.text.as_deref().map(|text| (text, &baseline.name)));
+    let patched = text.and_then(|(text, name)| {
+        let old = named(frontmatter::parse(text.as_bytes()).ok()?, name);
+        frontmatter::patch(text.as_bytes(), &old, record).ok()
+    });
+    let rendered = match patched {
+        Some(bytes) => Ok(bytes),
+        None => frontmatter::render_checked(record).map(String::into_bytes),
+    };
+    Ok(match rendered {
+        Ok(bytes) => Prepared::Write(Write { name: target.clone(), bytes, replaces: None }),
+        Err(error) => Prepared::Bad { name: target.clone(), line: None, reason: error.to_string() },
+    })
+}
+
+fn occupied(dir: &Dir, target: &FileName) -> Result<Option<Prepared>, PathError> {
+    let name = target.clone();
+    Ok(match look(dir, target)? {
+        Found::Nothing => None,
+        Found::File(..) => Some(Prepared::Refused { name, reason: IN_THE_WAY }),
+        Found::Bad(reason) => Some(Prepared::Bad { name, line: None, reason }),
+    })
+}
+
+fn named(mut issue: Issue, name: &FileName) -> Issue {
+    issue.head.slug = name.slug.clone();
+    issue
+}
+
+fn with_final_newline(mut issue: Issue) -> Issue {
+    issue.body = Issue::with_final_newline(issue.body);
+    issue
+}

@@ -1,0 +1,150 @@
+//! What git knows of the issue files. Read only: no command that changes anything is ever run.
+//!
+//! Whether a directory is in a work tree and whether a merge is going on is read from files; `git` itself is started only
+//! when something is missing from the folder or unmerged.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A git work tree.
+#[derive(Clone, Debug)]
+pub struct Git {
+    top: PathBuf,
+    git_dir: PathBuf,
+}
+
+/// git could not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("git could not say {question}: {detail}")]
+pub struct GitError {
+    question: &'static str,
+    detail: String,
+}
+
+/// A file in git's index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// Sparse checkout keeps it out of the work tree.
+    pub skip_worktree: bool,
+    /// A merge left more than one version.
+    pub unmerged: bool,
+}
+
+impl Git {
+    /// The work tree that holds a directory; none outside of git.
+    #[must_use]
+    pub fn discover(directory: &Path) -> Option<Self> {
+        let top = directory.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())?;
+        let dot_git = top.join(".git");
+        let git_dir = if dot_git.is_dir() {
+            dot_git
+        } else {
+            // a linked work tree or a submodule: a file that says where
+            let text = std::fs::read_to_string(&dot_git).ok()?;
+            top.join(text.strip_prefix("gitdir:")?.trim())
+        };
+        Some(Self { top: top.to_owned(), git_dir })
+    }
+
+    /// The merge, rebase or the like that is going on.
+    #[must_use]
+    pub fn operation_in_progress(&self) -> Option<&'static str> {
+        const SIGNS: [(&str, &str); 6] = [
+            ("MERGE_HEAD", "merge"),
+            ("rebase-merge", "rebase"),
+            ("rebase-apply", "rebase"),
+            ("BISECT_LOG", "bisect"),
+            ("CHERRY_PICK_HEAD", "cherry-pick"),
+            ("REVERT_HEAD", "revert"),
+        ];
+        SIGNS.into_iter().find(|(sign, _)| self.git_dir.join(sign).exists()).map(|(_, name)| name)
+    }
+
+    /// What git's index holds of a folder, by file name.
+    ///
+    /// # Errors
+    /// If git cannot be run or refuses.
+    pub fn index(&self, root: &Path, folder: &str) -> Result<HashMap<String, IndexEntry>, GitError> {
+        let output = Self::run(root, "which files it tracks", &["ls-files", "-z", "-t", "--stage", "--", folder])?;
+        let mut entries: HashMap<String, IndexEntry> = HashMap::new();
+        for line in output.split(|&byte| byte == 0).filter(|line| !line.is_empty()) {
+            let line = String::from_utf8_lossy(line);
+            let Some((facts, path)) = line.split_once('\t') else { continue };
+            let Some(name) = path.rsplit('/').next() else { continue };
+            let entry = entries.entry(name.to_owned()).or_default();
+            entry.skip_worktree |= facts.starts_with('S');
+            entry.unmerged |= facts.starts_with('M');
+        }
+        Ok(entries)
+    }
+
+    /// Which of these files, given by path from the root, the history of the current branch ever held.
+    ///
+    /// # Errors
+    /// If git cannot be run or refuses; an unborn branch has no history and is no error.
+    pub fn ever_committed(&self, root: &Path, folder: &str, paths: &[String]) -> Result<HashSet<String>, GitError> {
+        const QUESTION: &str = "what the branch's history held";
+        if Self::run(root, QUESTION, &["rev-parse", "--quiet", "--verify", "HEAD"]).is_err() {
+            return Ok(HashSet::new());
+        }
+        let wanted: HashSet<&str> = paths.iter().map(String::as_str).collect();
+        if paths.len() > 20 {
+            let arguments = ["log", "--full-history", "--no-renames", "-m", "--relative", "--format=", "--name-only", "-z", "HEAD", "--", folder];
+            let output = Self::run(root, QUESTION, &arguments)?;
+            let seen = output.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+            return Ok(seen.map(|path| path.trim_start().to_owned()).filter(|path| wanted.contains(path.as_str())).collect());
+        }
+        let mut held = HashSet::new();
+        for path in paths {
+            let arguments = ["rev-list", "--full-history", "--max-count=1", "HEAD", "--", path];
+            if !Self::run(root, QUESTION, &arguments)?.is_empty() {
+                held.insert(path.clone());
+            }
+        }
+        Ok(held)
+    }
+
+    /// Whether git tracks a file, given by path from the root.
+    ///
+    /// # Errors
+    /// If git cannot be run or refuses.
+    pub fn tracks(&self, root: &Path, path: &str) -> Result<bool, GitError> {
+        Ok(!Self::run(root, "whether it tracks the database", &["ls-files", "-z", "--", path])?.is_empty())
+    }
+
+    /// The top of the work tree.
+    #[must_use]
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
+    fn run(root: &Path, question: &'static str, arguments: &[impl AsRef<OsStr>]) -> Result<Vec<u8>, GitError> {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(root)
+            // nothing that a repository configures may run, and no path is a pattern
+            .args(["--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"])
+            .args(arguments)
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| GitError { question, detail: error.to_string() })?;
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            let detail = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned();
+            Err(GitError { question, detail })
+        }
+    }
+}
+
+/// `user.name` as git would use it here; none without git or setting.
+#[must_use]
+pub fn user_name(root: &Path) -> Option<String> {
+    let output = Git::run(root, "your name", &["config", "--get", "user.name"]).ok()?;
+    let name = String::from_utf8_lossy(&output).trim().to_owned();
+    (!name.is_empty()).then_some(name)
+}

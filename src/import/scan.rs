@@ -1,0 +1,301 @@
+//! One pass over the issues folder.
+//!
+//! A file whose stat data is what the baseline says is not read. That is safe but for a change within the same tick of
+//! the file system's clock as the last look at the file (git calls such a file *racily clean*): where a file's time of
+//! change is not older than the start of the scan, no stat data is kept, and the next scan reads it again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::db::record::Baseline;
+use crate::fs::{Dir, Entry, FileStat, PathError};
+use crate::schema::frontmatter;
+use crate::schema::id::{ContentHash, FileName, NotAnIssueFile};
+use crate::schema::issue::Issue;
+
+/// Largest issue file, in bytes.
+pub const MAX_FILE: u64 = 1 << 20;
+
+/// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
+const HELD_BODIES: usize = 48 << 20;
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+pub struct ReadFile {
+    /// Its name.
+    pub name: FileName,
+    /// What the file system says of it; none if that cannot be trusted next time.
+    pub stat: Option<FileStat>,
+    /// Hash of its bytes.
+    pub file: ContentHash,
+    /// What it says, its body with a final line feed.
+    pub issue: Issue,
+    /// Hash of the canonical rendering of that.
+    pub content: ContentHash,
+    /// Its text where it is not the canonical rendering.
+    pub text: Option<String>,
+    /// Where the body begins, if it is not held in memory.
+    pub dropped_body: Option<usize>,
+    /// Whether it is exactly what the original program writes.
+    pub oxi_rendering: bool,
+}
+
+impl ReadFile {
+    /// The baseline that says that the record agrees with this file.
+    #[must_use]
+    pub fn baseline(&self) -> Baseline {
+        Baseline {
+            name: self.name.clone(),
+            file: self.file,
+            stat: self.stat,
+            content: self.content,
+            text: self.text.clone(),
+        }
+    }
+
+    /// Reads again what was not held in memory.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no longer what it was.
+    pub fn complete(&mut self, dir: &Dir) -> Result<(), PathError> {
+        let Some(offset) = self.dropped_body else { return Ok(()) };
+        let name = self.name.to_string();
+        let changed = || PathError {
+            action: "read",
+            path: dir.path().join(&name),
+            source: std::io::Error::other("it changed while it was being imported; run the command again"),
+        };
+        let (bytes, _) = dir.read(&name, MAX_FILE)?;
+        if ContentHash::of(&bytes) != self.file {
+            return Err(changed());
+        }
+        let text = String::from_utf8(bytes).map_err(|_| changed())?;
+        let body = text.get(offset..).ok_or_else(changed)?.to_owned();
+        self.issue.body = Issue::with_final_newline(body);
+        self.text = self.text.is_some().then_some(text);
+        self.dropped_body = None;
+        Ok(())
+    }
+}
+
+/// A file that is not taken in, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadEntry {
+    /// Its name in the folder.
+    pub name: String,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// What the folder holds.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Files that are not as the baseline says, or have none.
+    pub read: Vec<ReadFile>,
+    /// Files that are as the baseline says.
+    pub unchanged: HashSet<String>,
+    /// Files to leave alone.
+    pub bad: Vec<BadEntry>,
+    /// The folder's own stat data; none if it is missing.
+    pub folder: Option<FileStat>,
+}
+
+impl Scan {
+    /// Whether a file of that name is there, good or bad.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.unchanged.contains(name)
+            || self.read.iter().any(|file| file.name.to_string() == name)
+            || self.bad.iter().any(|bad| bad.name == name)
+    }
+}
+
+/// Looks at every file in the folder; reads those that are new or changed.
+///
+/// # Errors
+/// If the folder itself cannot be read. A file that cannot is bad.
+pub fn scan(
+    dir: &Dir,
+    known: &HashMap<String, &Baseline>,
+    now: (i64, u32),
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Scan, PathError> {
+    let folder = dir.stat()?;
+    let mut names = dir.names()?;
+    names.sort_unstable();
+    let mut scan = Scan { folder: Some(folder), ..Scan::default() };
+    let mut to_read = Vec::new();
+    let mut twins = Twins::new(&names, known);
+    for name in names {
+        let parsed = match FileName::parse(&name) {
+            Ok(parsed) => parsed,
+            Err(NotAnIssueFile::Unrelated) => continue,
+            Err(reason) => {
+                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string() });
+                continue;
+            }
+        };
+        let entry = dir.entry(&name);
+        match check(&entry, &name, &mut twins) {
+            Ok(None) => {}
+            Ok(Some(stat)) if known.get(&name).is_some_and(|baseline| baseline.stat == Some(stat)) => {
+                scan.unchanged.insert(name);
+            }
+            Ok(Some(_)) => to_read.push((name, parsed)),
+            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason }),
+        }
+    }
+    for result in read_all(dir, &to_read, known, now, progress) {
+        match result {
+            Ok(file) => scan.read.push(*file),
+            // gone between the listing and the reading
+            Err(None) => {}
+            Err(Some(bad)) => scan.bad.push(bad),
+        }
+    }
+    scan.bad.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(scan)
+}
+
+/// The stat data of an entry that may be an issue file; nothing if it is gone.
+fn check(entry: &Result<Option<Entry>, PathError>, name: &str, twins: &mut Twins) -> Result<Option<FileStat>, String> {
+    let stat = match entry {
+        Err(error) => return Err(error.source.to_string()),
+        Ok(None) => return Ok(None),
+        Ok(Some(Entry::File(stat))) => *stat,
+        Ok(Some(Entry::Symlink)) => return Err("it is a symbolic link, which is not followed".into()),
+        Ok(Some(_)) => return Err("it is not a regular file".into()),
+    };
+    if stat.size > MAX_FILE {
+        return Err("the file is larger than 1 MiB".into());
+    }
+    match twins.elder(name) {
+        Some(elder) => Err(format!("its name differs from {elder} only in case or Unicode form")),
+        None => Ok(Some(stat)),
+    }
+}
+
+/// Names that a file system which folds case or normalises Unicode would take for one.
+struct Twins {
+    elders: HashMap<String, String>,
+}
+
+impl Twins {
+    fn new(names: &[String], known: &HashMap<String, &Baseline>) -> Self {
+        let mut elders: HashMap<String, String> = HashMap::new();
+        for name in names.iter().filter(|name| name.as_bytes().first().is_some_and(u8::is_ascii_digit)) {
+            match elders.entry(fold(name)) {
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(name.clone());
+                }
+                std::collections::hash_map::Entry::Occupied(mut place) => {
+                    if known.contains_key(name) && !known.contains_key(place.get()) {
+                        place.insert(name.clone());
+                    }
+                }
+            }
+        }
+        Self { elders }
+    }
+
+    fn elder(&self, name: &str) -> Option<&str> {
+        self.elders.get(&fold(name)).map(String::as_str).filter(|elder| *elder != name)
+    }
+}
+
+fn fold(name: &str) -> String {
+    if name.is_ascii() { name.to_ascii_lowercase() } else { name.nfc().flat_map(char::to_lowercase).nfc().collect() }
+}
+
+type ReadResult = Result<Box<ReadFile>, Option<BadEntry>>;
+
+fn read_all(
+    dir: &Dir,
+    names: &[(String, FileName)],
+    known: &HashMap<String, &Baseline>,
+    now: (i64, u32),
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Vec<ReadResult> {
+    let (next, held) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        let mut results = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((name, parsed)) = names.get(index) else { return results };
+            if index % 64 == 0 {
+                progress(index as u64, names.len() as u64);
+            }
+            let mut result = read_one(dir, name, parsed, now);
+            if let Ok((file, offset)) = &mut result
+                && !known.contains_key(name)
+                && held.fetch_add(file.issue.body.len(), Ordering::Relaxed) > HELD_BODIES
+            {
+                file.issue.body = String::new();
+                file.text = file.text.as_ref().map(|_| String::new());
+                file.dropped_body = Some(*offset);
+            }
+            results.push((index, result.map(|(file, _)| file)));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(names.len().div_ceil(32));
+    let mut results = if threads <= 1 {
+        work()
+    } else {
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let join = |handle: std::thread::ScopedJoinHandle<'_, Vec<_>>| match handle.join() {
+                Ok(results) => results,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            handles.into_iter().flat_map(join).collect()
+        })
+    };
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn read_one(dir: &Dir, name: &str, parsed: &FileName, now: (i64, u32)) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
+    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason });
+    let (bytes, stat) = match dir.read(name, MAX_FILE) {
+        Ok(read) => read,
+        Err(error) if error.is_not_found() => return Err(None),
+        Err(error) => return Err(bad(None, error.source.to_string())),
+    };
+    // a change after this moment gets a time that is not older than `now`
+    let stat = (stat.modified < now && stat.changed < now).then_some(stat);
+    let issue = frontmatter::parse(&bytes).map_err(|error| bad(error.line, error.reason.to_string()))?;
+    if issue.head.id != parsed.id {
+        let reason = format!("its name says issue {}, its frontmatter says {}", parsed.id, issue.head.id);
+        return Err(bad(None, reason));
+    }
+    Ok(measure(bytes, issue, parsed, stat))
+}
+
+fn measure(bytes: Vec<u8>, mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
+    let file = ContentHash::of(&bytes);
+    let offset = bytes.len() - issue.body.len();
+    issue.head.slug = name.slug.clone();
+    let oxi_rendering = frontmatter::is_oxi_rendering(&bytes, &issue);
+    issue.body = Issue::with_final_newline(issue.body);
+    let rendered = frontmatter::render(&issue);
+    let (content, text) = if rendered.as_bytes() == bytes {
+        (file, None)
+    } else {
+        // the parser has checked that it is UTF-8
+        (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let read = ReadFile { name: name.clone(), stat, file, issue, content, text, dropped_body: None, oxi_rendering };
+    (Box::new(read), offset)
+}
+
+/// Reads one file of the folder, as [`scan`] would.
+///
+/// # Errors
+/// None if it is missing; else what is wrong with it.
+pub fn read_file(dir: &Dir, name: &FileName, now: (i64, u32)) -> Result<Box<ReadFile>, Option<BadEntry>> {
+    read_one(dir, &name.to_string(), name, now).map(|(file, _)| file)
+}

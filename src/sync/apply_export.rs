@@ -1,0 +1,303 @@
+//! Export: look at what lies in the way, write temporary files, sync, look again, rename, sync, and only then commit the
+//! new baselines.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::db::gate::Gate;
+use crate::db::record::{Baseline, Pending, Versioned};
+use crate::export::prepare::{Changed, Prepared, Write, prepare};
+use crate::fs::{Dir, Entry, FileStat, is_temporary};
+use crate::import::scan::Scan;
+use crate::schema::frontmatter;
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
+use crate::schema::issue::Issue;
+
+use super::gather::Snapshot;
+use super::plan::Absence;
+use super::report::Renumbered;
+use super::{Mirror, MirrorError, Problem, Report, current_folder_mark};
+
+/// Records are written in batches, so that memory stays bounded.
+const BATCH: usize = 4096;
+
+/// Up to so many files are synced one by one; more are synced with their whole file system.
+const FEW: usize = 4;
+
+/// A file that is in its place, to be noted as agreed on.
+struct Landed {
+    identity: Identity,
+    /// The file and what it says; none if it was removed.
+    file: Option<(Baseline, Issue)>,
+}
+
+impl Mirror<'_> {
+    /// Exports all records, or only some.
+    pub(super) fn export_locked(&self, gate: &Gate, only: Option<&BTreeSet<Identity>>) -> Result<Report, MirrorError> {
+        let mut report = Report::default();
+        if only.is_none() {
+            self.forget_never_committed(gate, &mut report)?;
+        }
+        let (pending, total) = self.pending(only)?;
+        report.unchanged = (total as u64).saturating_sub(pending.len() as u64);
+        let dir = match self.project.issues()? {
+            Some(dir) => dir,
+            None if pending.is_empty() || self.options.dry_run => return Ok(report),
+            None => self.project.state().ensure_dir(crate::project::ISSUES)?,
+        };
+        let all = pending.len() as u64;
+        for (batch, identities) in pending.chunks(BATCH).enumerate() {
+            (self.progress)("writing", (batch * BATCH) as u64, all);
+            self.export_batch(gate, &dir, identities, &mut report)?;
+        }
+        if !self.options.dry_run && only.is_none() {
+            self.note_folder_of(&dir)?;
+        }
+        report.sort();
+        Ok(report)
+    }
+
+    /// The records that differ from their baselines, and the number of all.
+    fn pending(&self, only: Option<&BTreeSet<Identity>>) -> Result<(Vec<Identity>, usize), MirrorError> {
+        let read = self.store.read()?;
+        let counters = read.counters()?;
+        let total = crate::schema::issue::Status::ALL.iter().map(|status| counters.with_status(*status)).sum::<u64>();
+        let mut pending: Vec<_> = read.all_pending()?.into_iter().map(|(_, (identity, kind))| (identity, kind)).collect();
+        pending.retain(|(identity, _)| only.is_none_or(|only| only.contains(identity)));
+        // a deletion may free the name that another issue's file takes
+        pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
+        let pending = pending.into_iter().map(|(identity, _)| identity).collect();
+        Ok((pending, usize::try_from(total).unwrap_or(usize::MAX)))
+    }
+
+    /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
+    fn forget_never_committed(&self, gate: &Gate, report: &mut Report) -> Result<(), MirrorError> {
+        let baselines = self.store.read()?.all_baselines()?;
+        let dir = self.project.issues()?;
+        let names: HashSet<String> = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?.into_iter().collect();
+        if baselines.iter().all(|(_, baseline)| names.contains(&baseline.name.to_string())) {
+            return Ok(());
+        }
+        let folder = dir.as_ref().map(Dir::stat).transpose()?;
+        let scan = Scan { unchanged: names, folder, ..Scan::default() };
+        let missing = self.missing(&Snapshot::of_scan(gate.file_system_now(self.store.dir())?, baselines, scan))?;
+        let never: Vec<_> =
+            missing.why.iter().filter(|(_, why)| **why == Absence::NeverCommitted).map(|(identity, _)| identity).collect();
+        if never.is_empty() {
+            return Ok(());
+        }
+        let read = self.store.read()?;
+        for identity in &never {
+            let id = read.id_of(identity)?.unwrap_or(IssueId(0));
+            report.kept.push(id);
+            report.lines.push(format!("#{id} kept: its file is gone but was never committed; written again"));
+        }
+        drop(read);
+        if self.options.dry_run {
+            return Ok(());
+        }
+        self.store.write(&self.author, |txn| {
+            never.iter().try_for_each(|identity| txn.forget_baseline(identity)).map_err(MirrorError::from)
+        })
+    }
+
+    fn export_batch(
+        &self,
+        gate: &Gate,
+        dir: &Dir,
+        identities: &[Identity],
+        report: &mut Report,
+    ) -> Result<(), MirrorError> {
+        let changed = self.changed(identities)?;
+        let mut landed = Vec::new();
+        let mut writes = Vec::new();
+        for item in &changed {
+            let prepared = prepare(dir, item)?;
+            tell(report, item, &prepared, self);
+            match prepared {
+                Prepared::Write(write) => writes.push((item, write)),
+                Prepared::Converged { name, bytes, stat } => {
+                    landed.extend(item.record.as_ref().map(|record| Landed {
+                        identity: item.identity.clone(),
+                        file: Some((baseline_of(&name, &bytes, record, Some(stat)), record.issue.clone())),
+                    }));
+                }
+                Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None }),
+                Prepared::Remove { name, stat } if !self.options.dry_run => {
+                    if still(dir, &name, &stat)? {
+                        dir.remove(&name.to_string())?;
+                        landed.push(Landed { identity: item.identity.clone(), file: None });
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.options.dry_run {
+            return Ok(());
+        }
+        landed.extend(self.write_files(gate, dir, writes, report)?);
+        if landed.is_empty() {
+            return Ok(());
+        }
+        dir.sync()?;
+        self.store.write(&self.author, |txn| {
+            for landed in &landed {
+                match &landed.file {
+                    Some((baseline, issue)) => txn.agree(&landed.identity, baseline, issue)?,
+                    None => txn.forget_baseline(&landed.identity)?,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn changed(&self, identities: &[Identity]) -> Result<Vec<Changed>, MirrorError> {
+        let read = self.store.read()?;
+        let mut changed = Vec::with_capacity(identities.len());
+        for identity in identities {
+            changed.push(Changed {
+                identity: identity.clone(),
+                record: read.issue_of(identity)?,
+                baseline: read.baseline(identity)?,
+                in_conflict: read.conflict(identity)?.is_some(),
+            });
+        }
+        Ok(changed)
+    }
+
+    fn write_files(
+        &self,
+        gate: &Gate,
+        dir: &Dir,
+        writes: Vec<(&Changed, Write)>,
+        report: &mut Report,
+    ) -> Result<Vec<Landed>, MirrorError> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        sweep(dir);
+        let mut temporaries = Vec::with_capacity(writes.len());
+        for (item, write) in writes {
+            let temporary = dir.write_temporary(&write.name.to_string(), &write.bytes)?;
+            temporaries.push((item, write, temporary));
+        }
+        if temporaries.len() <= FEW {
+            temporaries.iter().try_for_each(|(_, _, temporary)| temporary.sync())?;
+        } else {
+            dir.sync_file_system()?;
+        }
+        let now = gate.file_system_now(self.store.dir())?;
+        let mut landed = Vec::with_capacity(temporaries.len());
+        for (item, write, temporary) in temporaries {
+            let (Some(record), name) = (&item.record, write.name.to_string()) else { continue };
+            let in_place = write.replaces.as_ref().is_some_and(|(old, _)| *old == write.name);
+            let fresh = write.replaces.as_ref().map_or(Ok(true), |(old, stat)| still(dir, old, stat))?;
+            let published = fresh && match temporary.publish(&name, in_place) {
+                Ok(()) => true,
+                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => false,
+                Err(error) => return Err(error.into()),
+            };
+            if !published {
+                report.needs_attention = true;
+                report.conflicts.push(record.issue.head.id);
+                report.lines.push(format!("{} was changed while it was being written; run `oxi-state sync`", self.project.issue_path(&name)));
+                continue;
+            }
+            if let Some((old, _)) = write.replaces.as_ref().filter(|_| !in_place) {
+                dir.remove(&old.to_string())?;
+            }
+            let stat = match dir.entry(&name)? {
+                // a change by somebody else after the rename would not be older than `now`
+                Some(Entry::File(stat)) if stat.modified < now && stat.size == write.bytes.len() as u64 => Some(stat),
+                _ => None,
+            };
+            let baseline = baseline_of(&write.name, &write.bytes, record, stat);
+            landed.push(Landed { identity: item.identity.clone(), file: Some((baseline, record.issue.clone())) });
+        }
+        Ok(landed)
+    }
+
+    fn note_folder_of(&self, dir: &Dir) -> Result<(), MirrorError> {
+        let mark = current_folder_mark(Some(dir))?;
+        let read = self.store.read()?;
+        let known = read.folder_mark()?;
+        // a folder that was never imported must still be
+        if known.is_none() || known == Some(mark) {
+            return Ok(());
+        }
+        drop(read);
+        self.store.write(&self.author, |txn| Ok(txn.set_folder_mark(mark)?))
+    }
+}
+
+impl Snapshot {
+    /// A snapshot that knows nothing but which names are there.
+    fn of_scan(now: (i64, u32), baselines: Vec<(Vec<u8>, Baseline)>, scan: Scan) -> Self {
+        let (in_conflict, pending) = Default::default();
+        Self { baselines, scan, twins: Vec::new(), high_water: IssueId(0), in_conflict, pending, now }
+    }
+}
+
+/// Whether a file is still the one that was looked at.
+fn still(dir: &Dir, name: &FileName, stat: &FileStat) -> Result<bool, MirrorError> {
+    Ok(matches!(dir.entry(&name.to_string())?, Some(Entry::File(now)) if now == *stat))
+}
+
+/// Removes temporary files that a killed process left; this one holds the lock of all who make them.
+fn sweep(dir: &Dir) {
+    let Ok(names) = dir.names() else { return };
+    for name in names.iter().filter(|name| is_temporary(name.as_ref())) {
+        // what cannot be removed now will be another time
+        let _ = dir.remove(name);
+    }
+}
+
+fn baseline_of(name: &FileName, bytes: &[u8], record: &Versioned, stat: Option<FileStat>) -> Baseline {
+    let canonical = frontmatter::render(&record.issue).as_bytes() == bytes;
+    Baseline {
+        name: name.clone(),
+        file: ContentHash::of(bytes),
+        stat,
+        content: record.hash,
+        text: (!canonical).then(|| String::from_utf8_lossy(bytes).into_owned()),
+    }
+}
+
+fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirror<'_>) {
+    let id = item.record.as_ref().map(|record| record.issue.head.id).or(item.baseline.as_ref().map(|baseline| baseline.name.id));
+    let id = id.unwrap_or(IssueId(0));
+    let path = |name: &FileName| mirror.project.issue_path(&name.to_string());
+    match prepared {
+        Prepared::InConflict => {
+            report.needs_attention = true;
+            report.conflicts.push(id);
+            report.lines.push(format!("#{id} is in conflict and was not written; run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"));
+        }
+        Prepared::Converged { .. } | Prepared::Forget => report.unchanged += 1,
+        Prepared::Write(write) => match &write.replaces {
+            None => {
+                report.created.push(id);
+                report.lines.push(format!("wrote {}", path(&write.name)));
+            }
+            Some((old, _)) if *old == write.name => {
+                report.updated.push(id);
+                report.lines.push(format!("updated {}", path(&write.name)));
+            }
+            Some((old, _)) => {
+                report.renumbered.push(Renumbered { from: old.id, to: id });
+                report.lines.push(format!("moved {} to {}", path(old), path(&write.name)));
+            }
+        },
+        Prepared::Remove { name, .. } => {
+            report.deleted.push(id);
+            report.lines.push(format!("removed {}", path(name)));
+        }
+        Prepared::Refused { name, reason } => {
+            report.needs_attention = true;
+            report.conflicts.push(id);
+            report.lines.push(format!("{} was not written: {reason}", path(name)));
+        }
+        Prepared::Bad { name, line, reason } => {
+            report.bad.push(Problem { path: path(name), line: *line, reason: reason.clone() });
+        }
+    }
+}

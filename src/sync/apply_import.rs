@@ -1,0 +1,298 @@
+//! Import: plan from a snapshot, commit in one transaction if the records are still those, then move renumbered files.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::db::gate::Gate;
+use crate::db::record::Versioned;
+use crate::db::{Op, WriteTxn};
+use crate::import::scan::ReadFile;
+use crate::schema::id::{Identity, IssueId};
+use crate::schema::issue::Issue;
+use crate::schema::value::Value;
+
+use super::gather::{Missing, Snapshot};
+use super::plan::{Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange, plan};
+use super::report::Renumbered;
+use super::{Mirror, MirrorError, Problem, Report, current_folder_mark, folder_mark};
+
+/// How often a plan is made anew because a record changed under it.
+const ATTEMPTS: usize = 8;
+
+/// Everything that an import is about to do.
+pub(super) struct ImportPlan<'s> {
+    pub(super) actions: Vec<Action<'s>>,
+    numbers: BTreeMap<Identity, IssueId>,
+    /// The present numbers of the records concerned.
+    before: BTreeMap<Identity, IssueId>,
+}
+
+enum Commit {
+    Done,
+    Stale,
+}
+
+impl Mirror<'_> {
+    pub(super) fn import_locked(&self, gate: &Gate) -> Result<Report, MirrorError> {
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.snapshot(gate)?;
+            let missing = self.missing(&snapshot)?;
+            let plan = self.plan_import(&snapshot, &missing)?;
+            let mut report = self.report_import(&snapshot, &missing, &plan);
+            if self.options.dry_run {
+                return Ok(report);
+            }
+            if let Commit::Done = self.commit_import(&snapshot, &plan)? {
+                let moved = self.moved(&plan);
+                if !moved.is_empty() {
+                    let moves = self.export_locked(gate, Some(&moved))?;
+                    report.needs_attention |= moves.needs_attention;
+                    report.bad.extend(moves.bad);
+                }
+                self.note_folder()?;
+                return Ok(report);
+            }
+        }
+        Err(MirrorError::Contended)
+    }
+
+    pub(super) fn plan_import<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        missing: &Missing,
+    ) -> Result<ImportPlan<'s>, MirrorError> {
+        let mut known = self.known(snapshot, missing)?;
+        let mut actions: Vec<_> =
+            known.iter().filter(|(_, known)| known.files.is_empty()).map(|(identity, known)| plan(identity, known)).collect();
+        let leaving: HashSet<_> = actions
+            .iter()
+            .filter(|action| action.record == RecordChange::Delete)
+            .map(|action| action.identity.clone())
+            .collect();
+        let numbers = self.assign_numbers(&known, &leaving)?;
+        for (identity, known) in &mut known {
+            if !known.files.is_empty() {
+                // of several files of one issue, the one that has its number is the one that stays
+                known.files.sort_by_key(|file| Some(&file.name.id) != numbers.get(identity));
+                actions.push(plan(identity, known));
+            }
+        }
+        let before = known
+            .iter()
+            .filter_map(|(identity, known)| Some((identity.clone(), known.record.as_ref()?.issue.head.id)))
+            .collect();
+        actions.retain(|action| !action.is_nothing());
+        Ok(ImportPlan { actions, numbers, before })
+    }
+
+    fn commit_import(&self, snapshot: &Snapshot, plan: &ImportPlan<'_>) -> Result<Commit, MirrorError> {
+        let refreshed = snapshot.refreshed();
+        let mark = folder_mark(snapshot.scan.folder);
+        let moves = self.record_moves(plan)?;
+        if plan.actions.is_empty() && moves.is_empty() && refreshed.is_empty() {
+            // one look is cheaper than a write transaction that has nothing to write
+            if self.store.read()?.folder_mark()? == Some(mark) {
+                return Ok(Commit::Done);
+            }
+        }
+        let dir = self.project.issues()?;
+        self.store.write(&self.author, |txn| {
+            for action in &plan.actions {
+                let current = txn.id_of(&action.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
+                if current.map(|current| current.hash) != action.expected {
+                    return Ok(Commit::Stale);
+                }
+            }
+            for (key, baseline) in &refreshed {
+                txn.refresh_baseline(key, baseline)?;
+            }
+            for action in plan.actions.iter().filter(|action| action.record == RecordChange::Delete) {
+                if let Some(id) = txn.id_of(&action.identity)? {
+                    txn.delete(id, Op::Import)?;
+                }
+            }
+            txn.renumber(&moves)?;
+            let total = plan.actions.len() as u64;
+            for (done, action) in plan.actions.iter().enumerate() {
+                if done % 256 == 0 {
+                    (self.progress)("storing", done as u64, total);
+                }
+                if !apply(txn, action, plan, dir.as_ref())? {
+                    return Ok(Commit::Stale);
+                }
+            }
+            txn.normalize_links(plan.actions.iter().map(|action| &action.identity))?;
+            txn.set_folder_mark(mark)?;
+            Ok(Commit::Done)
+        })
+    }
+
+    /// Records that get another number than they have.
+    fn record_moves(&self, plan: &ImportPlan<'_>) -> Result<Vec<(Identity, IssueId)>, MirrorError> {
+        let mut moves = Vec::new();
+        let read = if plan.numbers.is_empty() { return Ok(moves) } else { self.store.read()? };
+        for (identity, to) in &plan.numbers {
+            if read.id_of(identity)?.is_some_and(|now| now != *to) {
+                moves.push((identity.clone(), *to));
+            }
+        }
+        Ok(moves)
+    }
+
+    /// Issues whose file does not have the name that it should.
+    fn moved(&self, plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
+        let misnamed = |file: &ReadFile, identity: &Identity| plan.numbers.get(identity).is_some_and(|to| *to != file.name.id);
+        let of_actions = plan
+            .actions
+            .iter()
+            .filter(|action| {
+                action.file.is_some_and(|file| misnamed(file, &action.identity)) || !action.surplus.is_empty()
+            })
+            .map(|action| action.identity.clone());
+        let of_records = plan
+            .numbers
+            .iter()
+            .filter(|(identity, to)| plan.before.get(identity).is_some_and(|before| before != *to))
+            .map(|(identity, _)| identity.clone());
+        of_actions.chain(of_records).collect()
+    }
+
+    /// Notes what the folder looks like after files were moved.
+    fn note_folder(&self) -> Result<(), MirrorError> {
+        let dir = self.project.issues()?;
+        let mark = current_folder_mark(dir.as_ref())?;
+        if self.store.read()?.folder_mark()? == Some(mark) {
+            return Ok(());
+        }
+        self.store.write(&self.author, |txn| Ok(txn.set_folder_mark(mark)?))
+    }
+
+    pub(super) fn report_import(&self, snapshot: &Snapshot, missing: &Missing, plan: &ImportPlan<'_>) -> Report {
+        let mut report = Report { unchanged: snapshot.scan.unchanged.len() as u64, ..Report::default() };
+        let quiet = snapshot.scan.read.len().saturating_sub(plan.actions.iter().filter(|a| a.file.is_some()).count());
+        report.unchanged += quiet as u64;
+        for action in &plan.actions {
+            let id = plan
+                .numbers
+                .get(&action.identity)
+                .or_else(|| plan.before.get(&action.identity))
+                .copied()
+                .unwrap_or(IssueId(0));
+            describe(&mut report, action, id, self);
+        }
+        for (identity, to) in &plan.numbers {
+            let carried = plan.actions.iter().find(|action| action.identity == *identity).and_then(|action| action.file);
+            let from = plan.before.get(identity).copied().or_else(|| carried.map(|file| file.name.id));
+            if let Some(from) = from.filter(|from| from != to) {
+                report.lines.push(format!("renumbered {from} -> {to}"));
+                report.renumbered.push(Renumbered { from, to: *to });
+            }
+        }
+        for bad in &snapshot.scan.bad {
+            let path = self.project.issue_path(&bad.name);
+            report.bad.push(Problem { path, line: bad.line, reason: bad.reason.clone() });
+        }
+        if let Some(caution) = &missing.caution {
+            report.lines.push(caution.clone());
+            report.needs_attention = true;
+        }
+        report.sort();
+        report
+    }
+}
+
+fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirror<'_>) {
+    let title = action.file.map(|file| crate::schema::id::printable(&file.issue.head.title, false).into_owned());
+    let title = title.map(|title| format!(": {title}")).unwrap_or_default();
+    let (list, verb): (&mut Vec<IssueId>, String) = match action.outcome {
+        Outcome::Created => (&mut report.created, "imported".into()),
+        Outcome::Updated => (&mut report.updated, "updated".into()),
+        Outcome::Deleted => (&mut report.deleted, "deleted (its file was deleted; `oxi-state undo` brings it back)".into()),
+        Outcome::Merged => (&mut report.merged, "merged".into()),
+        Outcome::Restored => (&mut report.kept, "restored: it was deleted here, but its file was edited".into()),
+        Outcome::Kept(absence) => (&mut report.kept, format!("kept: {}", reason(absence))),
+        Outcome::Conflict => {
+            report.needs_attention = true;
+            (&mut report.conflicts, format!("conflict: run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"))
+        }
+        Outcome::Silent => {
+            report.unchanged += u64::from(action.file.is_some());
+            for file in &action.surplus {
+                report.lines.push(format!("#{id} also in {}, which goes", mirror.project.issue_path(&file.name.to_string())));
+            }
+            return;
+        }
+    };
+    list.push(id);
+    report.lines.push(format!("#{id} {verb}{title}"));
+    for (field, value) in &action.lost {
+        let value = serde_json::to_string(value).unwrap_or_default();
+        report.lines.push(format!("#{id} {field} was changed on both sides; not taken: {value}"));
+    }
+}
+
+const fn reason(absence: Absence) -> &'static str {
+    match absence {
+        Absence::Deleted => "its file was deleted, but the record was edited since; export writes it again",
+        Absence::NeverCommitted => "its file is gone but was never committed; export writes it again",
+        Absence::Displaced => "another issue's file took its name; export writes it again",
+        Absence::Sparse => "sparse checkout leaves its file out",
+        Absence::Unsure => "its file is missing, which is not taken for a deletion now",
+    }
+}
+
+/// Applies one action; false if another issue has taken its number since it was planned.
+fn apply(
+    txn: &mut WriteTxn<'_>,
+    action: &Action<'_>,
+    plan: &ImportPlan<'_>,
+    dir: Option<&crate::fs::Dir>,
+) -> Result<bool, MirrorError> {
+    let identity = &action.identity;
+    let loaded = match (action.file, dir) {
+        (Some(file), Some(dir)) if file.dropped_body.is_some() => {
+            let mut file = file.clone();
+            file.complete(dir)?;
+            Some(file)
+        }
+        _ => None,
+    };
+    let file = loaded.as_ref().or(action.file);
+    let number = |issue: &Issue| plan.numbers.get(identity).copied().unwrap_or(issue.head.id);
+    let put = match (&action.record, file) {
+        (RecordChange::Put(issue, op), _) => Some(((**issue).clone(), *op, None)),
+        (RecordChange::TakeFile, Some(file)) => Some((file.issue.clone(), Op::Import, Some(file.content))),
+        _ => None,
+    };
+    if let Some((mut issue, op, hash)) = put {
+        let id = number(&issue);
+        if txn.head(id)?.is_some_and(|holder| holder.head.identity() != *identity) {
+            return Ok(false);
+        }
+        let hash = hash.filter(|_| issue.head.id == id);
+        issue.head.id = id;
+        let version = hash.map_or_else(|| Versioned::new(issue.clone()), |hash| Versioned { issue: issue.clone(), hash });
+        txn.put(version, op)?;
+    }
+    match (action.baseline, file) {
+        (BaselineChange::Agree, Some(file)) => txn.agree(identity, &file.baseline(), &file.issue)?,
+        (BaselineChange::Forget, _) => txn.forget_baseline(identity)?,
+        _ => {}
+    }
+    match &action.conflict {
+        ConflictChange::Set(conflict) => {
+            txn.put_conflict(identity, conflict)?;
+        }
+        ConflictChange::Clear => {
+            txn.remove_conflict(identity)?;
+        }
+        ConflictChange::Keep => {}
+    }
+    if !action.lost.is_empty() {
+        txn.note_lost(identity, Op::Merge, Value::Map(action.lost.clone()), None)?;
+    }
+    for surplus in &action.surplus {
+        let lost = vec![("file".to_owned(), Value::from(surplus.name.to_string()))];
+        txn.note_lost(identity, Op::Renumber, Value::Map(lost), None)?;
+    }
+    Ok(true)
+}

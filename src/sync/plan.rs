@@ -1,0 +1,334 @@
+//! What an import is to do, decided from a snapshot of records and files. Pure: applying it comes later, and checks that
+//! the records are still those that were planned with.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::db::Op;
+use crate::db::record::{Conflict, Versioned};
+use crate::import::scan::ReadFile;
+use crate::schema::id::{ContentHash, Identity, IssueId};
+use crate::schema::issue::Issue;
+use crate::schema::value::Value;
+
+use super::decide::{Side, Step, decide};
+use super::merge;
+
+/// Why an issue's file is not in the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Somebody deleted it.
+    Deleted,
+    /// The branch's history never held it: it was stashed or cleaned away.
+    NeverCommitted,
+    /// Another issue's file took its name.
+    Displaced,
+    /// Sparse checkout keeps it out of the work tree.
+    Sparse,
+    /// It cannot be told now: in the middle of a merge, or too many are gone at once.
+    Unsure,
+}
+
+/// All that is known of one issue.
+#[derive(Clone, Debug, Default)]
+pub struct Known<'a> {
+    /// The record.
+    pub record: Option<Versioned>,
+    /// The merge base; none if file and record never agreed.
+    pub base: Option<Issue>,
+    /// Whether there is an open conflict.
+    pub has_conflict: bool,
+    /// The files that hold it, lowest number first; more than one only after a merge or a copy.
+    pub files: Vec<&'a ReadFile>,
+    /// Why there is none, where there is none but was one.
+    pub absence: Option<Absence>,
+}
+
+/// What happens to the record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordChange {
+    /// Nothing.
+    Keep,
+    /// It becomes this.
+    Put(Box<Issue>, Op),
+    /// It becomes what the file says.
+    TakeFile,
+    /// It is deleted.
+    Delete,
+}
+
+/// What happens to the baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaselineChange {
+    /// Nothing.
+    Keep,
+    /// The first of the issue's files has been taken in.
+    Agree,
+    /// The file is gone.
+    Forget,
+}
+
+/// What happens to the conflict.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConflictChange {
+    /// Nothing.
+    Keep,
+    /// There is one.
+    Set(Box<Conflict>),
+    /// There is none any more.
+    Clear,
+}
+
+/// How an import reports an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new record.
+    Created,
+    /// The record follows the file.
+    Updated,
+    /// The record is gone as the file is.
+    Deleted,
+    /// Both sides went in.
+    Merged,
+    /// Kept against a deletion or a disappearance.
+    Kept(Absence),
+    /// A deleted record is back, because its file was edited.
+    Restored,
+    /// Waits for a person.
+    Conflict,
+    /// Nothing to tell.
+    Silent,
+}
+
+/// What is to happen with one issue.
+#[derive(Clone, Debug)]
+pub struct Action<'a> {
+    /// The issue.
+    pub identity: Identity,
+    /// The record's hash when this was planned; it must still be that.
+    pub expected: Option<ContentHash>,
+    /// The file it is about.
+    pub file: Option<&'a ReadFile>,
+    /// More files of the same issue and content, to be removed.
+    pub surplus: Vec<&'a ReadFile>,
+    /// What happens to the record.
+    pub record: RecordChange,
+    /// What happens to the baseline.
+    pub baseline: BaselineChange,
+    /// What happens to the conflict.
+    pub conflict: ConflictChange,
+    /// Values that a merge decided against, by field.
+    pub lost: Vec<(String, Value)>,
+    /// How it is reported.
+    pub outcome: Outcome,
+}
+
+impl Action<'_> {
+    /// Whether nothing at all is to happen.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.record == RecordChange::Keep
+            && self.baseline == BaselineChange::Keep
+            && self.conflict == ConflictChange::Keep
+            && self.surplus.is_empty()
+            && self.outcome == Outcome::Silent
+    }
+}
+
+/// Whether two versions differ in their number only.
+#[must_use]
+pub fn same_but_for_number(a: &Issue, b: &Issue) -> bool {
+    if a.head.id == b.head.id {
+        return a == b;
+    }
+    let mut a = a.clone();
+    a.head.id = b.head.id;
+    a == *b
+}
+
+/// Whether two versions are alike in everything that a person edits.
+fn same_to_a_person(a: &Issue, b: &Issue) -> bool {
+    let (x, y) = (&a.head, &b.head);
+    x.title == y.title
+        && a.body == b.body
+        && x.status == y.status
+        && x.priority == y.priority
+        && x.labels == y.labels
+        && x.assignee == y.assignee
+        && x.depends_on == y.depends_on
+}
+
+/// One side of an issue relative to its base.
+#[must_use]
+pub fn side(base: Option<&Issue>, version: Option<&Issue>) -> Side {
+    match (base, version) {
+        (_, None) => Side::Absent,
+        (None, Some(_)) => Side::Changed,
+        (Some(base), Some(version)) if same_but_for_number(base, version) => Side::Same,
+        (Some(base), Some(version)) if same_to_a_person(base, version) => Side::Touched,
+        _ => Side::Changed,
+    }
+}
+
+/// Takes out of a base what the original program drops when it rewrites a file.
+fn without_foreign_keys(base: &Issue) -> Issue {
+    let mut base = base.clone();
+    base.head.extra.clear();
+    base.head.depends_on.clear();
+    base.head.handoffs.clear();
+    base.head.validations.clear();
+    base
+}
+
+/// What is to happen with one issue.
+#[must_use]
+pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
+    let mut action = Action {
+        identity: identity.clone(),
+        expected: known.record.as_ref().map(|record| record.hash),
+        file: known.files.first().copied(),
+        surplus: Vec::new(),
+        record: RecordChange::Keep,
+        baseline: BaselineChange::Keep,
+        conflict: if known.has_conflict { ConflictChange::Clear } else { ConflictChange::Keep },
+        lost: Vec::new(),
+        outcome: Outcome::Silent,
+    };
+    let record = known.record.as_ref().map(|record| &record.issue);
+    let Some(file) = action.file else {
+        plan_absent(&mut action, known, record);
+        return action;
+    };
+    for other in &known.files[1..] {
+        if !same_but_for_number(&file.issue, &other.issue) {
+            conflict_of(&mut action, known, file, other, differing_fields(&file.issue, &other.issue));
+            return action;
+        }
+        action.surplus.push(other);
+    }
+    // A file that the original rewrote lacks the keys it does not know; they were not deleted.
+    let stripped = known.base.as_ref().filter(|_| file.oxi_rendering).map(without_foreign_keys);
+    let base = stripped.as_ref().or(known.base.as_ref());
+    let equal = record.is_some_and(|record| same_but_for_number(record, &file.issue));
+    let step = decide(base.is_some(), side(base, record), side(base, Some(&file.issue)), equal);
+    action.baseline = BaselineChange::Agree;
+    match (step, record) {
+        (Step::CreateRecord, _) => {
+            action.record = RecordChange::TakeFile;
+            action.outcome = Outcome::Created;
+        }
+        (Step::RestoreRecord, _) => {
+            action.record = RecordChange::TakeFile;
+            action.outcome = Outcome::Restored;
+        }
+        (Step::TakeFile, _) => {
+            action.record = RecordChange::TakeFile;
+            action.outcome = Outcome::Updated;
+        }
+        (Step::Merge, Some(record)) => merge_sides(&mut action, known, base, record, file),
+        // converged, or the export's work; what text the file has now is what the next export patches
+        _ => {}
+    }
+    action
+}
+
+fn plan_absent(action: &mut Action<'_>, known: &Known<'_>, record: Option<&Issue>) {
+    let base = known.base.as_ref();
+    match (decide(base.is_some(), side(base, record), Side::Absent, false), known.absence) {
+        (Step::Forget, Some(_)) => action.baseline = BaselineChange::Forget,
+        (Step::DeleteRecord, Some(Absence::Deleted)) => {
+            action.record = RecordChange::Delete;
+            action.baseline = BaselineChange::Forget;
+            action.outcome = Outcome::Deleted;
+        }
+        (_, Some(Absence::Sparse) | None) => action.conflict = ConflictChange::Keep,
+        (Step::DeleteRecord | Step::KeepRecord, Some(Absence::Unsure)) => {
+            action.conflict = ConflictChange::Keep;
+            action.outcome = Outcome::Kept(Absence::Unsure);
+        }
+        // without a baseline the next export creates the file again
+        (Step::DeleteRecord | Step::KeepRecord, Some(absence)) => {
+            action.baseline = BaselineChange::Forget;
+            action.outcome = Outcome::Kept(absence);
+        }
+        _ => {}
+    }
+}
+
+fn merge_sides<'a>(
+    action: &mut Action<'a>,
+    known: &Known<'_>,
+    base: Option<&Issue>,
+    record: &Issue,
+    file: &'a ReadFile,
+) {
+    let merged = merge::merge(base, record, &file.issue);
+    if merged.body_conflict.is_some() {
+        conflict_of(action, known, file, file, vec!["body".into()]);
+        return;
+    }
+    for lost in merged.lost {
+        action.lost.push((lost.field, lost.value));
+    }
+    if merged.issue == *record {
+        // the file holds nothing that the record has not; the export's work
+        return;
+    }
+    action.record = if same_but_for_number(&merged.issue, &file.issue) {
+        RecordChange::TakeFile
+    } else {
+        RecordChange::Put(Box::new(merged.issue), Op::Merge)
+    };
+    action.outcome = Outcome::Merged;
+}
+
+fn conflict_of<'a>(
+    action: &mut Action<'a>,
+    known: &Known<'_>,
+    ours: &'a ReadFile,
+    theirs: &'a ReadFile,
+    fields: Vec<String>,
+) {
+    let record = known.record.as_ref().map(|record| &record.issue);
+    // two files of a new issue: the first becomes the record
+    if record.is_none() {
+        action.record = RecordChange::TakeFile;
+        action.baseline = BaselineChange::Agree;
+    } else {
+        action.baseline = BaselineChange::Keep;
+    }
+    let ours = record.unwrap_or(&ours.issue);
+    action.surplus.clear();
+    action.outcome = Outcome::Conflict;
+    action.conflict = ConflictChange::Set(Box::new(Conflict {
+        id: ours.head.id,
+        name: theirs.name.clone(),
+        fields,
+        base: known.base.clone(),
+        ours: Some(ours.clone()),
+        theirs: Some(theirs.issue.clone()),
+        theirs_text: theirs.text.clone().unwrap_or_else(|| crate::schema::frontmatter::render(&theirs.issue)),
+    }));
+}
+
+fn differing_fields(a: &Issue, b: &Issue) -> Vec<String> {
+    match crate::schema::diff::fields(Some(a), Some(b)).0 {
+        Value::Map(fields) => fields.into_iter().map(|(name, _)| name).filter(|name| name != "id").collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The numbers that issues claim, where two claim the same.
+pub type Claims = BTreeMap<Identity, Vec<IssueId>>;
+
+/// Whether any number is claimed twice, or any issue by two numbers.
+#[must_use]
+pub fn has_collision(claims: &Claims, holders: &HashMap<IssueId, Identity>) -> bool {
+    let mut seen: HashMap<IssueId, &Identity> = HashMap::new();
+    claims.iter().any(|(identity, numbers)| {
+        numbers.len() != 1
+            || numbers.iter().any(|number| {
+                let held = holders.get(number).is_some_and(|holder| holder != identity && !claims.contains_key(holder));
+                held || seen.insert(*number, identity).is_some_and(|other| other != identity)
+            })
+    })
+}

@@ -1,0 +1,111 @@
+//! What an import, export or sync did.
+
+use serde::Serialize;
+
+use crate::schema::id::IssueId;
+
+/// An issue that got another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+pub struct Renumbered {
+    /// The old number.
+    pub from: IssueId,
+    /// The new one.
+    pub to: IssueId,
+}
+
+/// A file that was left alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+pub struct Problem {
+    /// Its path from the project's root.
+    pub path: String,
+    /// The line, from 1, where one can be named.
+    pub line: Option<u32>,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// What was done, by issue number. With `--json` this is the whole output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Report {
+    /// New records (import) or files (export).
+    pub created: Vec<IssueId>,
+    /// Records or files that follow the other side.
+    pub updated: Vec<IssueId>,
+    /// Records or files that are gone as the other side is.
+    pub deleted: Vec<IssueId>,
+    /// Issues into which both sides went.
+    pub merged: Vec<IssueId>,
+    /// Issues that got another number.
+    pub renumbered: Vec<Renumbered>,
+    /// Issues kept against a deletion or a disappearance.
+    pub kept: Vec<IssueId>,
+    /// Issues that wait for a person.
+    pub conflicts: Vec<IssueId>,
+    /// Files that were left alone.
+    pub bad: Vec<Problem>,
+    /// Issues with nothing to do.
+    pub unchanged: u64,
+    /// What a person is told: one line each.
+    #[serde(skip)]
+    pub lines: Vec<String>,
+    /// Whether something was left undone that calls for a person (exit 4).
+    #[serde(skip)]
+    pub needs_attention: bool,
+}
+
+impl Report {
+    /// Adds what a second step did.
+    pub fn add(&mut self, later: Self) {
+        fn join<T: Ord>(all: &mut Vec<T>, more: Vec<T>) {
+            all.extend(more);
+            all.sort();
+            all.dedup();
+        }
+        join(&mut self.created, later.created);
+        join(&mut self.updated, later.updated);
+        join(&mut self.deleted, later.deleted);
+        join(&mut self.merged, later.merged);
+        join(&mut self.renumbered, later.renumbered);
+        join(&mut self.kept, later.kept);
+        join(&mut self.conflicts, later.conflicts);
+        join(&mut self.bad, later.bad);
+        self.unchanged = self.unchanged.min(later.unchanged);
+        self.lines.extend(later.lines);
+        self.needs_attention |= later.needs_attention;
+    }
+
+    /// Whether nothing was done and nothing is wrong.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let Self { created, updated, deleted, merged, renumbered, kept, conflicts, bad, .. } = self;
+        [created, updated, deleted, merged, kept, conflicts].iter().all(|ids| ids.is_empty())
+            && renumbered.is_empty()
+            && bad.is_empty()
+    }
+
+    pub(super) fn sort(&mut self) {
+        let mut taken = std::mem::take(self);
+        let lines = std::mem::take(&mut taken.lines);
+        self.unchanged = taken.unchanged;
+        self.add(taken);
+        self.lines = lines;
+    }
+}
+
+/// How far files and records are apart. With `--json` this is the whole output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct StatusReport {
+    /// Whether nothing is left to import, export or resolve, and no file is bad.
+    pub in_step: bool,
+    /// Issues that an import would change.
+    pub to_import: u64,
+    /// Issues that an export would write or delete.
+    pub to_export: u64,
+    /// Issues in conflict.
+    pub conflicts: u64,
+    /// Files that are left alone.
+    pub bad: Vec<Problem>,
+    /// What a person is told: one line each.
+    #[serde(skip)]
+    pub lines: Vec<String>,
+}
