@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a file, the clock, the environment or the terminal: text and bytes in, values out.
 
+pub mod diff;
 pub mod frontmatter;
 pub mod id;
 pub mod issue;

@@ -1,1 +1,5 @@
 //! sync
+
+pub mod diff3;
+pub mod merge;
+pub mod numbers;
