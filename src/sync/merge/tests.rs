@@ -319,10 +319,10 @@ pub(crate) fn issues() -> impl Strategy<Value = Issue> {
         })
     };
     let number = prop::sample::select(vec![0_u64, 7, u64::MAX]);
-    let state = prop::sample::select(vec!["o", "oa", "ob", "c2", "c3"]).prop_map(str::to_owned);
+    let states = prop::sample::select(vec!["o", "oa", "ob", "c2", "c3"]).prop_map(str::to_owned);
     let lines = prop::collection::vec(prop::sample::select(vec!["a\n", "b\n", "c\n", "\n"]), 0..6);
     let scalars =
-        (prop::sample::select(vec![12, 13]), name(), prop::sample::select(Priority::ALL.to_vec()), 1..4_u32, state);
+        (prop::sample::select(vec![12, 13]), name(), prop::sample::select(Priority::ALL.to_vec()), 1..4_u32, states);
     let lists = (list(), list(), list(), records(), records());
     (scalars, lists, name(), prop::option::of(number), list(), name(), lines).prop_map(
         |((id, title, priority, second, state_text), lists, assignee, number, keys, meaning, lines)| {
