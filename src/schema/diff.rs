@@ -232,18 +232,18 @@ fn set_known(issue: &mut Issue, name: &str, value: &Value) -> Option<()> {
         "status" => head.status = parsed(value)?,
         "priority" => head.priority = parsed(value)?,
         "labels" => head.labels = items(value, text)?,
-        "assignee" => head.assignee = optional(value, text)?,
+        "assignee" => head.assignee = or_default(value, |value| text(value).map(Some))?,
         "created_at" => head.created_at = parsed(value)?,
         "updated_at" => head.updated_at = parsed(value)?,
-        "closed_at" => head.closed_at = optional(value, parsed)?,
+        "closed_at" => head.closed_at = or_default(value, |value| parsed(value).map(Some))?,
         "sessions" => head.sessions = items(value, text)?,
-        "assigned_to" => head.assigned_to = optional(value, read_assignment)?,
-        "github" => head.github = optional(value, read_github)?,
+        "assigned_to" => head.assigned_to = or_default(value, |value| read_assignment(value).map(Some))?,
+        "github" => head.github = or_default(value, |value| read_github(value).map(Some))?,
         "depends_on" => head.depends_on = items(value, link)?,
         "handoffs" => head.handoffs = items(value, linked)?,
         "validations" => head.validations = items(value, linked)?,
-        "body" => issue.body = optional(value, text)?.unwrap_or_default(),
-        _ => head.slug = optional(value, slug)?.unwrap_or_default(),
+        "body" => issue.body = or_default(value, text)?,
+        _ => head.slug = or_default(value, slug)?,
     }
     Some(())
 }
@@ -265,16 +265,15 @@ fn whole_number(value: &Value) -> Option<u64> {
 }
 
 /// `Null` is nothing; anything else must be read.
-fn optional<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
-    if *value == Value::Null { Some(None) } else { read(value).map(Some) }
+fn or_default<T: Default>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
+    if *value == Value::Null { Some(T::default()) } else { read(value) }
 }
 
 fn items<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
-    match value {
-        Value::Null => Some(Vec::new()),
-        Value::List(items) => items.iter().map(read).collect(),
+    or_default(value, |value| match value {
+        Value::List(items) => items.iter().map(&read).collect(),
         _ => None,
-    }
+    })
 }
 
 fn read_assignment(value: &Value) -> Option<Assignment> {

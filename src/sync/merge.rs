@@ -15,7 +15,9 @@ use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod laws;
+#[cfg(test)]
+mod tests;
 
 /// One of the two versions being merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -42,12 +42,11 @@ pub fn assign(claimants: &[Claimant]) -> Result<BTreeMap<Identity, IssueId>, Ass
     let mut taken = HashSet::new();
     let mut assigned = BTreeMap::new();
     for (identity, numbers) in claims {
-        let number = match numbers.into_iter().find(|number| taken.insert(*number)) {
-            Some(kept) => kept,
-            None => {
-                highest = highest.checked_add(1).ok_or(AssignError::Exhausted)?;
-                IssueId(highest)
-            }
+        let number = if let Some(kept) = numbers.into_iter().find(|number| taken.insert(*number)) {
+            kept
+        } else {
+            highest = highest.checked_add(1).ok_or(AssignError::Exhausted)?;
+            IssueId(highest)
         };
         assigned.insert(identity.clone(), number);
     }
@@ -134,7 +133,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(crate::sync::merge::tests::cases()))]
+        #![proptest_config(ProptestConfig::with_cases(crate::sync::merge::laws::cases()))]
 
         #[test]
         fn the_order_of_the_claimants_does_not_matter(

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sync::merge::tests::{cases, issues};
+use crate::sync::merge::laws::{cases, issues};
 
 fn issue() -> Issue {
     let now = "2026-06-17T10:30:00Z".parse().unwrap();
