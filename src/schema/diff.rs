@@ -292,10 +292,9 @@ fn linked(value: &Value) -> Option<Linked> {
     Some(Linked { id: text(value.get("id")?)?, value: value.clone() })
 }
 
-/// The link whose stem this is. Read as a file name first: a slug may end in a dash, which [`Link::parse`] refuses.
+/// The link whose stem this is. Read as a file name: a slug may end in a dash, which [`Link::parse`] refuses.
 fn link(value: &Value) -> Option<Link> {
-    let stem = value.as_text()?;
-    file_name(stem).map(|name| Link { id: name.id, slug: name.slug }).or_else(|| Link::parse(stem))
+    file_name(value.as_text()?).map(|name| Link { id: name.id, slug: name.slug })
 }
 
 fn slug(value: &Value) -> Option<Slug> {

@@ -173,6 +173,14 @@ fn linked_records_are_ordered_as_sets_are() {
     }
 }
 
+#[test]
+fn of_an_id_held_twice_the_first_counts() {
+    let version = |second, records: &[Linked]| changed(second, |head| head.handoffs = records.to_vec());
+    let ours = version(2, &[linked("a", "open"), linked("a", "done")]);
+    let merged = merge(Some(&issue(1)), &ours, &version(3, &[linked("b", "open")]));
+    assert_eq!(merged.issue.head.handoffs, [linked("a", "open"), linked("b", "open")]);
+}
+
 pub(super) fn linked(id: &str, state: &str) -> Linked {
     let value = Value::Map(vec![("id".to_owned(), id.into()), ("state".to_owned(), state.into())]);
     Linked { id: id.to_owned(), value }
@@ -239,6 +247,16 @@ fn closing_time_and_assignment_follow_the_status() {
             assert_eq!(losses, lost, "{base} {ours} {theirs}");
         }
     }
+}
+
+#[test]
+fn an_open_side_has_no_closing_time_to_give() {
+    let ours = changed(4, state("c"));
+    let theirs = changed(5, |head| head.closed_at = Some(time_at(3)));
+    let merged = merge(Some(&issue(1)), &ours, &theirs);
+    assert_eq!((merged.issue.head.status, merged.issue.head.closed_at), (Status::Closed, None));
+    assert_eq!(merged.lost.len(), 1);
+    assert_eq!((merged.lost[0].field.as_str(), merged.lost[0].side), ("closed_at", Side::Theirs));
 }
 
 pub(super) fn other(side: Side) -> Side {
