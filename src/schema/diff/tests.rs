@@ -114,6 +114,7 @@ fn canonical_forms_tell_values_apart_and_keep_the_order_of_texts() {
         }
     }
     assert!(values[..10].is_sorted_by_key(canonical));
+    assert!(same(&Value::Float(f64::NAN), &Value::Float(-f64::NAN)));
 }
 
 proptest! {
