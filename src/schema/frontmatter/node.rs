@@ -66,7 +66,7 @@ pub(super) fn bad(line: u32, reason: BadReason) -> BadFile {
     BadFile { line: Some(line), reason }
 }
 
-/// Reads one YAML document. Lines in errors count from 1 in this text.
+/// Reads one YAML document; no document is an empty scalar. Lines count from 1 in this text.
 pub(super) fn parse_yaml(text: &str) -> Result<Node<'_>, BadFile> {
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -90,7 +90,8 @@ pub(super) fn parse_yaml(text: &str) -> Result<Node<'_>, BadFile> {
             event => builder.event(event, &span)?,
         }
     }
-    builder.root.ok_or_else(|| bad(last_line, BadReason::NotAMap))
+    let nothing = Kind::Scalar { text: Cow::Borrowed(""), plain: true };
+    Ok(builder.root.unwrap_or(Node { line: last_line, end: 0, tail: Tail::Exact, kind: nothing }))
 }
 
 fn scan_error(error: &ScanError) -> BadFile {
@@ -173,6 +174,8 @@ impl<'a> Builder<'a> {
     fn scalar(&mut self, text: Cow<'a, str>, style: ScalarStyle, anchor: usize, span: &Span) -> Result<(), BadFile> {
         let line = line_of(span);
         let plain = style == ScalarStyle::Plain;
+        // the parser says `~` where nothing is written
+        let text = if plain && span.is_empty() { Cow::Borrowed("") } else { text };
         if self.wants_key() {
             return self.key(text, plain, span);
         }
