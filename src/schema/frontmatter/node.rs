@@ -74,7 +74,7 @@ pub(super) fn parse_yaml(text: &str) -> Result<Node<'_>, BadFile> {
     options.flow_nesting_limit = MAX_FLOW_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
     let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder::default();
+    let mut builder = Builder { source: text, ..Builder::default() };
     let mut documents = 0;
     let mut last_line = 1;
     while let Some(event) = parser.next_event() {
@@ -127,6 +127,7 @@ enum Items<'a> {
 
 #[derive(Default)]
 struct Builder<'a> {
+    source: &'a str,
     open: Vec<Open<'a>>,
     anchors: HashMap<usize, Node<'a>>,
     nodes: usize,
@@ -175,7 +176,8 @@ impl<'a> Builder<'a> {
         let line = line_of(span);
         let plain = style == ScalarStyle::Plain;
         // the parser says `~` where nothing is written
-        let text = if plain && span.is_empty() { Cow::Borrowed("") } else { text };
+        let absent = plain && text == "~" && span.slice(self.source) != Some("~");
+        let text = if absent { Cow::Borrowed("") } else { text };
         if self.wants_key() {
             return self.key(text, plain, span);
         }
