@@ -15,7 +15,7 @@ use serde::Serialize;
 
 fn config() -> ProptestConfig {
     let cases = if std::env::var_os("OXI_STATE_LONG").is_some() { 100_000 } else { 256 };
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
 }
 
 /// Pieces that mean something to YAML, to terminals or to git.
@@ -337,7 +337,9 @@ proptest! {
 
     #[test]
     fn ordinary_texts_are_written_as_the_original_writes_them(issue in issue()) {
-        prop_assume!(is_ordinary(&issue.head));
+        if !is_ordinary(&issue.head) {
+            return Ok(());
+        }
         let oxi = oxi(&issue.head);
         // the end of a document after blank lines that count: left out, as more keys may follow
         let oxi = oxi.strip_suffix("...\n").filter(|_| oxi.ends_with("\n...\n")).unwrap_or(&oxi);
@@ -382,7 +384,8 @@ proptest! {
         new.head.title = title;
         new.head.closed_at = closed;
         let patched = String::from_utf8(patch(file.as_bytes(), &old, &new).unwrap()).unwrap();
-        let allowed = ["updated_at", "title:", "closed_at"];
+        // the blank lines and indented comments behind a removed key go with it where they would join a block scalar
+        let allowed = ["updated_at", "title:", "closed_at", "  # indented", "\n", "\r\n"];
         for line in missing_lines(&file, &patched).into_iter().chain(missing_lines(&patched, &file)) {
             prop_assert!(allowed.iter().any(|key| line.starts_with(key)), "{:?}\n{}\n{}", line, file, patched);
         }

@@ -1,6 +1,6 @@
 //! Finds git's conflict markers, and leaves alone those that somebody shows in a fenced code block.
 //!
-//! Where CommonMark and this scan might disagree about a fence, the scan takes the side of finding a marker: only a
+//! Where Markdown and this scan might disagree about a fence, the scan takes the side of finding a marker: only a
 //! fence that begins at the start of its line and is closed later hides any, and a fence inside a list item or quotation
 //! counts both as ended and as not ended by a line outside of it.
 
@@ -33,12 +33,18 @@ fn is_marker(line: &str) -> bool {
 /// A run of backticks or tildes at the start of a line.
 #[derive(Clone, Copy)]
 struct Fence {
-    tilde: bool,
+    sign: Sign,
     length: usize,
     /// Whether the line begins with it, and not with blanks or the sign of a list item or quotation.
     at_start: bool,
     can_open: bool,
     can_close: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Backtick,
+    Tilde,
 }
 
 /// For each line, whether a closed fence that begins at the start of its line holds it. With `leave_containers` an
@@ -50,7 +56,7 @@ fn fenced(lines: &[&str], leave_containers: bool) -> Vec<bool> {
     for at in (0..lines.len()).rev() {
         longest[at] = longest[at + 1];
         if let Some(fence) = fences[at].filter(|fence| fence.can_close) {
-            let slot = &mut longest[at][usize::from(fence.tilde)];
+            let slot = &mut longest[at][fence.sign as usize];
             *slot = fence.length.max(*slot);
         }
     }
@@ -59,8 +65,7 @@ fn fenced(lines: &[&str], leave_containers: bool) -> Vec<bool> {
     for at in 0..lines.len() {
         let here = fences[at];
         if let Some(fence) = open {
-            let closes =
-                here.is_some_and(|end| end.can_close && end.tilde == fence.tilde && end.length >= fence.length);
+            let closes = here.is_some_and(|end| end.can_close && end.sign == fence.sign && end.length >= fence.length);
             let left = leave_containers && !fence.at_start && lines[at].starts_with(|c: char| !c.is_whitespace());
             if !left {
                 held[at] = fence.at_start;
@@ -68,7 +73,7 @@ fn fenced(lines: &[&str], leave_containers: bool) -> Vec<bool> {
                 continue;
             }
         }
-        open = here.filter(|fence| fence.can_open && longest[at + 1][usize::from(fence.tilde)] >= fence.length);
+        open = here.filter(|fence| fence.can_open && longest[at + 1][fence.sign as usize] >= fence.length);
     }
     held
 }
@@ -77,15 +82,19 @@ fn fence(line: &str) -> Option<Fence> {
     let line = line.trim_end_matches(['\n', '\r']);
     let blanks = line.len() - line.trim_start_matches(' ').len();
     let inner = inside_containers(line);
-    let sign = inner.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let length = inner.len() - inner.trim_start_matches(sign).len();
+    let (sign, letter) = match inner.chars().next()? {
+        '`' => (Sign::Backtick, '`'),
+        '~' => (Sign::Tilde, '~'),
+        _ => return None,
+    };
+    let length = inner.len() - inner.trim_start_matches(letter).len();
     let info = &inner[length..];
     let contained = inner.len() + blanks < line.len();
     (length >= 3).then(|| Fence {
-        tilde: sign == '~',
+        sign,
         length,
         at_start: inner.len() == line.len(),
-        can_open: sign == '~' || !info.contains('`'),
+        can_open: sign == Sign::Tilde || !info.contains('`'),
         can_close: !contained && info.trim_matches([' ', '\t']).is_empty(),
     })
 }

@@ -102,9 +102,16 @@ fn patched_yaml(parts: &Parts<'_>, keys: &BTreeSet<Name<'_>>, head: &IssueHead, 
         let lines = lines_of(head, key);
         let edit = if let Some(at) = entries.iter().position(|(found, _)| found.name == key.1) {
             let (found, node) = &entries[at];
-            (ranges[at].clone(), replacement(parts.yaml, &ranges[at], found, node, lines, head))
+            let lines = replacement(parts.yaml, &ranges[at], found, node, lines, head);
+            let range = if after_block(entries, at, keys, head, &lines) {
+                ranges[at].start..over_dangling(parts.yaml, ranges[at].end)
+            } else {
+                ranges[at].clone()
+            };
+            (range, lines)
         } else {
             let at = place(entries, &ranges, key);
+            let at = if has_block(&lines) { over_dangling(parts.yaml, at) } else { at };
             (at..at, lines)
         };
         edits.push(edit);
@@ -127,6 +134,35 @@ fn place(entries: &[(Key<'_>, Node<'_>)], ranges: &[Range<usize>], key: Name<'_>
     let before = entries.iter().zip(ranges).filter(|((found, _), _)| name(&found.name) < key);
     let last = before.max_by_key(|((found, _), _)| name(&found.name));
     last.map_or_else(|| ranges.first().map_or(0, |range| range.start), |(_, range)| range.end)
+}
+
+/// Whether the text that will stand before the end of an edited key may be a block scalar, which takes in the blank and
+/// indented lines that follow.
+fn after_block(
+    entries: &[(Key<'_>, Node<'_>)],
+    at: usize,
+    changed: &BTreeSet<Name<'_>>,
+    head: &IssueHead,
+    lines: &str,
+) -> bool {
+    if !lines.is_empty() {
+        return has_block(lines);
+    }
+    let stays = |key: Name<'_>| !changed.contains(&key) || !lines_of(head, key).is_empty();
+    let before = entries[..at].iter().rev().find(|(key, _)| stays(name(&key.name)));
+    before.is_some_and(|(key, node)| node.tail != Tail::Exact || changed.contains(&name(&key.name)))
+}
+
+/// Whether lines may hold a block scalar; may err on the side of yes.
+fn has_block(lines: &str) -> bool {
+    [": |", "- |", ": >", "- >"].iter().any(|header| lines.contains(header))
+}
+
+/// The end of the blank lines and indented comments from a line on.
+fn over_dangling(yaml: &str, from: usize) -> usize {
+    let lines = yaml.get(from..).unwrap_or_default().split_inclusive('\n');
+    let dangling = lines.take_while(|line| line.trim().is_empty() || line.starts_with([' ', '\t']));
+    from + dangling.map(str::len).sum::<usize>()
 }
 
 /// The new lines of a key that is there: on one line as before where they fit, with the comment behind it.

@@ -50,7 +50,7 @@ pub(super) fn split(bytes: &[u8]) -> Result<Parts<'_>, BadFile> {
         return Err(BadFile { line: None, reason: BadReason::TooLarge });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
         bad(u32::try_from(line).unwrap_or(u32::MAX), BadReason::NotUtf8)
     })?;
     let parts = delimit(text);
@@ -108,22 +108,35 @@ pub(super) fn key_ranges(root: &Node<'_>, yaml: &str) -> Option<Vec<Range<usize>
 /// The end of a key's last line, given where the next key begins.
 fn trimmed_end(yaml: &str, start: usize, end: usize, key: &Key<'_>, node: &Node<'_>) -> Option<usize> {
     let keep = node.end.max(key.end);
+    if node.tail != Tail::Exact {
+        return block_end(yaml.get(keep..end)?, node.tail).map(|length| keep + length);
+    }
     let mut end = end;
     loop {
         let text = yaml.get(start..end)?;
         let whole = text.strip_suffix('\n').unwrap_or(text);
         let line_start = start + whole.rfind('\n').map_or(0, |at| at + 1);
         let line = &yaml[line_start..end];
-        let goes = match node.tail {
-            Tail::BlockWithBlanks => line.starts_with('#'),
-            Tail::Block => line.starts_with('#') || is_blank(line),
-            Tail::Exact => line.trim_start().starts_with('#') || is_blank(line),
-        };
+        let goes = line.trim_start().starts_with('#') || is_blank(line);
         if !goes || line_start < keep || line_start <= start {
             return Some(end);
         }
         end = line_start;
     }
+}
+
+/// The length of a block scalar from its header on: a line that is not indented ends it, be it a comment.
+fn block_end(text: &str, tail: Tail) -> Option<usize> {
+    let mut lines = text.split_inclusive('\n');
+    let mut length = lines.next()?.len();
+    let mut end = length;
+    for line in lines.take_while(|line| line.starts_with(' ') || is_blank(line)) {
+        length += line.len();
+        if tail == Tail::BlockWithBlanks || !is_blank(line) {
+            end = length;
+        }
+    }
+    Some(end)
 }
 
 fn wrong(line: u32, key: impl Into<Cow<'static, str>>, expected: &'static str) -> BadFile {

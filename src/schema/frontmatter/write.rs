@@ -164,7 +164,9 @@ fn records(out: &mut String, key: &str, records: &[Linked]) {
     if !records.is_empty() {
         out.push_str(key);
         out.push_str(":\n");
-        records.iter().for_each(|linked| record(out, &linked.value));
+        for linked in records {
+            record(out, &linked.value);
+        }
     }
 }
 
