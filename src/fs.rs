@@ -51,7 +51,12 @@ pub struct FileStat {
 impl FileStat {
     fn of(stat: &rustix::fs::Stat) -> Self {
         // the widths of these fields differ between platforms
-        #[allow(clippy::useless_conversion, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
+        #[allow(
+            clippy::useless_conversion,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::unnecessary_cast
+        )]
         Self {
             modified: (stat.st_mtime.into(), stat.st_mtime_nsec as u32),
             changed: (stat.st_ctime.into(), stat.st_ctime_nsec as u32),
@@ -103,7 +108,8 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).map_err(|errno| {
             let link = matches!(self.entry(name), Ok(Some(Entry::Symlink)));
-            let source = if link { io::Error::other("it is a symbolic link, which is not followed") } else { errno.into() };
+            let source =
+                if link { io::Error::other("it is a symbolic link, which is not followed") } else { errno.into() };
             PathError { action: "open", path: path.clone(), source }
         })?;
         Ok(Self { fd, path })
@@ -224,9 +230,11 @@ impl Dir {
     pub fn read(&self, name: &str, limit: u64) -> Result<(Vec<u8>, FileStat), PathError> {
         let (file, stat) = self.open_file(name)?;
         let mut bytes = Vec::with_capacity(usize::try_from(stat.size.min(limit) + 1).unwrap_or_default());
-        file.take(limit + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|source| PathError { action: "read", path: self.path.join(name), source })?;
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| PathError {
+            action: "read",
+            path: self.path.join(name),
+            source,
+        })?;
         Ok((bytes, stat))
     }
 
@@ -239,7 +247,8 @@ impl Dir {
         let temporary = format!(".{name}.tmp-{}-{number}", std::process::id());
         let path = self.path.join(&temporary);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, &temporary, flags, Mode::from_raw_mode(0o666)).map_err(at("create", &path))?;
+        let fd =
+            rustix::fs::openat(&self.fd, &temporary, flags, Mode::from_raw_mode(0o666)).map_err(at("create", &path))?;
         let guard = Temporary { dir: self, name: temporary, file: File::from(fd), published: false };
         (&guard.file).write_all(bytes).map_err(|source| PathError { action: "write", path, source })?;
         Ok(guard)

@@ -91,10 +91,25 @@ impl Git {
         }
         let wanted: HashSet<&str> = paths.iter().map(String::as_str).collect();
         if paths.len() > 20 {
-            let arguments = ["log", "--full-history", "--no-renames", "-m", "--relative", "--format=", "--name-only", "-z", "HEAD", "--", folder];
+            let arguments = [
+                "log",
+                "--full-history",
+                "--no-renames",
+                "-m",
+                "--relative",
+                "--format=",
+                "--name-only",
+                "-z",
+                "HEAD",
+                "--",
+                folder,
+            ];
             let output = Self::run(root, QUESTION, &arguments)?;
             let seen = output.split(|&byte| byte == 0).map(String::from_utf8_lossy);
-            return Ok(seen.map(|path| path.trim_start().to_owned()).filter(|path| wanted.contains(path.as_str())).collect());
+            return Ok(seen
+                .map(|path| path.trim_start().to_owned())
+                .filter(|path| wanted.contains(path.as_str()))
+                .collect());
         }
         let mut held = HashSet::new();
         for path in paths {

@@ -69,4 +69,10 @@ macro_rules! engine_errors {
     )*};
 }
 
-engine_errors!(redb::DatabaseError, redb::TransactionError, redb::TableError, redb::StorageError, redb::SetDurabilityError);
+engine_errors!(
+    redb::DatabaseError,
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::SetDurabilityError
+);

@@ -217,7 +217,9 @@ mod tests {
         assert!(matches!(Gate::exclusive(&dir, SHORT), Err(GateError::Busy { holder: None, .. })));
         drop((first, second));
         let writer = Gate::exclusive(&dir, Duration::from_secs(5)).unwrap();
-        let Err(GateError::Busy { holder, waited }) = Gate::shared(&dir, SHORT) else { panic!("a reader beside a writer") };
+        let Err(GateError::Busy { holder, waited }) = Gate::shared(&dir, SHORT) else {
+            panic!("a reader beside a writer")
+        };
         assert_eq!(holder, Some(std::process::id()));
         assert!(waited >= SHORT);
         drop(writer);

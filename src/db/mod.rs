@@ -259,7 +259,9 @@ impl Store {
 
     fn open_error(&self, error: DatabaseError) -> StoreError {
         match error {
-            DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() == std::io::ErrorKind::InvalidData => {
+            DatabaseError::Storage(redb::StorageError::Io(source))
+                if source.kind() == std::io::ErrorKind::InvalidData =>
+            {
                 StoreError::NotADatabase(self.path())
             }
             DatabaseError::Storage(redb::StorageError::Io(source)) => {

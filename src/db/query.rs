@@ -109,7 +109,8 @@ impl Query {
             && self.labels.iter().all(|label| head.labels.contains(label))
             && self.assignee.as_ref().is_none_or(|assignee| head.assignee.as_ref() == Some(assignee))
             && self.session.as_ref().is_none_or(|session| {
-                head.sessions.contains(session) || head.assigned_to.as_ref().is_some_and(|owner| owner.session == *session)
+                head.sessions.contains(session)
+                    || head.assigned_to.as_ref().is_some_and(|owner| owner.session == *session)
             })
             && self.assigned.is_none_or(|assigned| assigned == head.assigned_to.is_some())
             && lower_text.is_none_or(|text| head.title.to_lowercase().contains(text))
@@ -204,10 +205,7 @@ impl<T: Readable> Tables<T> {
     ///
     /// # Errors
     /// See [`Tables::list`].
-    pub fn next_ready(
-        &self,
-        mut is_free: impl FnMut(&Assignment) -> bool,
-    ) -> Result<Option<StoredHead>, StoreError> {
+    pub fn next_ready(&self, mut is_free: impl FnMut(&Assignment) -> bool) -> Result<Option<StoredHead>, StoreError> {
         let query = Query { classes: Classes::READY, sort: Sort::Priority, limit: Some(1), ..Query::default() };
         let found = self.list(&query, |stored| stored.head.assigned_to.as_ref().is_none_or(&mut is_free))?;
         Ok(found.into_iter().next())

@@ -257,7 +257,10 @@ impl<T: Readable> Tables<T> {
         let range = (Bound::Excluded(since.0.to_be_bytes().to_vec()), Bound::Unbounded);
         Ok(self.changes.range(range)?.rev().map(|row| {
             let (key, change) = row?;
-            let revision = key.try_into().map(u64::from_be_bytes).map_err(|key: Vec<u8>| self.changes.corrupt(&key, DecodeError::Damaged))?;
+            let revision = key
+                .try_into()
+                .map(u64::from_be_bytes)
+                .map_err(|key: Vec<u8>| self.changes.corrupt(&key, DecodeError::Damaged))?;
             Ok((Revision(revision), change))
         }))
     }

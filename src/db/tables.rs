@@ -151,7 +151,11 @@ impl<T: Readable> Rows<T> {
         Ok(self.raw(&prefix_range(prefix))?.map(move |row| {
             let (key, seal) = row?;
             let key = key.value().to_vec();
-            if seal.value() == codec::index_seal(&key) { Ok(key) } else { Err(self.corrupt(&key, DecodeError::Damaged)) }
+            if seal.value() == codec::index_seal(&key) {
+                Ok(key)
+            } else {
+                Err(self.corrupt(&key, DecodeError::Damaged))
+            }
         }))
     }
 
@@ -160,7 +164,10 @@ impl<T: Readable> Rows<T> {
         Ok(self.table.first()?.is_none())
     }
 
-    fn raw(&self, (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<redb::Range<'_, Bytes, Bytes>, StoreError> {
+    fn raw(
+        &self,
+        (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> Result<redb::Range<'_, Bytes, Bytes>, StoreError> {
         Ok(self.table.range::<&[u8]>((borrowed(start), borrowed(end)))?)
     }
 
@@ -171,7 +178,9 @@ impl<T: Readable> Rows<T> {
     /// An error that names this table and a key in readable form.
     pub(crate) fn corrupt(&self, key: &[u8], cause: DecodeError) -> StoreError {
         let readable = match (key, std::str::from_utf8(key)) {
-            (&[a, b, c, d], _) if matches!(self.name, "issues" | "bodies") => u32::from_be_bytes([a, b, c, d]).to_string(),
+            (&[a, b, c, d], _) if matches!(self.name, "issues" | "bodies") => {
+                u32::from_be_bytes([a, b, c, d]).to_string()
+            }
             (_, Ok(text)) if !text.is_empty() && text.chars().all(|c| !c.is_control()) => text.to_owned(),
             _ => key.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}")),
         };
@@ -204,7 +213,11 @@ mod tests {
 
     #[test]
     fn a_prefix_range_ends_where_the_prefix_does() {
-        for (prefix, end) in [(&b"ab"[..], Bound::Excluded(b"ac".to_vec())), (&[1, 255], Bound::Excluded(vec![2])), (&[255], Bound::Unbounded)] {
+        for (prefix, end) in [
+            (&b"ab"[..], Bound::Excluded(b"ac".to_vec())),
+            (&[1, 255], Bound::Excluded(vec![2])),
+            (&[255], Bound::Unbounded),
+        ] {
             assert_eq!(prefix_range(prefix), (Bound::Included(prefix.to_vec()), end));
         }
     }

@@ -332,7 +332,13 @@ impl<'t> WriteTxn<'t> {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn note_lost(&mut self, identity: &Identity, op: Op, before: Value, body: Option<&str>) -> Result<(), StoreError> {
+    pub fn note_lost(
+        &mut self,
+        identity: &Identity,
+        op: Op,
+        before: Value,
+        body: Option<&str>,
+    ) -> Result<(), StoreError> {
         let record = self.issue_of(identity)?;
         self.append(op, identity, record.as_ref(), record.as_ref(), before, Value::Null, body)
     }

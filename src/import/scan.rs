@@ -258,7 +258,12 @@ fn read_all(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn read_one(dir: &Dir, name: &str, parsed: &FileName, now: (i64, u32)) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
+fn read_one(
+    dir: &Dir,
+    name: &str,
+    parsed: &FileName,
+    now: (i64, u32),
+) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
     let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason });
     let (bytes, stat) = match dir.read(name, MAX_FILE) {
         Ok(read) => read,

@@ -35,7 +35,7 @@ impl Mirror<'_> {
     pub(super) fn export_locked(&self, gate: &Gate, only: Option<&BTreeSet<Identity>>) -> Result<Report, MirrorError> {
         let mut report = Report::default();
         if only.is_none() {
-            self.forget_never_committed(gate, &mut report)?;
+            self.forget_never_committed(&mut report)?;
         }
         let (pending, total) = self.pending(only)?;
         report.unchanged = (total as u64).saturating_sub(pending.len() as u64);
@@ -61,7 +61,8 @@ impl Mirror<'_> {
         let read = self.store.read()?;
         let counters = read.counters()?;
         let total = crate::schema::issue::Status::ALL.iter().map(|status| counters.with_status(*status)).sum::<u64>();
-        let mut pending: Vec<_> = read.all_pending()?.into_iter().map(|(_, (identity, kind))| (identity, kind)).collect();
+        let mut pending: Vec<_> =
+            read.all_pending()?.into_iter().map(|(_, (identity, kind))| (identity, kind)).collect();
         pending.retain(|(identity, _)| only.is_none_or(|only| only.contains(identity)));
         // a deletion may free the name that another issue's file takes
         pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
@@ -70,7 +71,7 @@ impl Mirror<'_> {
     }
 
     /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
-    fn forget_never_committed(&self, gate: &Gate, report: &mut Report) -> Result<(), MirrorError> {
+    fn forget_never_committed(&self, report: &mut Report) -> Result<(), MirrorError> {
         let baselines = self.store.read()?.all_baselines()?;
         let dir = self.project.issues()?;
         let names: HashSet<String> = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?.into_iter().collect();
@@ -79,9 +80,13 @@ impl Mirror<'_> {
         }
         let folder = dir.as_ref().map(Dir::stat).transpose()?;
         let scan = Scan { unchanged: names, folder, ..Scan::default() };
-        let missing = self.missing(&Snapshot::of_scan(gate.file_system_now(self.store.dir())?, baselines, scan))?;
-        let never: Vec<_> =
-            missing.why.iter().filter(|(_, why)| **why == Absence::NeverCommitted).map(|(identity, _)| identity).collect();
+        let missing = self.missing(&Snapshot::of_scan(baselines, scan))?;
+        let never: Vec<_> = missing
+            .why
+            .iter()
+            .filter(|(_, why)| **why == Absence::NeverCommitted)
+            .map(|(identity, _)| identity)
+            .collect();
         if never.is_empty() {
             return Ok(());
         }
@@ -191,15 +196,19 @@ impl Mirror<'_> {
             let (Some(record), name) = (&item.record, write.name.to_string()) else { continue };
             let in_place = write.replaces.as_ref().is_some_and(|(old, _)| *old == write.name);
             let fresh = write.replaces.as_ref().map_or(Ok(true), |(old, stat)| still(dir, old, stat))?;
-            let published = fresh && match temporary.publish(&name, in_place) {
-                Ok(()) => true,
-                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => false,
-                Err(error) => return Err(error.into()),
-            };
+            let published = fresh
+                && match temporary.publish(&name, in_place) {
+                    Ok(()) => true,
+                    Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => false,
+                    Err(error) => return Err(error.into()),
+                };
             if !published {
                 report.needs_attention = true;
                 report.conflicts.push(record.issue.head.id);
-                report.lines.push(format!("{} was changed while it was being written; run `oxi-state sync`", self.project.issue_path(&name)));
+                report.lines.push(format!(
+                    "{} was changed while it was being written; run `oxi-state sync`",
+                    self.project.issue_path(&name)
+                ));
                 continue;
             }
             if let Some((old, _)) = write.replaces.as_ref().filter(|_| !in_place) {
@@ -231,9 +240,9 @@ impl Mirror<'_> {
 
 impl Snapshot {
     /// A snapshot that knows nothing but which names are there.
-    fn of_scan(now: (i64, u32), baselines: Vec<(Vec<u8>, Baseline)>, scan: Scan) -> Self {
+    fn of_scan(baselines: Vec<(Vec<u8>, Baseline)>, scan: Scan) -> Self {
         let (in_conflict, pending) = Default::default();
-        Self { baselines, scan, twins: Vec::new(), high_water: IssueId(0), in_conflict, pending, now }
+        Self { baselines, scan, twins: Vec::new(), in_conflict, pending }
     }
 }
 
@@ -263,14 +272,20 @@ fn baseline_of(name: &FileName, bytes: &[u8], record: &Versioned, stat: Option<F
 }
 
 fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirror<'_>) {
-    let id = item.record.as_ref().map(|record| record.issue.head.id).or(item.baseline.as_ref().map(|baseline| baseline.name.id));
+    let id = item
+        .record
+        .as_ref()
+        .map(|record| record.issue.head.id)
+        .or(item.baseline.as_ref().map(|baseline| baseline.name.id));
     let id = id.unwrap_or(IssueId(0));
     let path = |name: &FileName| mirror.project.issue_path(&name.to_string());
     match prepared {
         Prepared::InConflict => {
             report.needs_attention = true;
             report.conflicts.push(id);
-            report.lines.push(format!("#{id} is in conflict and was not written; run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"));
+            report.lines.push(format!(
+                "#{id} is in conflict and was not written; run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"
+            ));
         }
         Prepared::Converged { .. } | Prepared::Forget => report.unchanged += 1,
         Prepared::Write(write) => match &write.replaces {

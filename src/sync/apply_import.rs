@@ -61,8 +61,11 @@ impl Mirror<'_> {
         missing: &Missing,
     ) -> Result<ImportPlan<'s>, MirrorError> {
         let mut known = self.known(snapshot, missing)?;
-        let mut actions: Vec<_> =
-            known.iter().filter(|(_, known)| known.files.is_empty()).map(|(identity, known)| plan(identity, known)).collect();
+        let mut actions: Vec<_> = known
+            .iter()
+            .filter(|(_, known)| known.files.is_empty())
+            .map(|(identity, known)| plan(identity, known))
+            .collect();
         let leaving: HashSet<_> = actions
             .iter()
             .filter(|action| action.record == RecordChange::Delete)
@@ -140,7 +143,8 @@ impl Mirror<'_> {
 
     /// Issues whose file does not have the name that it should.
     fn moved(&self, plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
-        let misnamed = |file: &ReadFile, identity: &Identity| plan.numbers.get(identity).is_some_and(|to| *to != file.name.id);
+        let misnamed =
+            |file: &ReadFile, identity: &Identity| plan.numbers.get(identity).is_some_and(|to| *to != file.name.id);
         let of_actions = plan
             .actions
             .iter()
@@ -180,7 +184,8 @@ impl Mirror<'_> {
             describe(&mut report, action, id, self);
         }
         for (identity, to) in &plan.numbers {
-            let carried = plan.actions.iter().find(|action| action.identity == *identity).and_then(|action| action.file);
+            let carried =
+                plan.actions.iter().find(|action| action.identity == *identity).and_then(|action| action.file);
             let from = plan.before.get(identity).copied().or_else(|| carried.map(|file| file.name.id));
             if let Some(from) = from.filter(|from| from != to) {
                 report.lines.push(format!("renumbered {from} -> {to}"));
@@ -206,7 +211,9 @@ fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirr
     let (list, verb): (&mut Vec<IssueId>, String) = match action.outcome {
         Outcome::Created => (&mut report.created, "imported".into()),
         Outcome::Updated => (&mut report.updated, "updated".into()),
-        Outcome::Deleted => (&mut report.deleted, "deleted (its file was deleted; `oxi-state undo` brings it back)".into()),
+        Outcome::Deleted => {
+            (&mut report.deleted, "deleted (its file was deleted; `oxi-state undo` brings it back)".into())
+        }
         Outcome::Merged => (&mut report.merged, "merged".into()),
         Outcome::Restored => (&mut report.kept, "restored: it was deleted here, but its file was edited".into()),
         Outcome::Kept(absence) => (&mut report.kept, format!("kept: {}", reason(absence))),
@@ -217,7 +224,9 @@ fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirr
         Outcome::Silent => {
             report.unchanged += u64::from(action.file.is_some());
             for file in &action.surplus {
-                report.lines.push(format!("#{id} also in {}, which goes", mirror.project.issue_path(&file.name.to_string())));
+                report
+                    .lines
+                    .push(format!("#{id} also in {}, which goes", mirror.project.issue_path(&file.name.to_string())));
             }
             return;
         }
@@ -270,7 +279,8 @@ fn apply(
         }
         let hash = hash.filter(|_| issue.head.id == id);
         issue.head.id = id;
-        let version = hash.map_or_else(|| Versioned::new(issue.clone()), |hash| Versioned { issue: issue.clone(), hash });
+        let version =
+            hash.map_or_else(|| Versioned::new(issue.clone()), |hash| Versioned { issue: issue.clone(), hash });
         txn.put(version, op)?;
     }
     match (action.baseline, file) {

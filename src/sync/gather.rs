@@ -20,10 +20,8 @@ pub(super) struct Snapshot {
     pub(super) scan: Scan,
     /// Further files of issues that have more than one.
     pub(super) twins: Vec<ReadFile>,
-    pub(super) high_water: IssueId,
     pub(super) in_conflict: HashSet<Identity>,
     pub(super) pending: HashMap<Identity, Pending>,
-    pub(super) now: (i64, u32),
 }
 
 /// The files that are gone, and what to make of it.
@@ -64,7 +62,7 @@ impl Mirror<'_> {
                 }
             }
         }
-        Ok(Snapshot { baselines, scan, twins, high_water, in_conflict, pending, now })
+        Ok(Snapshot { baselines, scan, twins, in_conflict, pending })
     }
 
     /// Why the files of these issues are not in the folder. git is asked only if there are any.
@@ -79,7 +77,11 @@ impl Mirror<'_> {
         let total = snapshot.baselines.len();
         let is_many = |count: usize| folder_missing || (count > MANY_GONE && count * 3 > total);
         let caution = |count: usize| {
-            let what = if folder_missing { "the issues folder is missing".into() } else { format!("{count} of {total} issue files are gone") };
+            let what = if folder_missing {
+                "the issues folder is missing".into()
+            } else {
+                format!("{count} of {total} issue files are gone")
+            };
             format!("{what}: nothing was deleted. If that is meant, run the command again with --allow-deletes")
         };
         let Some(git) = self.git() else {
@@ -92,12 +94,14 @@ impl Mirror<'_> {
         let (root, folder) = (self.project.root(), self.project.issues_path());
         let index = git.index(root, &folder)?;
         let tracked = |name: &FileName| index.get(&name.to_string()).copied();
-        let still_tracked = gone.iter().filter(|(_, name)| tracked(name).is_some_and(|entry| !entry.skip_worktree)).count();
+        let still_tracked =
+            gone.iter().filter(|(_, name)| tracked(name).is_some_and(|entry| !entry.skip_worktree)).count();
         let operation = git.operation_in_progress();
         if is_many(still_tracked) && !self.options.allow_deletes {
             missing.caution = Some(caution(still_tracked));
         } else if let Some(operation) = operation {
-            missing.caution = Some(format!("a {operation} is going on in git: no record was deleted for a file that is missing"));
+            missing.caution =
+                Some(format!("a {operation} is going on in git: no record was deleted for a file that is missing"));
         }
         let unsure = missing.caution.is_some();
         let untracked: Vec<_> = gone.iter().filter(|(_, name)| tracked(name).is_none()).collect();
@@ -170,7 +174,10 @@ impl Mirror<'_> {
         }
         holders.retain(|_, holder| !leaving.contains(holder));
         if !has_collision(&claims, &holders) {
-            return Ok(claims.into_iter().filter_map(|(identity, numbers)| Some((identity, *numbers.first()?))).collect());
+            return Ok(claims
+                .into_iter()
+                .filter_map(|(identity, numbers)| Some((identity, *numbers.first()?)))
+                .collect());
         }
         for stored in read.all_heads()? {
             let head = stored?.head;
@@ -208,7 +215,8 @@ impl Snapshot {
 
     /// Issues whose file is gone with its name, and issues whose file's name is now another issue's.
     fn gone(&self) -> (Vec<(Identity, FileName)>, Vec<Identity>) {
-        let read: HashMap<String, &ReadFile> = self.scan.read.iter().map(|file| (file.name.to_string(), file)).collect();
+        let read: HashMap<String, &ReadFile> =
+            self.scan.read.iter().map(|file| (file.name.to_string(), file)).collect();
         let present: HashSet<Identity> = self.scan.read.iter().map(|file| file.issue.head.identity()).collect();
         let bad: HashSet<&str> = self.scan.bad.iter().map(|bad| bad.name.as_str()).collect();
         let (mut gone, mut displaced) = (Vec::new(), Vec::new());
@@ -217,7 +225,9 @@ impl Snapshot {
             if self.scan.unchanged.contains(&name) || bad.contains(name.as_str()) {
                 continue;
             }
-            let Some(identity) = Identity::from_key(key).filter(|identity| !present.contains(identity)) else { continue };
+            let Some(identity) = Identity::from_key(key).filter(|identity| !present.contains(identity)) else {
+                continue;
+            };
             if read.contains_key(&name) {
                 displaced.push(identity);
             } else {

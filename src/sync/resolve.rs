@@ -1,7 +1,7 @@
 //! Ending a conflict. What did not overlap is merged as ever; the choice is about the lines that did.
 
-use crate::db::record::{Conflict, Versioned};
 use crate::db::Op;
+use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::{self, ReadFile};
 use crate::schema::id::{Identity, IssueId};
 use crate::schema::issue::Issue;
@@ -134,4 +134,3 @@ fn outcome(conflict: &Conflict, record: &Issue, choice: &Choice, second_file: bo
     issue.body = Issue::with_final_newline(issue.body);
     issue
 }
-
