@@ -107,14 +107,32 @@ impl<'t> WriteTxn<'t> {
         op: Op,
         change: impl FnOnce(&mut Issue, Timestamp),
     ) -> Result<Cas, StoreError> {
+        self.try_update(id, expect, op, |issue, now| {
+            change(issue, now);
+            Ok(())
+        })
+    }
+
+    /// As [`WriteTxn::update`], with a change that can be refused.
+    ///
+    /// # Errors
+    /// What `change` answers, or if the database fails.
+    pub fn try_update<E: From<StoreError>>(
+        &mut self,
+        id: IssueId,
+        expect: Option<ContentHash>,
+        op: Op,
+        change: impl FnOnce(&mut Issue, Timestamp) -> Result<(), E>,
+    ) -> Result<Cas, E> {
         let Some(old) = self.issue(id)? else { return Ok(Cas::Missing) };
         if expect.is_some_and(|expect| expect != old.hash) {
             return Ok(Cas::Stale { current: old.hash });
         }
         let now = Timestamp::after(self.author.now, old.issue.head.updated_at);
         let mut issue = old.issue.clone();
-        change(&mut issue, now);
+        change(&mut issue, now)?;
         issue.body = Issue::with_final_newline(issue.body);
+        issue.head.updated_at = old.issue.head.updated_at;
         if issue == old.issue {
             return Ok(Cas::Unchanged(Box::new(old)));
         }
