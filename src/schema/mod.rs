@@ -5,5 +5,6 @@
 pub mod frontmatter;
 pub mod id;
 pub mod issue;
+pub mod privacy;
 pub mod time;
 pub mod value;
