@@ -381,8 +381,11 @@ impl Search<'_> {
 
     fn secret_name(&mut self, start: usize, end: usize) {
         self.look_along_line(end);
-        if let Some(value) = self.assigned_value(start, end).filter(|value| self.is_secret(value)) {
+        let Some(value) = self.assigned_value(start, end) else { return };
+        // a value may hold further names (`token=token=…`) that share its end
+        if value.end > self.done[Rule::Assignment as usize] && self.is_secret(&value) {
             self.found(Rule::Assignment, value.start, value.end);
+            self.done[Rule::Assignment as usize] = value.end;
         }
     }
 
@@ -529,12 +532,13 @@ impl Search<'_> {
         }
         let line_end = self.skip(start, |b| b != b'\n');
         self.done[Rule::HighEntropy as usize] = line_end;
-        let mut word = start;
+        let mut word = start - self.bytes[..start].iter().rev().take_while(|b| !b.is_ascii_whitespace()).count();
         while word < line_end {
             let word_end = self.skip(word, |b| !b.is_ascii_whitespace()).min(line_end);
             let text = &self.text[word..word_end];
-            let is_address = text.len() >= 20 && (text.contains("://") || text.contains("data:"));
-            let mut at = word;
+            // a marker may have taken the place of what told that this is an address
+            let is_address = text.len() >= 20 && ["://", "data:", MARKER].iter().any(|mark| text.contains(mark));
+            let mut at = word.max(start);
             while at < word_end && !is_address {
                 let token = self.skip(at, |b| !is_token_byte(b)).min(word_end);
                 let token_end = self.skip(token, is_token_byte).min(word_end);

@@ -26,6 +26,11 @@ pub(super) fn reads_as_words(value: &str) -> bool {
     value.is_ascii() && pieces(value).all(is_word)
 }
 
+/// `xxxx…`, as documentation writes the random part of a key.
+fn is_x_filler(piece: &str) -> bool {
+    piece.len() >= 4 && piece.bytes().all(|b| matches!(b, b'x' | b'X'))
+}
+
 /// Whether a value is one or two characters over and over (`xxxxxxxx`, `****-****`).
 pub(super) fn is_filler(value: &str) -> bool {
     let mut seen = [false; 256];
@@ -41,9 +46,12 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     let is_template = ["${", "{{", "$(", "...", "%("].iter().any(|mark| value.contains(mark))
         || value.starts_with(['<', '{'])
         || (value.len() > 1 && value.starts_with('%') && value.ends_with('%'));
-    let is_documentation =
-        || reads_as_words(value) && pieces(value).any(|piece| PLACEHOLDERS.contains(&&*piece.to_ascii_lowercase()));
-    is_variable || is_template || is_filler(value) || is_documentation()
+    is_variable || is_template || is_filler(value) || is_documentation(value)
+}
+
+fn is_documentation(value: &str) -> bool {
+    let says_so = |piece: &str| is_x_filler(piece) || PLACEHOLDERS.contains(&&*piece.to_ascii_lowercase());
+    value.is_ascii() && pieces(value).all(|piece| is_word(piece) || is_x_filler(piece)) && pieces(value).any(says_so)
 }
 
 fn starts_with_digit(text: &str) -> bool {
