@@ -185,12 +185,31 @@ impl Refused {
     }
 }
 
-/// Everything in a text that looks like a secret, in order, without overlaps.
+/// Everything in a text that looks like a secret, in order, without overlaps. What [`redact`] makes of it is clean.
 #[must_use]
 pub fn scan(text: &str) -> Vec<Finding> {
-    let mut findings = detect::detect(text);
-    findings.sort_unstable_by_key(|finding| (finding.offset, finding.rule));
-    // the union, so that nothing that any rule saw stays readable
+    /// Each round finds what the one before uncovered; in practice the second finds nothing.
+    const ROUNDS: usize = 8;
+    let mut findings = merge(detect::detect(text));
+    // what stands beside a secret decides about its neighbours, and redacting takes it away
+    for _ in 0..ROUNDS {
+        if findings.is_empty() {
+            break;
+        }
+        let uncovered = detect::detect(&redact(text, &findings));
+        if uncovered.is_empty() {
+            break;
+        }
+        let mut all = in_original(&uncovered, &findings);
+        all.append(&mut findings);
+        findings = merge(all);
+    }
+    findings
+}
+
+/// The union of findings, so that nothing that any rule saw stays readable.
+fn merge(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_unstable_by_key(|finding| finding.offset);
     findings.dedup_by(|next, kept| {
         let overlaps = next.offset < kept.end();
         if overlaps {
@@ -200,6 +219,36 @@ pub fn scan(text: &str) -> Vec<Finding> {
         overlaps
     });
     findings
+}
+
+/// Findings in a redacted text, as findings in the text before. What touches a marker covers all that it hides.
+fn in_original(uncovered: &[Finding], hidden: &[Finding]) -> Vec<Finding> {
+    // where each marker begins and ends
+    let mut markers = Vec::with_capacity(hidden.len());
+    let (mut copied, mut len) = (0, 0);
+    for finding in hidden {
+        let start = len + finding.offset - copied;
+        len = start + MARKER.len() + finding.rule.as_str().len() + 1;
+        copied = finding.end();
+        markers.push((start, len));
+    }
+    let back = |at: usize, is_end: bool| {
+        let before = markers.partition_point(|&(start, _)| if is_end { start < at } else { start <= at });
+        let Some(index) = before.checked_sub(1) else { return at };
+        let ((_, end), finding) = (markers[index], hidden[index]);
+        match at.checked_sub(end) {
+            Some(beyond) => finding.end() + beyond,
+            None if is_end => finding.end(),
+            None => finding.offset,
+        }
+    };
+    uncovered
+        .iter()
+        .map(|finding| {
+            let offset = back(finding.offset, false);
+            Finding { rule: finding.rule, offset, len: back(finding.end(), true) - offset }
+        })
+        .collect()
 }
 
 /// The text with each finding replaced by `[redacted:RULE]`. The findings are what [`scan`] gave for this very text, or

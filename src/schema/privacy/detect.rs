@@ -536,8 +536,7 @@ impl Search<'_> {
         while word < line_end {
             let word_end = self.skip(word, |b| !b.is_ascii_whitespace()).min(line_end);
             let text = &self.text[word..word_end];
-            // a marker may have taken the place of what told that this is an address
-            let is_address = text.len() >= 20 && ["://", "data:", MARKER].iter().any(|mark| text.contains(mark));
+            let is_address = text.len() >= 20 && (text.contains("://") || text.contains("data:"));
             let mut at = word.max(start);
             while at < word_end && !is_address {
                 let token = self.skip(at, |b| !is_token_byte(b)).min(word_end);
