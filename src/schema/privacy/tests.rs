@@ -514,17 +514,20 @@ fn figures() {
     let prose =
         "The gauge at the north pier reports every six minutes; a reading older than that is stale.\n".repeat(90);
     let telling = "Each token is read from the vault; see https://tides.example/docs and the key table.\n".repeat(95);
-    for (name, text) in [("8 KB of prose", &prose[..8192]), ("8 KB, telling words in every line", &telling[..8000])] {
+    for (name, text) in [("8 KB of prose", &prose[..8000]), ("8 KB, telling words in every line", &telling[..8000])] {
         let start = Instant::now();
         for _ in 0..1000 {
             assert!(scan(std::hint::black_box(text)).is_empty());
         }
         println!("{name}: {:?}", start.elapsed() / 1000);
     }
-    for text in ["a:", "sk-", "token=", "token=a", "eyJ-", "-----BEGIN PRIVATE KEY-----", "token=\"", "bearer a"] {
+    for (word, times) in std::fs::read_dir("examples/project/.oxi/issues").unwrap().map(|e| (e.unwrap().path(), 1)) {
+        for f in scan(&std::fs::read_to_string(&word).unwrap()) { println!("XX {word:?} {f:?} {times}"); }
+    }
+    for text in ["a:", "sk-", "token=", "token=a", "eyJ-", "-----BEGIN PRIVATE KEY-----", "token=\"", "bearer a", "token=https://"] {
         let text = text.repeat((1 << 20) / text.len());
         let start = Instant::now();
         let findings = scan(&text).len();
-        println!("1 MiB of {:?}: {:?}, {findings} findings", &text[..6], start.elapsed());
+        println!("1 MiB of {:?}: {:?}, {findings} findings", &text[..8], start.elapsed());
     }
 }
