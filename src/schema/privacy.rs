@@ -23,6 +23,7 @@ mod detect;
 #[cfg(test)]
 mod tests;
 mod value;
+mod words;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};

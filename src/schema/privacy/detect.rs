@@ -3,115 +3,12 @@
 //! Invariant: each detector either looks at a bounded stretch, or at a stretch that no later hit makes it look at again
 //! (`done`, `runs`), so that the whole is linear in the text.
 
-use std::sync::LazyLock;
-
-use aho_corasick::AhoCorasick;
-
 use super::value::{is_identifier, is_member_path, is_placeholder, is_random, is_variable_name, reads_as_words};
+use super::words::{
+    FORMATS, Format, KEY_KINDS, TRIGGERS, WORDS, Word, is_blank, is_capital, is_dashed, is_token_byte, is_value_byte,
+    is_word_byte,
+};
 use super::{Finding, MARKER, Rule};
-
-/// A key that tells itself by its first characters.
-struct Format {
-    rule: Rule,
-    prefix: &'static str,
-    alphabet: fn(u8) -> bool,
-    /// How many characters follow the prefix, at least and at most.
-    len: (usize, usize),
-}
-
-const ANY: usize = usize::MAX;
-
-const FORMATS: &[Format] = &[
-    Format { rule: Rule::GithubToken, prefix: "ghp_", alphabet: is_word_byte, len: (20, ANY) },
-    Format { rule: Rule::GithubToken, prefix: "gho_", alphabet: is_word_byte, len: (20, ANY) },
-    Format { rule: Rule::GithubToken, prefix: "ghu_", alphabet: is_word_byte, len: (20, ANY) },
-    Format { rule: Rule::GithubToken, prefix: "ghs_", alphabet: is_word_byte, len: (20, ANY) },
-    Format { rule: Rule::GithubToken, prefix: "ghr_", alphabet: is_word_byte, len: (20, ANY) },
-    Format { rule: Rule::GithubToken, prefix: "github_pat_", alphabet: is_word_byte, len: (20, ANY) },
-    Format { rule: Rule::GitlabToken, prefix: "glpat-", alphabet: is_dashed, len: (20, ANY) },
-    Format { rule: Rule::NpmToken, prefix: "npm_", alphabet: is_word_byte, len: (30, ANY) },
-    Format { rule: Rule::PypiToken, prefix: "pypi-", alphabet: is_dashed, len: (32, ANY) },
-    Format { rule: Rule::AwsKey, prefix: "AKIA", alphabet: is_capital, len: (16, 16) },
-    Format { rule: Rule::AwsKey, prefix: "ASIA", alphabet: is_capital, len: (16, 16) },
-    Format { rule: Rule::GoogleKey, prefix: "AIza", alphabet: is_dashed, len: (30, ANY) },
-    Format { rule: Rule::SlackToken, prefix: "xoxa-", alphabet: is_dashed, len: (10, ANY) },
-    Format { rule: Rule::SlackToken, prefix: "xoxb-", alphabet: is_dashed, len: (10, ANY) },
-    Format { rule: Rule::SlackToken, prefix: "xoxp-", alphabet: is_dashed, len: (10, ANY) },
-    Format { rule: Rule::SlackToken, prefix: "xoxr-", alphabet: is_dashed, len: (10, ANY) },
-    Format { rule: Rule::SlackToken, prefix: "xoxs-", alphabet: is_dashed, len: (10, ANY) },
-    Format { rule: Rule::StripeKey, prefix: "sk_live_", alphabet: is_word_byte, len: (16, ANY) },
-    Format { rule: Rule::StripeKey, prefix: "rk_live_", alphabet: is_word_byte, len: (16, ANY) },
-    Format { rule: Rule::StripeKey, prefix: "sk_test_", alphabet: is_word_byte, len: (16, ANY) },
-    Format { rule: Rule::StripeKey, prefix: "rk_test_", alphabet: is_word_byte, len: (16, ANY) },
-    Format { rule: Rule::OpenaiKey, prefix: "sk-", alphabet: is_dashed, len: (20, ANY) },
-];
-
-/// What a telling word may announce.
-#[derive(Clone, Copy)]
-enum Word {
-    PrivateKey,
-    Jwt,
-    Url,
-    Bearer,
-    Authorization,
-    SecretName,
-    KeyName,
-}
-
-/// The other telling words.
-const WORDS: &[(&str, Word)] = &[
-    ("-----BEGIN", Word::PrivateKey),
-    ("eyJ", Word::Jwt),
-    ("://", Word::Url),
-    ("bearer", Word::Bearer),
-    ("authorization", Word::Authorization),
-    ("token", Word::SecretName),
-    ("secret", Word::SecretName),
-    ("password", Word::SecretName),
-    ("passwd", Word::SecretName),
-    ("passphrase", Word::SecretName),
-    ("credential", Word::SecretName),
-    ("_pass", Word::SecretName),
-    ("_pwd", Word::SecretName),
-    ("key", Word::KeyName),
-];
-
-/// What makes a `…key` one to keep: an API key is, a primary key is not.
-const KEY_KINDS: [&str; 9] =
-    ["api", "access", "secret", "private", "signing", "encryption", "account", "auth", "master"];
-
-static TRIGGERS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = FORMATS.iter().map(|format| format.prefix).chain(WORDS.iter().map(|(word, _)| *word));
-    // cannot fail: building fails only for sets of millions of words
-    AhoCorasick::builder().ascii_case_insensitive(true).build(words).expect("a small, fixed set of words")
-});
-
-const fn is_word_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_'
-}
-
-const fn is_dashed(b: u8) -> bool {
-    is_word_byte(b) || b == b'-'
-}
-
-const fn is_capital(b: u8) -> bool {
-    b.is_ascii_uppercase() || b.is_ascii_digit()
-}
-
-/// What a value without quotes is made of: no spaces, and nothing that closes a list, a call or a statement.
-const fn is_value_byte(b: u8) -> bool {
-    b.is_ascii_graphic()
-        && !matches!(b, b'"' | b'\'' | b'`' | b',' | b';' | b'&' | b'|' | b'\\' | b'(' | b')')
-        && !matches!(b, b'<' | b'>' | b'[' | b']' | b'{' | b'}')
-}
-
-const fn is_token_byte(b: u8) -> bool {
-    is_dashed(b) || matches!(b, b'+' | b'/' | b'=')
-}
-
-const fn is_blank(b: u8) -> bool {
-    matches!(b, b' ' | b'\t')
-}
 
 /// All raw findings, in no order; they may overlap.
 pub(super) fn detect(text: &str) -> Vec<Finding> {
@@ -402,7 +299,7 @@ impl Search<'_> {
             at = number_end;
         }
         if is_blank(self.at(at)) && self.is_flag(start) {
-            return self.value_from(self.skip(at, is_blank), Separator::Flag);
+            return Some(self.value_from(self.skip(at, is_blank), Separator::Flag));
         }
         at = self.skip(at, |b| matches!(b, b'"' | b'\'' | b'`' | b'*' | b'\\' | b']'));
         let blanks = self.skip(at, is_blank);
@@ -415,7 +312,7 @@ impl Search<'_> {
                 (value, separator) = (type_end + 3, Separator::SpacedEquals);
             }
         }
-        self.value_from(value, separator)
+        Some(self.value_from(value, separator))
     }
 
     /// The separator at `at` (blanks before it end at `blanks`) and where the value after it begins.
@@ -440,7 +337,7 @@ impl Search<'_> {
         self.bytes[name..].starts_with(b"--")
     }
 
-    fn value_from(&mut self, mut start: usize, separator: Separator) -> Option<Value> {
+    fn value_from(&mut self, mut start: usize, separator: Separator) -> Value {
         const LONGEST_QUOTED: usize = 512;
         if self.at(start) == b'\\' || (matches!(self.at(start), b'r' | b'b' | b'f') && self.at(start + 1) == b'"') {
             start += 1;
@@ -454,11 +351,11 @@ impl Search<'_> {
                 if end > start && self.bytes[end - 1] == b'\\' {
                     end -= 1;
                 }
-                return Some(Value { start, end, quoted: true, separator });
+                return Value { start, end, quoted: true, separator };
             }
         }
         let end = self.trimmed_end(start);
-        Some(Value { start, end, quoted: false, separator })
+        Value { start, end, quoted: false, separator }
     }
 
     /// The end of the value without quotes at `start`, less a sentence's end.
