@@ -230,8 +230,8 @@ impl Search<'_> {
         if value == end || !self.begins_token(start) {
             return;
         }
-        let value_end = self.trimmed_end(value);
-        let text = self.judged(value, value_end);
+        let value_end = self.value_end(value);
+        let text = self.judged_bare(value, value_end);
         if text.len() >= 16 && !reads_as_words(text) && !is_placeholder(text) && !is_member_path(text, false) {
             self.found(Rule::Authorization, value, value_end);
         }
@@ -250,8 +250,8 @@ impl Search<'_> {
             }
             return;
         }
-        let end = self.trimmed_end(credentials);
-        let text = self.judged(credentials, end);
+        let end = self.value_end(credentials);
+        let text = self.judged_bare(credentials, end);
         let is_known_scheme = ["bearer", "basic", "token", "apikey"]
             .iter()
             .any(|known| self.text[value.start..scheme].eq_ignore_ascii_case(known));
@@ -354,25 +354,20 @@ impl Search<'_> {
                 return Value { start, end, quoted: true, separator };
             }
         }
-        let end = self.trimmed_end(start);
+        let end = self.value_end(start);
         Value { start, end, quoted: false, separator }
     }
 
-    /// The end of the value without quotes at `start`, less a sentence's end.
-    fn trimmed_end(&mut self, start: usize) -> usize {
+    /// The end of the value without quotes at `start`.
+    fn value_end(&mut self, start: usize) -> usize {
         let (from, to) = self.value_run;
         if !(from..to).contains(&start) {
             self.value_run = (start, self.skip(start, is_value_byte));
         }
-        let mut end = self.value_run.1;
-        let least = end.saturating_sub(4).max(start);
-        while end > least && matches!(self.bytes[end - 1], b'.' | b':' | b'!' | b'?' | b'*') {
-            end -= 1;
-        }
-        end
+        self.value_run.1
     }
 
-    /// As much of a value as is judged; enough to tell what it is.
+    /// As much of a value as is judged, which is enough to tell what it is.
     fn judged(&self, start: usize, end: usize) -> &str {
         const MOST: usize = 256;
         let mut end = end.min(start + MOST);
@@ -382,9 +377,17 @@ impl Search<'_> {
         &self.text[start..end]
     }
 
+    /// The same of a value without quotes, whose end may be a sentence's.
+    fn judged_bare(&self, start: usize, end: usize) -> &str {
+        self.judged(start, end).trim_end_matches(['.', ':', '!', '?', '*'])
+    }
+
     fn is_secret(&self, value: &Value) -> bool {
-        let text = self.judged(value.start, value.end);
+        let whole = self.judged(value.start, value.end);
+        let text = if value.quoted { whole } else { self.judged_bare(value.start, value.end) };
+        // the ellipsis of an elided value is at its end
         let is_harmless = text.len() < 12
+            || is_placeholder(whole)
             || is_placeholder(text)
             || text.contains("://")
             || text.starts_with("data:")
@@ -419,7 +422,7 @@ impl Search<'_> {
             || is_statement
             || is_prose
             || is_word_beside
-            || is_variable_name(text)
+            || (is_variable_name(text) && value.separator != Separator::Equals)
     }
 
     /// Looks for random tokens from here to the end of the line, once per line.
