@@ -59,7 +59,7 @@ impl Context {
             actor: global.actor.clone(),
             timeout,
             start: Start { directory, named, home: home() },
-            policy: Policy::new(allowed, global.redact),
+            policy: Policy { allow: allowed.into_iter().collect(), redact: global.redact },
         })
     }
 
