@@ -1,8 +1,9 @@
 //! `issue update`
 
+use crate::claims::{self, Access};
 use crate::db::{Cas, Op};
 use crate::schema::frontmatter;
-use crate::schema::issue::{Issue, Status};
+use crate::schema::issue::Issue;
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
@@ -22,10 +23,11 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
     let (project, store) = context.writable()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
+    let issues = project.issues()?;
+    let access = Access { issues: issues.as_ref(), force: args.force };
     let id = args.id;
     let (changed, json) = store.write(&author, |txn| {
-        let stored = super::head(txn, id)?;
-        claim::may_change(&stored.head, author.session.as_ref(), args.force, &owners)?;
+        claim::check(txn, id, access)?;
         let outcome = txn.try_update(id, args.expect, Op::Update, |issue, now| {
             let before = issue.clone();
             apply(&args, issue, now)?;
@@ -67,10 +69,8 @@ fn apply(args: &UpdateArgs, issue: &mut Issue, now: Timestamp) -> CliResult<()> 
     if let Some(priority) = args.priority {
         head.priority = priority;
     }
-    if let Some(status) = args.status.filter(|status| *status != head.status) {
-        head.status = status;
-        head.closed_at = (status == Status::Closed).then_some(now);
-        head.assigned_to = None;
+    if let Some(status) = args.status {
+        claims::set_status(head, status, now);
     }
     if let Some(assignee) = &args.assignee {
         head.assignee = Some(assignee.clone()).filter(|name| !name.is_empty());

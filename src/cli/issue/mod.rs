@@ -7,6 +7,8 @@ mod dep;
 mod edit;
 mod query;
 
+pub(super) use query::SummaryJson;
+
 use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
 use crate::project::Project;
@@ -149,7 +151,7 @@ fn scrub(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
 }
 
 /// Reads a body from a file, or from standard input where the path is `-`.
-fn read_body(path: &std::path::Path) -> CliResult<String> {
+pub(super) fn read_body(path: &std::path::Path) -> CliResult<String> {
     use std::io::Read as _;
     let read = |reader: &mut dyn std::io::Read| {
         let mut text = String::new();
