@@ -82,7 +82,9 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),
     /// Write what changed in the database into the files (before a commit)
-    #[command(after_help = "Examples:\n  oxi-state export && git add .oxi/issues && git commit\n  oxi-state export --dry-run")]
+    #[command(
+        after_help = "Examples:\n  oxi-state export && git add .oxi/issues && git commit\n  oxi-state export --dry-run"
+    )]
     Export(MirrorArgs),
     /// Import, then export
     #[command(after_help = "Example:\n  oxi-state sync --json | jq .merged")]
@@ -101,7 +103,9 @@ pub(super) enum Command {
     ///
     /// What did not overlap has been merged; the choice is about the lines that both sides changed. The file follows with
     /// the next export.
-    #[command(after_help = "Examples:\n  oxi-state resolve 12 --union\n  oxi-state resolve 12 --edit\n  oxi-state resolve 12 --body-file merged.md")]
+    #[command(
+        after_help = "Examples:\n  oxi-state resolve 12 --union\n  oxi-state resolve 12 --edit\n  oxi-state resolve 12 --body-file merged.md"
+    )]
     Resolve(ResolveArgs),
     /// Show who changed what, newest first
     #[command(after_help = "Examples:\n  oxi-state log --key 12\n  oxi-state log --since 40 --json")]
@@ -124,7 +128,9 @@ pub(super) enum Command {
         kind: SchemaKind,
     },
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  oxi-state completions bash > ~/.local/share/bash-completion/completions/oxi-state")]
+    #[command(
+        after_help = "Example:\n  oxi-state completions bash > ~/.local/share/bash-completion/completions/oxi-state"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -208,10 +214,14 @@ pub(super) struct LogArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum IssueCommand {
     /// Create an issue and print its number
-    #[command(after_help = "Examples:\n  oxi-state issue create 'Fix login' -p high -l bug -l auth\n  oxi-state issue create 'Write docs' --depends-on 12 --body-file notes.md")]
+    #[command(
+        after_help = "Examples:\n  oxi-state issue create 'Fix login' -p high -l bug -l auth\n  oxi-state issue create 'Write docs' --depends-on 12 --body-file notes.md"
+    )]
     Create(CreateArgs),
     /// List issues; open ones, newest change first, unless asked otherwise
-    #[command(after_help = "Examples:\n  oxi-state issue list --ready --sort priority --limit 10\n  oxi-state issue list -l bug --json | jq -r '.[].title'")]
+    #[command(
+        after_help = "Examples:\n  oxi-state issue list --ready --sort priority --limit 10\n  oxi-state issue list -l bug --json | jq -r '.[].title'"
+    )]
     List(ListArgs),
     /// Show issues whole
     #[command(after_help = "Example:\n  oxi-state issue show 12 --json | jq .blocked_by")]
@@ -243,7 +253,9 @@ pub(super) enum IssueCommand {
         start: bool,
     },
     /// Change fields of an issue, all in one step
-    #[command(after_help = "Examples:\n  oxi-state issue update 12 --priority high --add-label urgent\n  oxi-state issue update 12 --append 'Seen again on main.' --expect 8788908c95725b25")]
+    #[command(
+        after_help = "Examples:\n  oxi-state issue update 12 --priority high --add-label urgent\n  oxi-state issue update 12 --append 'Seen again on main.' --expect 8788908c95725b25"
+    )]
     Update(Box<UpdateArgs>),
     /// Take issues for the session
     #[command(after_help = "Example:\n  oxi-state issue start 12 --session my-session")]

@@ -211,7 +211,8 @@ fn home() -> Option<PathBuf> {
 }
 
 fn seconds(text: &str) -> CliResult<Duration> {
-    let seconds: Option<f64> = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && (0.0..=86400.0).contains(seconds));
+    let seconds: Option<f64> =
+        text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && (0.0..=86400.0).contains(seconds));
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| CliError::usage(format!("lock timeout {text:?} is not a number of seconds from 0 to 86400")))

@@ -25,7 +25,8 @@ impl Edited {
 /// Opens `$VISUAL` or `$EDITOR` on a text and waits.
 pub(super) fn edit(text: &str, name: &str) -> CliResult<Edited> {
     let editor = variable("VISUAL").or_else(|| variable("EDITOR")).ok_or_else(|| {
-        CliError::usage("no editor is set").hint("set EDITOR, such as `EDITOR=nano`; or change fields with `oxi-state issue update`")
+        CliError::usage("no editor is set")
+            .hint("set EDITOR, such as `EDITOR=nano`; or change fields with `oxi-state issue update`")
     })?;
     let failed = |error: std::io::Error| CliError::new(Code::Error, format!("cannot make a temporary file: {error}"));
     let suffix = format!("-{name}");
@@ -40,7 +41,10 @@ pub(super) fn edit(text: &str, name: &str) -> CliResult<Edited> {
         .status()
         .map_err(|error| CliError::new(Code::Error, format!("cannot run the editor {editor:?}: {error}")))?;
     if !status.success() {
-        return Err(CliError::new(Code::Error, format!("the editor {editor:?} failed ({status}); nothing was changed")));
+        return Err(CliError::new(
+            Code::Error,
+            format!("the editor {editor:?} failed ({status}); nothing was changed"),
+        ));
     }
     // read by path: many editors replace the file
     let text = std::fs::read_to_string(file.path())

@@ -76,7 +76,9 @@ impl CliError {
     }
 
     pub(super) fn no_issue(id: IssueId) -> Self {
-        Self::new(Code::NotFound, format!("issue #{id} not found")).hint("`oxi-state issue list --status all` shows what there is").detail("id", id)
+        Self::new(Code::NotFound, format!("issue #{id} not found"))
+            .hint("`oxi-state issue list --status all` shows what there is")
+            .detail("id", id)
     }
 
     pub(super) fn stale(id: IssueId, current: ContentHash) -> Self {
@@ -172,13 +174,17 @@ impl From<MirrorError> for CliError {
         match error {
             MirrorError::Store(error) => error.into(),
             MirrorError::Path(error) => error.into(),
-            MirrorError::Git(error) => Self::new(Code::Error, error).hint("is git installed, and this work tree in order? try `git status`"),
+            MirrorError::Git(error) => {
+                Self::new(Code::Error, error).hint("is git installed, and this work tree in order? try `git status`")
+            }
             MirrorError::Numbers(error) => Self::new(Code::Error, error),
             MirrorError::Contended => Self::new(Code::Busy, error).hint("try again"),
             MirrorError::NotInConflict(id) => {
                 Self::new(Code::NotFound, error).hint("`oxi-state conflicts` lists those that are").detail("id", id)
             }
-            MirrorError::FileMovedOn(_) => Self::new(Code::Conflict, error).hint("run `oxi-state import`, then resolve again"),
+            MirrorError::FileMovedOn(_) => {
+                Self::new(Code::Conflict, error).hint("run `oxi-state import`, then resolve again")
+            }
         }
     }
 }

@@ -59,10 +59,8 @@ pub(super) fn log(context: &Context, args: &LogArgs) -> CliResult<()> {
     let mut text = String::new();
     for change in &changes {
         let session = change.session.as_ref().map(|session| format!(" ({session})")).unwrap_or_default();
-        let head = format!(
-            "{}  {}  {}{session}  {} #{}",
-            change.revision, change.at, change.actor, change.op, change.key
-        );
+        let head =
+            format!("{}  {}  {}{session}  {} #{}", change.revision, change.at, change.actor, change.op, change.key);
         let _ = writeln!(text, "{}", printable(&head, false));
         differences(&mut text, &change.before, &change.after);
     }
@@ -113,7 +111,8 @@ pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
         match undone {
             Undone::Done(done) => Ok(done),
             Undone::NothingToUndo => Err(match revision {
-                Some(revision) => CliError::new(Code::NotFound, format!("there is no change {revision}")).hint("`oxi-state log` shows what there is"),
+                Some(revision) => CliError::new(Code::NotFound, format!("there is no change {revision}"))
+                    .hint("`oxi-state log` shows what there is"),
                 None => CliError::new(Code::NotFound, "there is nothing to undo"),
             }),
             Undone::Overtaken { revision, key, .. } => Err(CliError::new(
@@ -123,7 +122,9 @@ pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
             .hint(format!("`oxi-state log --key {key}` shows the later changes; undo those first"))),
             Undone::NotUndoable { revision } => Err(CliError::new(
                 Code::Conflict,
-                format!("change {revision} cannot be undone: it changed no record, or what it replaced is no longer kept"),
+                format!(
+                    "change {revision} cannot be undone: it changed no record, or what it replaced is no longer kept"
+                ),
             )),
         }
     })?;
@@ -162,7 +163,10 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
         open: counters.with_status(Status::Open),
         closed: counters.with_status(Status::Closed),
         assigned: counters.open_and_assigned(),
-        by_priority: Priority::ALL.into_iter().map(|priority| (priority.as_str(), counters.open_of(priority))).collect(),
+        by_priority: Priority::ALL
+            .into_iter()
+            .map(|priority| (priority.as_str(), counters.open_of(priority)))
+            .collect(),
         pending: read.all_pending()?.len() as u64,
         conflicts: read.all_conflicts()?.len() as u64,
         revision: read.revision()?,

@@ -218,8 +218,10 @@ fn edit(mirror: &Mirror<'_>, id: IssueId) -> CliResult<String> {
     let draft = mirror.draft(id)?.text;
     let edited = editor::edit(&draft, &format!("conflict-{id}.md"))?;
     if has_markers(&edited.text) && has_markers(&draft) {
-        return Err(CliError::new(Code::Conflict, "the text still has conflict markers")
-            .hint(format!("your text is in {}; finish it and run `oxi-state resolve {id} --body-file FILE`", edited.keep())));
+        return Err(CliError::new(Code::Conflict, "the text still has conflict markers").hint(format!(
+            "your text is in {}; finish it and run `oxi-state resolve {id} --body-file FILE`",
+            edited.keep()
+        )));
     }
     Ok(edited.text)
 }

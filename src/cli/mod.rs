@@ -50,7 +50,8 @@ fn parse_failure(error: &clap::Error) -> u8 {
         let text = error.to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let hint = lines.find(|line| line.starts_with("tip:")).map(|tip| tip.trim_start_matches("tip:").trim().to_owned());
+        let hint =
+            lines.find(|line| line.starts_with("tip:")).map(|tip| tip.trim_start_matches("tip:").trim().to_owned());
         let error = CliError::new(Code::Usage, message);
         let error = match hint {
             Some(hint) => error.hint(hint),

@@ -63,7 +63,11 @@ pub(super) struct FullIssueJson {
 }
 
 impl IssueJson {
-    pub(super) fn new<T: Readable>(tables: &Tables<T>, project: &Project, stored: StoredHead) -> Result<Self, StoreError> {
+    pub(super) fn new<T: Readable>(
+        tables: &Tables<T>,
+        project: &Project,
+        stored: StoredHead,
+    ) -> Result<Self, StoreError> {
         let StoredHead { head, hash, .. } = stored;
         let path = project.issue_path(&head.file_name().to_string());
         let mut depends_on = Vec::with_capacity(head.depends_on.len());
@@ -128,7 +132,8 @@ impl FullIssueJson {
         stored: StoredHead,
     ) -> Result<Self, StoreError> {
         let head = &stored.head;
-        let values = |linked: &[crate::schema::issue::Linked]| linked.iter().map(|linked| linked.value.clone()).collect();
+        let values =
+            |linked: &[crate::schema::issue::Linked]| linked.iter().map(|linked| linked.value.clone()).collect();
         Ok(Self {
             body: tables.body(head.id)?,
             blocked_by: tables.open_dependencies(&head.depends_on)?,
@@ -202,7 +207,8 @@ pub(super) fn full(issue: &FullIssueJson) -> String {
             let _ = writeln!(text, "  {DIM}{name:<11}{DIM:#} {}", printable(&value, false));
         }
     };
-    let blocked = if issue.blocked_by.is_empty() { String::new() } else { format!(", waits for {}", numbers(&issue.blocked_by)) };
+    let blocked =
+        if issue.blocked_by.is_empty() { String::new() } else { format!(", waits for {}", numbers(&issue.blocked_by)) };
     field("status", format!("{}{blocked}", head.status));
     field("priority", head.priority.to_string());
     field("labels", head.labels.join(", "));

@@ -44,7 +44,11 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
     })?;
     match json {
         Some(json) => context.print_json(&json),
-        None => context.print(&if changed { format!("updated issue #{id}\n") } else { format!("issue #{id} is so already\n") }),
+        None => context.print(&if changed {
+            format!("updated issue #{id}\n")
+        } else {
+            format!("issue #{id} is so already\n")
+        }),
     }
 }
 

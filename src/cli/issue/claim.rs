@@ -74,7 +74,11 @@ fn step(
     }?;
     let done = settle(txn, id, outcome)?;
     let took = done.displaced.map(|owner| format!(" (it was taken by {})", owner.session)).unwrap_or_default();
-    Ok(if done.changed { format!("{} issue #{id}{took}\n", claim.past()) } else { format!("issue #{id} is so already\n") })
+    Ok(if done.changed {
+        format!("{} issue #{id}{took}\n", claim.past())
+    } else {
+        format!("issue #{id} is so already\n")
+    })
 }
 
 fn settle(txn: &WriteTxn<'_>, id: IssueId, outcome: Claimed) -> CliResult<claims::Done> {

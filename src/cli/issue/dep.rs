@@ -139,7 +139,13 @@ fn node<T: Readable>(tables: &Tables<T>, id: IssueId, seen: &mut HashSet<IssueId
         for link in &stored.head.depends_on {
             match tables.resolve(link)? {
                 Some(next) => depends_on.push(node(tables, next, seen, depth + 1)?),
-                None => depends_on.push(Node { id: link.id, title: None, status: None, repeated: false, depends_on: Vec::new() }),
+                None => depends_on.push(Node {
+                    id: link.id,
+                    title: None,
+                    status: None,
+                    repeated: false,
+                    depends_on: Vec::new(),
+                }),
             }
         }
     }

@@ -131,7 +131,8 @@ fn scrub(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
     after.head.title = clean("title", &old(|issue| issue.head.title.clone()), &after.head.title)?;
     after.body = clean("body", &old(|issue| issue.body.clone()), &after.body)?;
     if let Some(assignee) = &after.head.assignee {
-        after.head.assignee = Some(clean("assignee", &old(|issue| issue.head.assignee.clone().unwrap_or_default()), assignee)?);
+        after.head.assignee =
+            Some(clean("assignee", &old(|issue| issue.head.assignee.clone().unwrap_or_default()), assignee)?);
     }
     let old_labels = old(|issue| issue.head.labels.join("\n"));
     for label in &mut after.head.labels {
@@ -143,7 +144,8 @@ fn scrub(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
             let text = clean("set", "", &extra.yaml)?;
             if text != extra.yaml {
                 let value = crate::schema::value::Value::from(format!("[redacted] {name}"));
-                *extra = frontmatter::extra(name, value).map_err(|error| CliError::usage(format!("--set {name}: {error}")))?;
+                *extra = frontmatter::extra(name, value)
+                    .map_err(|error| CliError::usage(format!("--set {name}: {error}")))?;
             }
         }
     }
