@@ -205,14 +205,15 @@ fn configured_name(text: &str) -> Configured {
                 return Configured::Unclear;
             }
             in_user = section.starts_with("user]");
-        } else if in_user && let Some((key, value)) = line.split_once('=') {
-            if key.trim().eq_ignore_ascii_case("name") {
+        } else if in_user
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim().eq_ignore_ascii_case("name")
+        {
                 let value = value.trim();
                 if value.contains(['"', '\\', '#', ';']) {
                     return Configured::Unclear;
                 }
                 found = Configured::Name(value.to_owned());
-            }
         }
     }
     found

@@ -1,7 +1,7 @@
 //! What a command runs in: the project, the store, the caller, the clock, the terminal. The environment and the clock are
 //! read here and nowhere else.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -170,28 +170,6 @@ impl Context {
         if !self.quiet {
             anstream::eprintln!("{}", printable(text, false));
         }
-    }
-
-    /// Prints a value as the one JSON document of this run.
-    pub(super) fn print_json(&self, value: &impl serde::Serialize) -> CliResult<()> {
-        let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-        let written = serde_json::to_writer(&mut out, value).map_err(std::io::Error::from);
-        written.and_then(|()| writeln!(out)).and_then(|()| out.flush()).or_else(closed_pipe_is_fine)
-    }
-
-    /// Prints text for people.
-    pub(super) fn print(&self, text: &str) -> CliResult<()> {
-        let mut out = anstream::AutoStream::auto(std::io::stdout().lock());
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).or_else(closed_pipe_is_fine)
-    }
-}
-
-/// A reader that has seen enough, such as `head`, is not an error.
-fn closed_pipe_is_fine(error: std::io::Error) -> CliResult<()> {
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
-        Ok(())
-    } else {
-        Err(CliError::new(Code::Error, format!("cannot write the output: {error}")))
     }
 }
 

@@ -91,7 +91,7 @@ impl<'t> WriteTxn<'t> {
             issue.head.updated_at = issue.head.updated_at.max(issue.head.created_at);
         }
         let created = Versioned::new(issue);
-        self.put(created.clone(), Op::Create)?;
+        self.put(&created, Op::Create)?;
         Ok(created)
     }
 
@@ -138,7 +138,7 @@ impl<'t> WriteTxn<'t> {
         }
         issue.head.updated_at = now;
         let new = Versioned::new(issue);
-        self.put(new.clone(), op)?;
+        self.put(&new, op)?;
         Ok(Cas::Changed(Box::new(new)))
     }
 
@@ -146,16 +146,16 @@ impl<'t> WriteTxn<'t> {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn put(&mut self, new: Versioned, op: Op) -> Result<(), StoreError> {
+    pub fn put(&mut self, new: &Versioned, op: Op) -> Result<(), StoreError> {
         let identity = new.issue.head.identity();
         let old = self.issue_of(&identity)?;
         if old.as_ref().is_some_and(|old| old.hash == new.hash) {
             return Ok(());
         }
         self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
-        self.write_rows(&identity, old.as_ref(), Some(&new))?;
+        self.write_rows(&identity, old.as_ref(), Some(new))?;
         self.tables.tombstones.remove(&identity.key())?;
-        self.record_change(op, old.as_ref(), Some(&new))
+        self.record_change(op, old.as_ref(), Some(new))
     }
 
     /// Deletes an issue. Its number stays used.
@@ -232,7 +232,7 @@ impl<'t> WriteTxn<'t> {
                         *link = to.clone();
                     }
                 }
-                self.put(Versioned::new(issue), Op::Renumber)?;
+                self.put(&Versioned::new(issue), Op::Renumber)?;
             }
         }
         Ok(())
@@ -264,7 +264,7 @@ impl<'t> WriteTxn<'t> {
                 && let Some(mut version) = self.issue(source)?
             {
                 version.issue.head.depends_on = links;
-                self.put(Versioned::new(version.issue), Op::Renumber)?;
+                self.put(&Versioned::new(version.issue), Op::Renumber)?;
             }
         }
         Ok(())

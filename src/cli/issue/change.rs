@@ -10,6 +10,7 @@ use crate::schema::value::Value;
 use super::super::args::UpdateArgs;
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult};
+use super::super::output;
 use super::super::view::Owners;
 use super::{admit, claim, full, read_body};
 
@@ -43,8 +44,8 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
         Ok::<_, CliError>((changed, json))
     })?;
     match json {
-        Some(json) => context.print_json(&json),
-        None => context.print(&if changed {
+        Some(json) => output::json(&json),
+        None => output::text(&if changed {
             format!("updated issue #{id}\n")
         } else {
             format!("issue #{id} is so already\n")
