@@ -4,6 +4,7 @@ pub mod export;
 pub mod fs;
 pub mod git;
 pub mod import;
+pub mod liveness;
 pub mod project;
 pub mod schema;
 pub mod sync;
