@@ -1,4 +1,5 @@
 //! Durable, transactional project state for coding agents and the people beside them.
+pub mod claims;
 pub mod db;
 pub mod export;
 pub mod fs;

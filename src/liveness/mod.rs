@@ -175,7 +175,8 @@ impl Drop for Lease {
 }
 
 fn is_still(folder: &Dir, name: &str, file: &File) -> Result<bool, PathError> {
-    let open = file.metadata().map_err(|source| PathError { action: "read", path: folder.path().join(name), source })?;
+    let open =
+        file.metadata().map_err(|source| PathError { action: "read", path: folder.path().join(name), source })?;
     Ok(matches!(folder.entry(name)?, Some(Entry::File(stat)) if stat.inode == open.ino()))
 }
 

@@ -118,7 +118,10 @@ fn names_and_links_do_not_lead_out_of_the_folder() {
     for unusable in ["linked", "folder"] {
         assert_eq!(probe(&dir, unusable), Liveness::Unknown);
         assert!(Lease::acquire(&dir, &id(unusable)).is_err());
-        assert_eq!(owner(Some(&dir), &claim(unusable, "2020-01-01T00:00:00Z"), NOON.parse().unwrap()), Liveness::Unknown);
+        assert_eq!(
+            owner(Some(&dir), &claim(unusable, "2020-01-01T00:00:00Z"), NOON.parse().unwrap()),
+            Liveness::Unknown
+        );
     }
     std::fs::remove_file(folder.path().join(".alive/linked")).unwrap();
     std::fs::remove_dir(folder.path().join(".alive/folder")).unwrap();
