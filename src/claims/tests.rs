@@ -172,7 +172,7 @@ fn a_session_never_seen_here_stops_sessions_for_a_day_but_no_person() {
     let fresh = world.claimed_by("far", "2026-06-16T12:00:01Z");
     let refused = world.run(Some("b"), |txn| update(txn, fresh, None, world.access(), |_, _| ()));
     assert!(matches!(refused, Claimed::Refused(Refusal::Owned { liveness: Unknown, .. })));
-    let mut title = |session, id, title: &str| {
+    let title = |session, id, title: &str| {
         let set = |issue: &mut Issue, _| issue.head.title = title.into();
         world.run(session, |txn| update(txn, id, None, world.access(), set))
     };
