@@ -44,13 +44,11 @@ impl FileIssueStore {
     /// # Errors
     /// If there is a state folder that cannot be used, such as a symbolic link.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, IssueError> {
-        let mut directory = absolute(path.as_ref())?;
+        let directory = absolute(path.as_ref())?;
         // the issues folder itself, which need not be there yet
-        if let Some(state) = directory.parent().filter(|_| directory.ends_with(ISSUES))
-            && let Some(root) = state.parent().filter(|_| FOLDERS.iter().any(|folder| state.ends_with(folder)))
-        {
-            root.clone_into(&mut directory);
-        }
+        let state = directory.parent().filter(|_| directory.ends_with(ISSUES));
+        let root = state.filter(|state| FOLDERS.iter().any(|folder| state.ends_with(folder))).and_then(Path::parent);
+        let directory = root.map_or_else(|| directory.clone(), Path::to_owned);
         Self::at(directory, true)
     }
 

@@ -19,7 +19,16 @@ pub struct Issue {
     pub path: Option<PathBuf>,
 }
 
-/// The frontmatter of an issue: the original's twelve keys.
+impl Issue {
+    /// The status as a list shows it: with a mark in front while a session claims the issue.
+    #[must_use]
+    pub fn badge(&self) -> String {
+        let mark = if self.meta.assigned_to.is_some() { "▣ " } else { "" };
+        format!("{mark}{}", self.meta.status)
+    }
+}
+
+/// The frontmatter of an issue: the original's twelve keys. In JSON, too, what is none is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IssueMeta {
     /// Its number.
@@ -27,24 +36,32 @@ pub struct IssueMeta {
     /// One line, usually.
     pub title: String,
     /// Open or closed.
+    #[serde(default)]
     pub status: Status,
     /// Low to critical.
+    #[serde(default)]
     pub priority: Priority,
     /// In file order.
+    #[serde(default)]
     pub labels: Vec<String>,
     /// The person meant to do it; informational.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<String>,
     /// Never changes.
     pub created_at: Timestamp,
     /// The last change.
     pub updated_at: Timestamp,
     /// Set while closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
     /// Ids of all sessions that worked on it, oldest first.
+    #[serde(default)]
     pub sessions: Vec<String>,
     /// The session that works on it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_to: Option<Assignment>,
     /// Its twin on GitHub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub github: Option<GithubRef>,
 }
 
