@@ -179,7 +179,8 @@ fn replacement(
         return lines;
     }
     let lines = match &node.kind {
-        Kind::List { flow: true, .. } => in_brackets(&key.name, head).unwrap_or(lines),
+        // an empty list has no other form, so it says nothing about the writer's taste
+        Kind::List { flow: true, items, .. } if !items.is_empty() => in_brackets(&key.name, head).unwrap_or(lines),
         _ => lines,
     };
     let one_line = lines.trim_end_matches('\n');
