@@ -33,12 +33,16 @@
 mod error;
 pub mod gate;
 mod index;
+mod mirror;
 pub mod query;
 mod read;
 pub mod record;
 pub mod tables;
 pub mod undo;
 mod write;
+
+#[cfg(test)]
+mod model;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
