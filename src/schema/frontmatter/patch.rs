@@ -179,6 +179,8 @@ fn replacement(
         return lines;
     }
     let lines = match &node.kind {
+        // `[]` is how the canonical text spells no items: nobody chose brackets
+        Kind::List { flow: true, items } if items.is_empty() && line.ends_with(']') => lines,
         Kind::List { flow: true, .. } => in_brackets(&key.name, head).unwrap_or(lines),
         _ => lines,
     };
