@@ -78,7 +78,8 @@ fn no_project_is_begun_in_a_subdirectory_or_unasked_at_home() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("a/b");
     fs::create_dir_all(&deep).unwrap();
-    fs::create_dir(folder.path().join(".git")).unwrap();
+    let git = std::process::Command::new("git").args(["init", "-q"]).current_dir(folder.path()).status();
+    assert!(git.unwrap().success());
     let store = FileIssueStore::open(&deep).unwrap();
     let top = issues_dir(&folder.path().canonicalize().unwrap());
     assert_eq!(store.issues_dir(), top);
