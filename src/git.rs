@@ -129,6 +129,15 @@ impl Git {
         Ok(!Self::run(root, "whether it tracks the database", &["ls-files", "-z", "--", path])?.is_empty())
     }
 
+    /// The folder that all work trees of the repository share.
+    #[must_use]
+    pub fn common_dir(&self) -> PathBuf {
+        match std::fs::read_to_string(self.git_dir.join("commondir")) {
+            Ok(text) => self.git_dir.join(text.trim()),
+            Err(_) => self.git_dir.clone(),
+        }
+    }
+
     /// The top of the work tree.
     #[must_use]
     pub fn top(&self) -> &Path {
@@ -157,9 +166,73 @@ impl Git {
 }
 
 /// `user.name` as git would use it here; none without git or setting.
+///
+/// Every write asks for it, and starting git costs as much as the write itself. So the configuration files are read
+/// directly, and git is asked only where they include others.
 #[must_use]
-pub fn user_name(root: &Path) -> Option<String> {
-    let output = Git::run(root, "your name", &["config", "--get", "user.name"]).ok()?;
-    let name = String::from_utf8_lossy(&output).trim().to_owned();
-    (!name.is_empty()).then_some(name)
+pub fn user_name(root: &Path, home: Option<&Path>) -> Option<String> {
+    let repository = Git::discover(root).map(|git| git.common_dir().join("config"));
+    let global = home.map(|home| home.join(".gitconfig"));
+    let other = home.map(|home| home.join(".config/git/config"));
+    for path in [repository, global, other].into_iter().flatten() {
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        match configured_name(&text) {
+            Configured::Name(name) => return Some(name),
+            Configured::Unset => {}
+            Configured::Unclear => {
+                let output = Git::run(root, "your name", &["config", "--get", "user.name"]).ok()?;
+                let name = String::from_utf8_lossy(&output).trim().to_owned();
+                return (!name.is_empty()).then_some(name);
+            }
+        }
+    }
+    None
+}
+
+enum Configured {
+    Name(String),
+    Unset,
+    /// Something only git itself can work out.
+    Unclear,
+}
+
+fn configured_name(text: &str) -> Configured {
+    let (mut in_user, mut found) = (false, Configured::Unset);
+    for line in text.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[') {
+            let section = section.to_ascii_lowercase();
+            if section.starts_with("include") {
+                return Configured::Unclear;
+            }
+            in_user = section.starts_with("user]");
+        } else if in_user
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim().eq_ignore_ascii_case("name")
+        {
+                let value = value.trim();
+                if value.contains(['"', '\\', '#', ';']) {
+                    return Configured::Unclear;
+                }
+                found = Configured::Name(value.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_read_only_where_it_is_plain() {
+        let name = |text| match configured_name(text) {
+            Configured::Name(name) => Some(name),
+            Configured::Unset => None,
+            Configured::Unclear => Some("?".into()),
+        };
+        assert_eq!(name("[core]\n\tname = x\n[user]\n\temail = a@b\n\tname = Ada L\n").as_deref(), Some("Ada L"));
+        assert_eq!(name("[user \"work\"]\n\tname = x\n"), None);
+        assert_eq!(name("[user]\n\tname = \"Ada # L\"\n").as_deref(), Some("?"));
+        assert_eq!(name("[includeIf \"gitdir:~/w/\"]\n\tpath = other\n").as_deref(), Some("?"));
+    }
 }

@@ -1,5 +1,6 @@
 //! Durable, transactional project state for coding agents and the people beside them.
 pub mod claims;
+pub mod cli;
 pub mod db;
 pub mod export;
 pub mod fs;

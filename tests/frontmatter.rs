@@ -193,6 +193,8 @@ fn unknown_keys_stay_as_they_are_spelled() {
     let aliased = parse(file("a: &x [1, '2']\nb: *x\n", "").as_bytes()).unwrap();
     assert_eq!(aliased.head.extra["a"].yaml, "a: &x [1, '2']\n");
     assert_eq!(aliased.head.extra["b"].yaml, "b:\n- 1\n- '2'\n");
+    let ended = parse(file("a: 1 # x\n...\n", "").as_bytes()).unwrap();
+    assert_eq!(ended.head.extra["a"].yaml, "a: 1\n");
     let crlf = parse(file("a:\n  - 1\n", "").replace('\n', "\r\n").as_bytes()).unwrap();
     assert_eq!(crlf.head.extra["a"].yaml, "a:\n  - 1\n");
 }

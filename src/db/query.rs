@@ -211,6 +211,27 @@ impl<T: Readable> Tables<T> {
         Ok(found.into_iter().next())
     }
 
+    /// The issues whose title or body holds a text, in any case, newest change first.
+    ///
+    /// # Errors
+    /// See [`Tables::list`].
+    pub fn search(&self, text: &str, classes: Classes, limit: Option<usize>) -> Result<Vec<StoredHead>, StoreError> {
+        let finder = regex::RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
+        let Ok(finder) = finder else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for row in self.bodies.with_prefix::<String>(b"")? {
+            let (key, body) = row?;
+            let Some(id) = id_of(&key) else { continue };
+            let stored = self.head_named_by(id, "bodies")?;
+            if classes.contains(stored.class()) && (finder.is_match(&stored.head.title) || finder.is_match(&body)) {
+                found.push(stored);
+            }
+        }
+        sort(&mut found, &Query::default());
+        found.truncate(limit.unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
     /// The issues of sets that are small by nature: claimed ones, and those of one session.
     fn small_set(&self, query: &Query) -> Result<Option<Vec<StoredHead>>, StoreError> {
         let prefixes: Vec<Vec<u8>> = if let Some(session) = &query.session {

@@ -135,7 +135,7 @@ impl WriteTxn<'_> {
         if change.hash_after.is_some() && self.id_of(&change.identity)? != Some(id) {
             self.renumber(&[(change.identity.clone(), id)])?;
         }
-        self.put(old, Op::Undo)?;
+        self.put(&old, Op::Undo)?;
         Ok(None)
     }
 }

@@ -91,7 +91,7 @@ impl<'t> WriteTxn<'t> {
             issue.head.updated_at = issue.head.updated_at.max(issue.head.created_at);
         }
         let created = Versioned::new(issue);
-        self.put(created.clone(), Op::Create)?;
+        self.put(&created, Op::Create)?;
         Ok(created)
     }
 
@@ -107,20 +107,38 @@ impl<'t> WriteTxn<'t> {
         op: Op,
         change: impl FnOnce(&mut Issue, Timestamp),
     ) -> Result<Cas, StoreError> {
+        self.try_update(id, expect, op, |issue, now| {
+            change(issue, now);
+            Ok(())
+        })
+    }
+
+    /// As [`WriteTxn::update`], with a change that can be refused.
+    ///
+    /// # Errors
+    /// What `change` answers, or if the database fails.
+    pub fn try_update<E: From<StoreError>>(
+        &mut self,
+        id: IssueId,
+        expect: Option<ContentHash>,
+        op: Op,
+        change: impl FnOnce(&mut Issue, Timestamp) -> Result<(), E>,
+    ) -> Result<Cas, E> {
         let Some(old) = self.issue(id)? else { return Ok(Cas::Missing) };
         if expect.is_some_and(|expect| expect != old.hash) {
             return Ok(Cas::Stale { current: old.hash });
         }
         let now = Timestamp::after(self.author.now, old.issue.head.updated_at);
         let mut issue = old.issue.clone();
-        change(&mut issue, now);
+        change(&mut issue, now)?;
         issue.body = Issue::with_final_newline(issue.body);
+        issue.head.updated_at = old.issue.head.updated_at;
         if issue == old.issue {
             return Ok(Cas::Unchanged(Box::new(old)));
         }
         issue.head.updated_at = now;
         let new = Versioned::new(issue);
-        self.put(new.clone(), op)?;
+        self.put(&new, op)?;
         Ok(Cas::Changed(Box::new(new)))
     }
 
@@ -128,16 +146,16 @@ impl<'t> WriteTxn<'t> {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn put(&mut self, new: Versioned, op: Op) -> Result<(), StoreError> {
+    pub fn put(&mut self, new: &Versioned, op: Op) -> Result<(), StoreError> {
         let identity = new.issue.head.identity();
         let old = self.issue_of(&identity)?;
         if old.as_ref().is_some_and(|old| old.hash == new.hash) {
             return Ok(());
         }
         self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
-        self.write_rows(&identity, old.as_ref(), Some(&new))?;
+        self.write_rows(&identity, old.as_ref(), Some(new))?;
         self.tables.tombstones.remove(&identity.key())?;
-        self.record_change(op, old.as_ref(), Some(&new))
+        self.record_change(op, old.as_ref(), Some(new))
     }
 
     /// Deletes an issue. Its number stays used.
@@ -214,7 +232,7 @@ impl<'t> WriteTxn<'t> {
                         *link = to.clone();
                     }
                 }
-                self.put(Versioned::new(issue), Op::Renumber)?;
+                self.put(&Versioned::new(issue), Op::Renumber)?;
             }
         }
         Ok(())
@@ -246,7 +264,7 @@ impl<'t> WriteTxn<'t> {
                 && let Some(mut version) = self.issue(source)?
             {
                 version.issue.head.depends_on = links;
-                self.put(Versioned::new(version.issue), Op::Renumber)?;
+                self.put(&Versioned::new(version.issue), Op::Renumber)?;
             }
         }
         Ok(())

@@ -21,6 +21,9 @@ pub const MAX_FILE: u64 = 1 << 20;
 /// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
 const HELD_BODIES: usize = 48 << 20;
 
+/// The baselines by file name.
+pub type Known<'a> = HashMap<String, &'a Baseline>;
+
 /// A file that was read.
 #[derive(Clone, Debug)]
 pub struct ReadFile {
@@ -120,7 +123,7 @@ impl Scan {
 /// If the folder itself cannot be read. A file that cannot is bad.
 pub fn scan(
     dir: &Dir,
-    known: &HashMap<String, &Baseline>,
+    known: &Known<'_>,
     now: (i64, u32),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Scan, PathError> {
@@ -185,7 +188,7 @@ struct Twins {
 }
 
 impl Twins {
-    fn new(names: &[String], known: &HashMap<String, &Baseline>) -> Self {
+    fn new(names: &[String], known: &Known<'_>) -> Self {
         let mut elders: HashMap<String, String> = HashMap::new();
         for name in names.iter().filter(|name| name.as_bytes().first().is_some_and(u8::is_ascii_digit)) {
             match elders.entry(fold(name)) {
@@ -216,7 +219,7 @@ type ReadResult = Result<Box<ReadFile>, Option<BadEntry>>;
 fn read_all(
     dir: &Dir,
     names: &[(String, FileName)],
-    known: &HashMap<String, &Baseline>,
+    known: &Known<'_>,
     now: (i64, u32),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Vec<ReadResult> {
@@ -277,21 +280,21 @@ fn read_one(
         let reason = format!("its name says issue {}, its frontmatter says {}", parsed.id, issue.head.id);
         return Err(bad(None, reason));
     }
-    Ok(measure(bytes, issue, parsed, stat))
+    Ok(measure(&bytes, issue, parsed, stat))
 }
 
-fn measure(bytes: Vec<u8>, mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
-    let file = ContentHash::of(&bytes);
+fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
+    let file = ContentHash::of(bytes);
     let offset = bytes.len() - issue.body.len();
     issue.head.slug = name.slug.clone();
-    let oxi_rendering = frontmatter::is_oxi_rendering(&bytes, &issue);
+    let oxi_rendering = frontmatter::is_oxi_rendering(bytes, &issue);
     issue.body = Issue::with_final_newline(issue.body);
     let rendered = frontmatter::render(&issue);
     let (content, text) = if rendered.as_bytes() == bytes {
         (file, None)
     } else {
         // the parser has checked that it is UTF-8
-        (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(&bytes).into_owned()))
+        (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(bytes).into_owned()))
     };
     let read = ReadFile { name: name.clone(), stat, file, issue, content, text, dropped_body: None, oxi_rendering };
     (Box::new(read), offset)

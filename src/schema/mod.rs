@@ -7,5 +7,6 @@ pub mod diff;
 pub mod frontmatter;
 pub mod id;
 pub mod issue;
+pub mod privacy;
 pub mod time;
 pub mod value;

@@ -61,8 +61,7 @@ impl Mirror<'_> {
         let read = self.store.read()?;
         let counters = read.counters()?;
         let total = crate::schema::issue::Status::ALL.iter().map(|status| counters.with_status(*status)).sum::<u64>();
-        let mut pending: Vec<_> =
-            read.all_pending()?.into_iter().map(|(_, (identity, kind))| (identity, kind)).collect();
+        let mut pending = read.all_pending()?;
         pending.retain(|(identity, _)| only.is_none_or(|only| only.contains(identity)));
         // a deletion may free the name that another issue's file takes
         pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
@@ -127,11 +126,9 @@ impl Mirror<'_> {
                     }));
                 }
                 Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None }),
-                Prepared::Remove { name, stat } if !self.options.dry_run => {
-                    if still(dir, &name, &stat)? {
-                        dir.remove(&name.to_string())?;
-                        landed.push(Landed { identity: item.identity.clone(), file: None });
-                    }
+                Prepared::Remove { name, stat } if !self.options.dry_run && still(dir, &name, &stat)? => {
+                    dir.remove(&name.to_string())?;
+                    landed.push(Landed { identity: item.identity.clone(), file: None });
                 }
                 _ => {}
             }

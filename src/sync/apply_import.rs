@@ -42,7 +42,7 @@ impl Mirror<'_> {
                 return Ok(report);
             }
             if let Commit::Done = self.commit_import(&snapshot, &plan)? {
-                let moved = self.moved(&plan);
+                let moved = moved(&plan);
                 if !moved.is_empty() {
                     let moves = self.export_locked(gate, Some(&moved))?;
                     report.needs_attention |= moves.needs_attention;
@@ -141,25 +141,6 @@ impl Mirror<'_> {
         Ok(moves)
     }
 
-    /// Issues whose file does not have the name that it should.
-    fn moved(&self, plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
-        let misnamed =
-            |file: &ReadFile, identity: &Identity| plan.numbers.get(identity).is_some_and(|to| *to != file.name.id);
-        let of_actions = plan
-            .actions
-            .iter()
-            .filter(|action| {
-                action.file.is_some_and(|file| misnamed(file, &action.identity)) || !action.surplus.is_empty()
-            })
-            .map(|action| action.identity.clone());
-        let of_records = plan
-            .numbers
-            .iter()
-            .filter(|(identity, to)| plan.before.get(identity).is_some_and(|before| before != *to))
-            .map(|(identity, _)| identity.clone());
-        of_actions.chain(of_records).collect()
-    }
-
     /// Notes what the folder looks like after files were moved.
     fn note_folder(&self) -> Result<(), MirrorError> {
         let dir = self.project.issues()?;
@@ -203,6 +184,25 @@ impl Mirror<'_> {
         report.sort();
         report
     }
+}
+
+/// Issues whose file does not have the name that it should.
+fn moved(plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
+    let misnamed =
+        |file: &ReadFile, identity: &Identity| plan.numbers.get(identity).is_some_and(|to| *to != file.name.id);
+    let of_actions = plan
+        .actions
+        .iter()
+        .filter(|action| {
+            action.file.is_some_and(|file| misnamed(file, &action.identity)) || !action.surplus.is_empty()
+        })
+        .map(|action| action.identity.clone());
+    let of_records = plan
+        .numbers
+        .iter()
+        .filter(|(identity, to)| plan.before.get(identity).is_some_and(|before| before != *to))
+        .map(|(identity, _)| identity.clone());
+    of_actions.chain(of_records).collect()
 }
 
 fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirror<'_>) {
@@ -281,7 +281,7 @@ fn apply(
         issue.head.id = id;
         let version =
             hash.map_or_else(|| Versioned::new(issue.clone()), |hash| Versioned { issue: issue.clone(), hash });
-        txn.put(version, op)?;
+        txn.put(&version, op)?;
     }
     match (action.baseline, file) {
         (BaselineChange::Agree, Some(file)) => txn.agree(identity, &file.baseline(), &file.issue)?,

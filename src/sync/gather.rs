@@ -38,7 +38,7 @@ impl Mirror<'_> {
         let (baselines, high_water, in_conflict, pending) = {
             let read = self.store.read()?;
             let in_conflict = read.all_conflicts()?.into_iter().map(|(identity, _)| identity).collect();
-            let pending = read.all_pending()?.into_iter().map(|(_, pending)| pending).collect();
+            let pending = read.all_pending()?.into_iter().collect();
             (read.all_baselines()?, read.high_water()?, in_conflict, pending)
         };
         let known: HashMap<String, &Baseline> =
@@ -166,7 +166,7 @@ impl Mirror<'_> {
             }
         }
         let read = self.store.read()?;
-        let mut holders = HashMap::new();
+        let mut holders = BTreeMap::new();
         for number in claims.values().flatten() {
             if let Some(stored) = read.head(*number)? {
                 holders.insert(*number, stored.head.identity());

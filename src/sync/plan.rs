@@ -162,7 +162,6 @@ fn same_to_a_person(a: &Issue, b: &Issue) -> bool {
 pub fn side(base: Option<&Issue>, version: Option<&Issue>) -> Side {
     match (base, version) {
         (_, None) => Side::Absent,
-        (None, Some(_)) => Side::Changed,
         (Some(base), Some(version)) if same_but_for_number(base, version) => Side::Same,
         (Some(base), Some(version)) if same_to_a_person(base, version) => Side::Touched,
         _ => Side::Changed,
@@ -322,7 +321,7 @@ pub type Claims = BTreeMap<Identity, Vec<IssueId>>;
 
 /// Whether any number is claimed twice, or any issue by two numbers.
 #[must_use]
-pub fn has_collision(claims: &Claims, holders: &HashMap<IssueId, Identity>) -> bool {
+pub fn has_collision(claims: &Claims, holders: &BTreeMap<IssueId, Identity>) -> bool {
     let mut seen: HashMap<IssueId, &Identity> = HashMap::new();
     claims.iter().any(|(identity, numbers)| {
         numbers.len() != 1

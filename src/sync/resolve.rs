@@ -64,7 +64,7 @@ impl Mirror<'_> {
                 let lost = Value::Map(vec![("file".into(), Value::from(conflict.name.to_string()))]);
                 txn.note_lost(&identity, Op::Resolve, lost, Some(&theirs.body))?;
             }
-            txn.put(resolved.clone(), Op::Resolve)?;
+            txn.put(&resolved, Op::Resolve)?;
             if let Some(file) = file.as_ref().filter(|_| !second_file) {
                 txn.agree(&identity, &file.baseline(), &file.issue)?;
             }

@@ -24,7 +24,7 @@ use super::issue::{Extra, Issue};
 
 pub use patch::patch;
 pub use read::parse;
-pub use write::{extra, render, render_oxi};
+pub use write::{KEYS, extra, render, render_oxi};
 
 /// Largest issue file, in bytes.
 pub const MAX_FILE: usize = 1 << 20;

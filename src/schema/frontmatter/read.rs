@@ -109,7 +109,14 @@ pub(super) fn key_ranges(root: &Node<'_>, yaml: &str) -> Option<Vec<Range<usize>
 fn trimmed_end(yaml: &str, start: usize, end: usize, key: &Key<'_>, node: &Node<'_>) -> Option<usize> {
     let keep = node.end.max(key.end);
     if node.tail != Tail::Exact {
-        return block_end(yaml.get(keep..end)?, node.tail).map(|length| keep + length);
+        let keep = keep.min(end);
+        // the parser has a block scalar begin at its first letter, or else after its blank lines
+        let is_empty = yaml.as_bytes().get(..keep)?.ends_with(b"\n");
+        return if is_empty {
+            Some(keep)
+        } else {
+            block_end(yaml.get(keep..end)?, node.tail).map(|length| keep + length)
+        };
     }
     let mut end = end;
     loop {
@@ -125,7 +132,7 @@ fn trimmed_end(yaml: &str, start: usize, end: usize, key: &Key<'_>, node: &Node<
     }
 }
 
-/// The length of a block scalar from its header on: a line that is not indented ends it, be it a comment.
+/// The length of a block scalar from its first letter on: a line that is not indented ends it, be it a comment.
 fn block_end(text: &str, tail: Tail) -> Option<usize> {
     let mut lines = text.split_inclusive('\n');
     let mut length = lines.next()?.len();
@@ -290,11 +297,16 @@ fn read_extra(root: &Node<'_>, yaml: &str, entries: &[Entry<'_>], unknown: &[usi
         let lines = ranges.as_ref().and_then(|ranges| yaml.get(ranges[at].clone()));
         let lines = lines.map(|lines| with_lf(lines.to_owned()));
         // an alias, for one, means nothing without the rest of the file
-        let own = lines.filter(|lines| write::means(lines, &name, &value));
+        let own = lines.filter(|lines| !ends_document(lines) && write::means(lines, &name, &value));
         let yaml = own.unwrap_or_else(|| write::entry(&name, &value));
         (name, Extra { yaml, value })
     };
     unknown.iter().map(read).collect()
+}
+
+/// Whether nothing could follow these lines. A lone CR is a line break to YAML too.
+fn ends_document(lines: &str) -> bool {
+    lines.split(['\n', '\r']).any(|line| line.starts_with("..."))
 }
 
 fn with_lf(lines: String) -> String {

@@ -12,7 +12,7 @@ use crate::schema::issue::{Extra, Issue, IssueHead, Linked};
 use crate::schema::value::Value;
 
 /// The known keys in the order in which they are written. Unknown ones follow.
-pub(super) const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 15] = [
     "id",
     "title",
     "status",

@@ -1,0 +1,197 @@
+//! What a command runs in: the project, the store, the caller, the clock, the terminal. The environment and the clock are
+//! read here and nowhere else.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::db::{Author, ReadTxn, Store};
+use crate::project::{Project, Start};
+use crate::schema::id::{SessionId, printable};
+use crate::schema::privacy::{Policy, Rule};
+use crate::schema::time::Timestamp;
+use crate::sync::{Mirror, Options, Report};
+
+use super::args::{Global, When};
+use super::error::{CliError, CliResult, Code};
+
+/// The longest wait for other processes, unless told otherwise.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a command runs in.
+pub(super) struct Context {
+    pub(super) json: bool,
+    pub(super) quiet: bool,
+    session: Option<String>,
+    actor: Option<String>,
+    timeout: Duration,
+    start: Start,
+    pub(super) policy: Policy,
+}
+
+impl Context {
+    pub(super) fn new(global: &Global) -> CliResult<Self> {
+        let choice = match global.color {
+            When::Auto => anstream::ColorChoice::Auto,
+            When::Always => anstream::ColorChoice::Always,
+            When::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        let timeout = match global.lock_timeout.clone().or_else(|| variable("OXI_STATE_LOCK_TIMEOUT")) {
+            Some(text) => seconds(&text)?,
+            None => LOCK_TIMEOUT,
+        };
+        let current = std::env::current_dir()
+            .map_err(|error| CliError::new(Code::Error, format!("cannot tell the current directory: {error}")))?;
+        let directory = global.directory.as_ref().map_or_else(|| current.clone(), |directory| current.join(directory));
+        let named = global.directory.is_some();
+        if named && !directory.is_dir() {
+            return Err(CliError::new(Code::NotFound, format!("{} is not a directory", directory.display())));
+        }
+        let mut allowed = Vec::new();
+        for rule in &global.allow {
+            allowed.push(rule.parse::<Rule>().map_err(|error| CliError::usage(format!("--allow {rule}: {error}")))?);
+        }
+        Ok(Self {
+            json: global.json,
+            quiet: global.quiet,
+            session: global.session.clone(),
+            actor: global.actor.clone(),
+            timeout,
+            start: Start { directory, named, home: home() },
+            policy: Policy { allow: allowed.into_iter().collect(), redact: global.redact },
+        })
+    }
+
+    /// Leaves the caller's session to the environment: the command has a flag of that name of its own.
+    pub(super) fn ignore_session_flag(&mut self) {
+        self.session = None;
+    }
+
+    pub(super) fn project(&self) -> CliResult<Project> {
+        Ok(Project::discover(&self.start)?)
+    }
+
+    /// Where `init` makes a project: the start directory, or the project that is there already.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.start.directory.clone()
+    }
+
+    pub(super) fn store(&self, project: &Project) -> Store {
+        Store::in_dir(project.state().clone(), self.timeout)
+    }
+
+    /// The session that speaks, if one does.
+    pub(super) fn session(&self) -> CliResult<Option<SessionId>> {
+        let given = self.session.clone().or_else(|| variable("OXI_STATE_SESSION"));
+        let parse = |text: String| text.parse().map_err(|error| CliError::usage(format!("session {text:?}: {error}")));
+        given.map(parse).transpose()
+    }
+
+    pub(super) fn author(&self, project: &Project) -> CliResult<Author> {
+        let actor = self
+            .actor
+            .clone()
+            .or_else(|| variable("OXI_STATE_ACTOR"))
+            .or_else(|| crate::git::user_name(project.root(), self.start.home.as_deref()))
+            .or_else(|| variable("USER"))
+            .or_else(|| variable("LOGNAME"))
+            .unwrap_or_else(|| "unknown".into());
+        Ok(Author { actor, session: self.session()?, now: now() })
+    }
+
+    /// The mirror, for one use.
+    pub(super) fn with_mirror<R>(
+        &self,
+        project: &Project,
+        store: &Store,
+        options: Options,
+        work: impl FnOnce(&Mirror<'_>) -> CliResult<R>,
+    ) -> CliResult<R> {
+        let bar = super::progress::Bar::new(!self.json && !self.quiet && std::io::stderr().is_terminal());
+        let progress = |what, done, all| bar.show(what, done, all);
+        let mirror = Mirror { project, store, author: self.author(project)?, options, progress: &progress };
+        let result = work(&mirror);
+        bar.finish();
+        result
+    }
+
+    /// The project's store with its database in place: made from the files if there is none.
+    pub(super) fn ready(&self) -> CliResult<(Project, Store)> {
+        let project = self.project()?;
+        let store = self.store(&project);
+        if !store.exists()? {
+            self.build(&project, &store)?;
+        }
+        Ok((project, store))
+    }
+
+    /// Opens the project's database to read, made from the files if there is none. Hints if the files changed since they
+    /// were last looked at.
+    pub(super) fn read(&self) -> CliResult<(Project, ReadTxn)> {
+        let (project, store) = self.ready()?;
+        let mut read = store.read()?;
+        let mut mark = read.folder_mark()?;
+        if mark.is_none() {
+            // a process was killed between the birth of the database and its first import
+            drop(read);
+            self.build(&project, &store)?;
+            read = store.read()?;
+            mark = read.folder_mark()?;
+        }
+        if let (Some(mark), Ok(dir)) = (mark, project.issues()) {
+            let modified = dir.map(|dir| dir.stat()).transpose()?.map(|stat| stat.modified);
+            if modified > mark.modified {
+                self.note("the issue files changed since they were last imported; run `oxi-state sync`");
+            }
+        }
+        Ok((project, read))
+    }
+
+    /// A store to write to: the database in place, and its first import done.
+    pub(super) fn writable(&self) -> CliResult<(Project, Store)> {
+        self.ready()
+    }
+
+    fn build(&self, project: &Project, store: &Store) -> CliResult<Option<Report>> {
+        let report = self.with_mirror(project, store, Options::default(), |mirror| Ok(mirror.ensure_database()?))?;
+        if let Some(report) = &report {
+            let count = report.created.len();
+            self.note(&format!("built the database from {count} issue file{}", if count == 1 { "" } else { "s" }));
+            for bad in &report.bad {
+                self.note(&format!("{} was left alone: {}", bad.path, bad.reason));
+            }
+        }
+        Ok(report)
+    }
+
+    /// Tells a person something on stderr, unless asked to be quiet.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            anstream::eprintln!("{}", printable(text, false));
+        }
+    }
+}
+
+/// The present time.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+pub(super) fn now() -> Timestamp {
+    Timestamp::new(chrono::Utc::now())
+}
+
+/// An environment variable that is set and not empty.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn home() -> Option<PathBuf> {
+    variable("HOME").map(PathBuf::from)
+}
+
+fn seconds(text: &str) -> CliResult<Duration> {
+    let seconds: Option<f64> =
+        text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && (0.0..=86400.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| CliError::usage(format!("lock timeout {text:?} is not a number of seconds from 0 to 86400")))
+}

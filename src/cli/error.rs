@@ -1,0 +1,190 @@
+//! Errors as people and programs see them: an exit code, a message, and what to type next.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use crate::db::StoreError;
+use crate::db::gate::GateError;
+use crate::fs::PathError;
+use crate::project::DiscoveryError;
+use crate::schema::id::{ContentHash, IssueId};
+use crate::sync::MirrorError;
+
+/// The kinds of failure, by exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Code {
+    Error = 1,
+    Usage = 2,
+    NotFound = 3,
+    Conflict = 4,
+    Claimed = 5,
+    Busy = 6,
+    BadInput = 7,
+    Refused = 8,
+    Database = 9,
+}
+
+impl Code {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Claimed => "claimed",
+            Self::Busy => "busy",
+            Self::BadInput => "bad_input",
+            Self::Refused => "refused",
+            Self::Database => "database",
+        }
+    }
+}
+
+/// An error to print.
+#[derive(Debug)]
+pub(super) struct CliError {
+    pub(super) code: Code,
+    message: String,
+    hint: Option<String>,
+    details: Vec<(&'static str, serde_json::Value)>,
+}
+
+/// What a command answers.
+pub(super) type CliResult<T> = Result<T, CliError>;
+
+impl CliError {
+    pub(super) fn new(code: Code, message: impl Display) -> Self {
+        Self { code, message: message.to_string(), hint: None, details: Vec::new() }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Adds a fact for programs.
+    pub(super) fn detail(mut self, name: &'static str, value: impl Serialize) -> Self {
+        // what is passed here are numbers and texts, which always are JSON
+        self.details.push((name, serde_json::to_value(value).unwrap_or_default()));
+        self
+    }
+
+    pub(super) fn usage(message: impl Display) -> Self {
+        Self::new(Code::Usage, message).hint("see `oxi-state help`, or the command with --help")
+    }
+
+    pub(super) fn no_issue(id: IssueId) -> Self {
+        Self::new(Code::NotFound, format!("issue #{id} not found"))
+            .hint("`oxi-state issue list --status all` shows what there is")
+            .detail("id", id)
+    }
+
+    pub(super) fn stale(id: IssueId, current: ContentHash) -> Self {
+        Self::new(Code::Conflict, format!("issue #{id} was changed since you read it; its hash is now {current}"))
+            .hint(format!("read it again with `oxi-state issue show {id}`, then retry with the new hash"))
+            .detail("id", id)
+            .detail("hash", current.to_string())
+    }
+
+    /// Prints the error to stderr.
+    pub(super) fn print(&self, json: bool) {
+        if json {
+            let mut error = serde_json::Map::new();
+            error.insert("code".into(), self.code.as_str().into());
+            error.insert("message".into(), self.message.as_str().into());
+            error.insert("hint".into(), self.hint.as_deref().into());
+            error.insert("retryable".into(), (self.code == Code::Busy).into());
+            for (name, value) in &self.details {
+                error.insert((*name).into(), value.clone());
+            }
+            anstream::eprintln!("{}", serde_json::json!({ "error": error }));
+            return;
+        }
+        let red = anstyle::AnsiColor::Red.on_default().bold();
+        anstream::eprintln!("{red}error:{red:#} {}", crate::schema::id::printable(&self.message, true));
+        if let Some(hint) = &self.hint {
+            anstream::eprintln!("hint: {}", crate::schema::id::printable(hint, true));
+        }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let message = &error;
+        match &error {
+            StoreError::Gate(GateError::Busy { holder, .. }) => Self::new(Code::Busy, message)
+                .hint("try again, or wait longer with --lock-timeout SECS")
+                .detail("holder_pid", holder),
+            StoreError::Gate(GateError::Path(path)) | StoreError::Path(path) => path_error(path),
+            StoreError::Corrupt { table, key, .. } => Self::new(Code::Database, message)
+                .hint("move .oxi/state.redb aside and run the command again: issues are rebuilt from the files")
+                .detail("table", table)
+                .detail("key", key),
+            StoreError::IndexMismatch { table, id } => Self::new(Code::Database, message)
+                .hint("move .oxi/state.redb aside and run the command again: issues are rebuilt from the files")
+                .detail("table", table)
+                .detail("key", id.to_string()),
+            StoreError::Newer { .. } => {
+                Self::new(Code::Database, message).hint("install the newer oxi-state; the database was left as it is")
+            }
+            StoreError::TrackedByGit(path) => Self::new(Code::Database, message)
+                .hint(format!("run `git rm --cached {}`, then `oxi-state init`", path.display())),
+            StoreError::NotADatabase(_) | StoreError::Engine(_) => Self::new(Code::Database, message)
+                .hint("move .oxi/state.redb aside and run the command again: issues are rebuilt from the files"),
+            StoreError::CommitUnknown(_) => {
+                Self::new(Code::Database, message).hint("`oxi-state log` shows whether the change is there")
+            }
+            StoreError::NumbersExhausted => Self::new(Code::Error, message),
+        }
+    }
+}
+
+fn path_error(error: &PathError) -> CliError {
+    let code = if error.is_not_found() { Code::NotFound } else { Code::Error };
+    CliError::new(code, error).detail("path", error.path.display().to_string())
+}
+
+impl From<PathError> for CliError {
+    fn from(error: PathError) -> Self {
+        path_error(&error)
+    }
+}
+
+impl From<GateError> for CliError {
+    fn from(error: GateError) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<DiscoveryError> for CliError {
+    fn from(error: DiscoveryError) -> Self {
+        match &error {
+            DiscoveryError::None(_) => {
+                Self::new(Code::NotFound, error).hint("run `oxi-state init` at the top of the project to begin")
+            }
+            DiscoveryError::Path(path) => path_error(path),
+        }
+    }
+}
+
+impl From<MirrorError> for CliError {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::Store(error) => error.into(),
+            MirrorError::Path(error) => error.into(),
+            MirrorError::Git(error) => {
+                Self::new(Code::Error, error).hint("is git installed, and this work tree in order? try `git status`")
+            }
+            MirrorError::Numbers(error) => Self::new(Code::Error, error),
+            MirrorError::Contended => Self::new(Code::Busy, error).hint("try again"),
+            MirrorError::NotInConflict(id) => {
+                Self::new(Code::NotFound, error).hint("`oxi-state conflicts` lists those that are").detail("id", id)
+            }
+            MirrorError::FileMovedOn(_) => {
+                Self::new(Code::Conflict, error).hint("run `oxi-state import`, then resolve again")
+            }
+        }
+    }
+}

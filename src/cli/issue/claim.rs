@@ -1,0 +1,181 @@
+//! `issue start`, `release`, `close`, `reopen`, `link`, `delete`, and `next --start`
+
+use crate::claims::{self, Access, Claimed, Refusal};
+use crate::db::{Op, WriteTxn};
+use crate::schema::id::{ContentHash, IssueId};
+
+use super::super::args::ClaimArgs;
+use super::super::context::Context;
+use super::super::error::{CliError, CliResult, Code};
+use super::super::output;
+use super::super::view::Owners;
+use super::full;
+use super::query::{liveness_word, nothing_to_do};
+
+/// Which step to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    Start,
+    Release,
+    Close,
+    Reopen,
+    Link,
+}
+
+impl Claim {
+    const fn past(self) -> &'static str {
+        match self {
+            Self::Start => "started",
+            Self::Release => "released",
+            Self::Close => "closed",
+            Self::Reopen => "reopened",
+            Self::Link => "linked",
+        }
+    }
+}
+
+pub(super) fn run(context: &Context, claim: Claim, args: &ClaimArgs) -> CliResult<()> {
+    args.check()?;
+    let (project, store) = context.writable()?;
+    let author = context.author(&project)?;
+    let owners = Owners::new(&project)?;
+    let issues = project.issues()?;
+    let access = Access { issues: issues.as_ref(), force: args.force };
+    let (lines, json) = store.write(&author, |txn| {
+        let mut lines = Vec::new();
+        for id in &args.ids {
+            lines.push(step(txn, claim, *id, args.expect, access)?);
+        }
+        let json = args.ids.iter().filter(|_| context.json).map(|id| full(txn, &project, &owners, *id));
+        Ok::<_, CliError>((lines, json.collect::<CliResult<Vec<_>>>()?))
+    })?;
+    match &json[..] {
+        [] => output::text(&lines.concat()),
+        [one] => output::json(one),
+        several => output::json(&several),
+    }
+}
+
+fn step(
+    txn: &mut WriteTxn<'_>,
+    claim: Claim,
+    id: IssueId,
+    expect: Option<ContentHash>,
+    access: Access<'_>,
+) -> CliResult<String> {
+    let outcome = match claim {
+        Claim::Start => claims::start(txn, id, expect, access),
+        Claim::Release => claims::release(txn, id, expect, access),
+        Claim::Close => claims::close(txn, id, expect, access),
+        Claim::Reopen => claims::reopen(txn, id, expect, access),
+        Claim::Link => {
+            let session = txn.author().session.clone().ok_or_else(no_session)?;
+            claims::link(txn, id, expect, &session, access)
+        }
+    }?;
+    let done = settle(txn, id, outcome)?;
+    let took = done.displaced.map(|owner| format!(" (it was taken by {})", owner.session)).unwrap_or_default();
+    Ok(if done.changed {
+        format!("{} issue #{id}{took}\n", claim.past())
+    } else {
+        format!("issue #{id} is so already\n")
+    })
+}
+
+fn settle(txn: &WriteTxn<'_>, id: IssueId, outcome: Claimed) -> CliResult<claims::Done> {
+    match outcome {
+        Claimed::Done(done) => Ok(*done),
+        Claimed::Refused(refusal) => Err(refused(id, refusal)),
+        Claimed::Stale { current } => Err(CliError::stale(id, current)),
+        Claimed::Missing => Err(super::head(txn, id).err().unwrap_or_else(|| CliError::no_issue(id))),
+    }
+}
+
+fn no_session() -> CliError {
+    CliError::usage("that needs a session").hint("name one with --session ID, or set OXI_STATE_SESSION")
+}
+
+/// Why a step was refused, as people and programs are told.
+fn refused(id: IssueId, refusal: Refusal) -> CliError {
+    match refusal {
+        Refusal::Owned { owner, liveness } => {
+            let state = liveness_word(liveness);
+            CliError::new(
+                Code::Claimed,
+                format!("issue #{id} is taken by session {} since {} ({state})", owner.session, owner.acquired_at),
+            )
+            .hint(format!("choose another with `oxi-state issue next`, or insist with --force; `oxi-state issue show {id}` shows the owner"))
+            .detail("id", id)
+            .detail("owner", owner.session)
+            .detail("acquired_at", owner.acquired_at)
+            .detail("owner_state", state)
+        }
+        Refusal::NotOwner => CliError::new(Code::Claimed, format!("issue #{id} is not taken by this session"))
+            .hint(format!("take it first with `oxi-state issue start {id}`"))
+            .detail("id", id),
+        Refusal::Closed => CliError::new(Code::Conflict, format!("issue #{id} is closed and cannot be started"))
+            .hint(format!("open it again with `oxi-state issue reopen {id}`"))
+            .detail("id", id),
+        Refusal::NoSession => no_session(),
+    }
+}
+
+/// Refuses a change to an issue that another session has.
+pub(super) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> CliResult<()> {
+    super::head(txn, id)?;
+    match claims::may_change(txn, id, access)? {
+        Some(refusal) => Err(refused(id, refusal)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
+    args.check()?;
+    let (project, store) = context.writable()?;
+    let author = context.author(&project)?;
+    let owners = Owners::new(&project)?;
+    let issues = project.issues()?;
+    let access = Access { issues: issues.as_ref(), force: args.force };
+    let json = store.write(&author, |txn| {
+        let mut json = Vec::new();
+        for id in &args.ids {
+            check(txn, *id, access)?;
+            if let (Some(expect), Some(stored)) = (args.expect, txn.head(*id)?)
+                && expect != stored.hash
+            {
+                return Err(CliError::stale(*id, stored.hash));
+            }
+            if context.json {
+                json.push(full(txn, &project, &owners, *id)?);
+            }
+            txn.delete(*id, Op::Delete)?;
+        }
+        Ok::<_, CliError>(json)
+    })?;
+    match &json[..] {
+        [] => output::text(&args.ids.iter().map(|id| format!("deleted issue #{id}\n")).collect::<Vec<_>>().concat())?,
+        [one] => output::json(one)?,
+        several => output::json(&several)?,
+    }
+    context.note("hint: `oxi-state undo` brings it back; `oxi-state export` removes the file");
+    Ok(())
+}
+
+/// Picks the next issue and takes it, in one transaction.
+pub(super) fn start_next(context: &Context) -> CliResult<()> {
+    let (project, store) = context.writable()?;
+    let author = context.author(&project)?;
+    if author.session.is_none() {
+        return Err(no_session());
+    }
+    let owners = Owners::new(&project)?;
+    let issues = project.issues()?;
+    let access = Access { issues: issues.as_ref(), force: false };
+    let issue = store.write(&author, |txn| {
+        let found = txn.next_ready(|owner| owners.is_free(owner))?;
+        let id = found.ok_or_else(nothing_to_do)?.head.id;
+        step(txn, Claim::Start, id, None, access)?;
+        full(txn, &project, &owners, id)
+    })?;
+    if context.json { output::json(&issue) } else { output::text(&super::super::view::full(&issue)) }
+}

@@ -1,0 +1,176 @@
+//! `oxi-state issue …`
+
+mod change;
+mod claim;
+mod create;
+mod dep;
+mod edit;
+mod query;
+
+pub(super) use query::SummaryJson;
+
+use crate::db::record::StoredHead;
+use crate::db::tables::{Readable, Tables};
+use crate::project::Project;
+use crate::schema::frontmatter;
+use crate::schema::id::IssueId;
+use crate::schema::issue::Issue;
+use crate::schema::privacy;
+
+use super::args::IssueCommand;
+use super::context::Context;
+use super::error::{CliError, CliResult, Code};
+use super::view::{FullIssueJson, Owners};
+
+pub(super) fn run(context: &mut Context, command: IssueCommand) -> CliResult<()> {
+    match command {
+        IssueCommand::Create(args) => create::run(context, args),
+        IssueCommand::List(args) => {
+            context.ignore_session_flag();
+            query::list(context, args)
+        }
+        IssueCommand::Show { ids } => query::show(context, &ids),
+        IssueCommand::Search { text, status, limit } => query::search(context, &text, status, limit),
+        IssueCommand::Summary => query::summary(context),
+        IssueCommand::Next { start } => query::next(context, start),
+        IssueCommand::Update(args) => change::run(context, *args),
+        IssueCommand::Start(args) => claim::run(context, claim::Claim::Start, &args),
+        IssueCommand::Release(args) => claim::run(context, claim::Claim::Release, &args),
+        IssueCommand::Close(args) => claim::run(context, claim::Claim::Close, &args),
+        IssueCommand::Reopen(args) => claim::run(context, claim::Claim::Reopen, &args),
+        IssueCommand::Link(args) => claim::run(context, claim::Claim::Link, &args),
+        IssueCommand::Delete(args) => claim::delete(context, &args),
+        IssueCommand::Edit { id } => edit::run(context, id),
+        IssueCommand::Dep(command) => dep::run(context, &command),
+    }
+}
+
+/// An issue as `show` gives it, read in the transaction that is open.
+fn full<T: Readable>(tables: &Tables<T>, project: &Project, owners: &Owners, id: IssueId) -> CliResult<FullIssueJson> {
+    let stored = head(tables, id)?;
+    Ok(FullIssueJson::new(tables, project, owners, stored)?)
+}
+
+fn head<T: Readable>(tables: &Tables<T>, id: IssueId) -> CliResult<StoredHead> {
+    if let Some(stored) = tables.head(id)? {
+        return Ok(stored);
+    }
+    let error = CliError::no_issue(id);
+    Err(match moved_note(tables, id)? {
+        Some(note) => error.hint(note),
+        None => error,
+    })
+}
+
+/// Where the issue that once had this number went.
+fn moved_note<T: Readable>(tables: &Tables<T>, id: IssueId) -> CliResult<Option<String>> {
+    for moved in tables.moved_from(id)?.into_iter().rev() {
+        if let Some(now) = tables.id_of(&moved.identity)?
+            && now != id
+            && let Some(stored) = tables.head(now)?
+        {
+            return Ok(Some(format!("the issue that was #{id} is now #{now} ({})", stored.head.title)));
+        }
+    }
+    Ok(None)
+}
+
+/// The limits of the original's agent tool, which keep a slip from filling the project.
+const MAX_TITLE: usize = 512;
+const MAX_BODY: usize = 262_144;
+const MAX_LABELS: usize = 32;
+const MAX_LABEL: usize = 64;
+
+/// The one way for text from a command into an issue: within limits, nothing secret, and fit to be written as a file.
+/// Only what the change adds is looked at.
+fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliResult<()> {
+    scrub(context, before, after)?;
+    let changed = |field: fn(&Issue) -> &str| before.is_none_or(|before| field(before) != field(after));
+    let head = &after.head;
+    if changed(|issue| &issue.head.title) {
+        if head.title.trim().is_empty() {
+            return Err(CliError::usage("the title is empty"));
+        }
+        if head.title.chars().count() > MAX_TITLE {
+            return Err(CliError::usage(format!("title too long (max {MAX_TITLE} chars)")));
+        }
+    }
+    if changed(|issue| &issue.body) && after.body.len() > MAX_BODY {
+        return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
+    }
+    if before.is_none_or(|before| before.head.labels != head.labels) {
+        if head.labels.len() > MAX_LABELS {
+            return Err(CliError::usage(format!("too many labels (max {MAX_LABELS})")));
+        }
+        if head.labels.iter().any(|label| label.chars().count() > MAX_LABEL) {
+            return Err(CliError::usage(format!("label too long (max {MAX_LABEL} chars)")));
+        }
+        if head.labels.iter().any(|label| label.trim().is_empty()) {
+            return Err(CliError::usage("a label is empty"));
+        }
+    }
+    match frontmatter::render_checked(after) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(CliError::new(Code::Usage, error)
+            .hint("indent lines that look like git's conflict markers, or put them in a code fence")),
+    }
+}
+
+fn scrub(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliResult<()> {
+    let old = |field: fn(&Issue) -> String| before.map(field).unwrap_or_default();
+    let clean = |name: &'static str, before: &str, text: &str| -> CliResult<String> {
+        privacy::check_added(before, text, &context.policy).map(std::borrow::Cow::into_owned).map_err(|refused| {
+            CliError::new(Code::Refused, format!("{name}: {refused}"))
+                .hint(format!("take it out; or store [redacted:{0}] in its place with --redact; or, if it is no secret, --allow {0}", refused.rule))
+                .detail("rule", refused.rule.to_string())
+                .detail("field", name)
+                .detail("line", refused.line)
+                .detail("column", refused.column)
+        })
+    };
+    after.head.title = clean("title", &old(|issue| issue.head.title.clone()), &after.head.title)?;
+    after.body = clean("body", &old(|issue| issue.body.clone()), &after.body)?;
+    if let Some(assignee) = &after.head.assignee {
+        after.head.assignee =
+            Some(clean("assignee", &old(|issue| issue.head.assignee.clone().unwrap_or_default()), assignee)?);
+    }
+    let old_labels = old(|issue| issue.head.labels.join("\n"));
+    for label in &mut after.head.labels {
+        *label = clean("label", &old_labels, label)?;
+    }
+    let old_extra = before.map(|before| before.head.extra.clone()).unwrap_or_default();
+    for (name, extra) in &mut after.head.extra {
+        if old_extra.get(name) != Some(extra) {
+            let text = clean("set", "", &extra.yaml)?;
+            if text != extra.yaml {
+                let value = crate::schema::value::Value::from(format!("[redacted] {name}"));
+                *extra = frontmatter::extra(name, value)
+                    .map_err(|error| CliError::usage(format!("--set {name}: {error}")))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a body from a file, or from standard input where the path is `-`.
+pub(super) fn read_body(path: &std::path::Path) -> CliResult<String> {
+    use std::io::Read as _;
+    let read = |reader: &mut dyn std::io::Read| {
+        let mut text = String::new();
+        // a little more than is allowed, so that too much is noticed without reading it all
+        reader.take(MAX_BODY as u64 + 1).read_to_string(&mut text).map(|_| text)
+    };
+    let result = if path.as_os_str() == "-" {
+        read(&mut std::io::stdin().lock())
+    } else {
+        std::fs::File::open(path).and_then(|mut file| read(&mut file))
+    };
+    result.map_err(|error| {
+        let code = match error.kind() {
+            std::io::ErrorKind::NotFound => Code::NotFound,
+            std::io::ErrorKind::InvalidData => Code::BadInput,
+            _ => Code::Error,
+        };
+        CliError::new(code, format!("cannot read {}: {error}", path.display()))
+    })
+}

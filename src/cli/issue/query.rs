@@ -1,0 +1,176 @@
+//! `issue list`, `show`, `search`, `summary`, `next`
+
+use serde::Serialize;
+
+use crate::db::query::{Classes, Query, Sort};
+use crate::liveness::Liveness;
+use crate::schema::id::IssueId;
+use crate::schema::issue::{Priority, Status};
+
+use super::super::args::{ClaimArgs, ListArgs, SortBy, StatusFilter};
+use super::super::context::Context;
+use super::super::error::{CliError, CliResult, Code};
+use super::super::output;
+use super::super::view::{self, IssueJson, Owners};
+use super::{claim, full, moved_note};
+
+pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
+    let query = Query {
+        classes: match (args.ready, args.blocked, args.status) {
+            (true, ..) => Classes::READY,
+            (_, true, _) => Classes::BLOCKED,
+            (.., status) => classes(status.unwrap_or(StatusFilter::Open)),
+        },
+        priority: args.priority,
+        labels: args.labels,
+        assignee: args.assignee,
+        session: args.session,
+        assigned: args.claimed.then_some(true),
+        text: args.text,
+        sort: match args.sort {
+            SortBy::Updated => Sort::Updated,
+            SortBy::Created => Sort::Created,
+            SortBy::Priority => Sort::Priority,
+            SortBy::Id => Sort::Id,
+        },
+        reverse: args.reverse,
+        limit: args.limit,
+    };
+    let (project, read) = context.read()?;
+    let owners = Owners::new(&project)?;
+    let heads = read.list(&query, |stored| match &stored.head.assigned_to {
+        Some(owner) if args.free || args.claimed => owners.is_free(owner) == args.free,
+        _ => true,
+    })?;
+    if !context.json {
+        drop(read);
+        return output::text(&view::list(&heads));
+    }
+    let mut items = Vec::with_capacity(heads.len());
+    for stored in heads {
+        items.push(IssueJson::new(&read, &project, stored)?);
+    }
+    // a slow reader of the output must not keep the gate
+    drop(read);
+    output::json(&items)
+}
+
+const fn classes(status: StatusFilter) -> Classes {
+    match status {
+        StatusFilter::Open => Classes::OPEN,
+        StatusFilter::Closed => Classes::CLOSED,
+        StatusFilter::All => Classes::ALL,
+    }
+}
+
+pub(super) fn show(context: &Context, ids: &[IssueId]) -> CliResult<()> {
+    let (project, read) = context.read()?;
+    let owners = Owners::new(&project)?;
+    let mut issues = Vec::with_capacity(ids.len());
+    let mut notes = Vec::new();
+    for id in ids {
+        issues.push(full(&read, &project, &owners, *id)?);
+        notes.extend(moved_note(&read, *id)?);
+    }
+    drop(read);
+    for note in notes {
+        context.note(&format!("note: {note}"));
+    }
+    match (context.json, &issues[..]) {
+        (true, [issue]) => output::json(issue),
+        (true, issues) => output::json(&issues),
+        (false, issues) => output::text(&issues.iter().map(view::full).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+pub(super) fn search(context: &Context, text: &str, status: StatusFilter, limit: Option<usize>) -> CliResult<()> {
+    if text.is_empty() {
+        return Err(CliError::usage("the text to search for is empty"));
+    }
+    let (project, read) = context.read()?;
+    let heads = read.search(text, classes(status), limit)?;
+    if !context.json {
+        drop(read);
+        return output::text(&view::list(&heads));
+    }
+    let mut items = Vec::with_capacity(heads.len());
+    for stored in heads {
+        items.push(IssueJson::new(&read, &project, stored)?);
+    }
+    drop(read);
+    output::json(&items)
+}
+
+/// What `issue summary` prints.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(in crate::cli) struct SummaryJson {
+    open_count: u64,
+    locked_open_count: u64,
+    top_priority: Option<Priority>,
+    top_free_priority: Option<Priority>,
+    latest_open_title: Option<String>,
+}
+
+pub(super) fn summary(context: &Context) -> CliResult<()> {
+    let (_, read) = context.read()?;
+    let counters = read.counters()?;
+    let latest = read.list(&Query { limit: Some(1), ..Query::default() }, |_| true)?;
+    drop(read);
+    let summary = SummaryJson {
+        open_count: counters.with_status(Status::Open),
+        locked_open_count: counters.open_and_assigned(),
+        top_priority: counters.top_priority(false),
+        top_free_priority: counters.top_priority(true),
+        latest_open_title: latest.into_iter().next().map(|stored| stored.head.title),
+    };
+    if context.json {
+        return output::json(&summary);
+    }
+    let Some(title) = &summary.latest_open_title else { return output::text("no open issues\n") };
+    let word = |priority: Option<Priority>| priority.map_or("none", Priority::as_str);
+    output::text(&format!(
+        "open          {} ({} taken)\ntop priority  {} (free: {})\nlatest        {}\n",
+        summary.open_count,
+        summary.locked_open_count,
+        word(summary.top_priority),
+        word(summary.top_free_priority),
+        crate::schema::id::printable(title, false)
+    ))
+}
+
+pub(super) fn next(context: &Context, start: bool) -> CliResult<()> {
+    if start {
+        return claim::start_next(context);
+    }
+    let (project, read) = context.read()?;
+    let owners = Owners::new(&project)?;
+    let found = read.next_ready(|owner| owners.is_free(owner))?;
+    let Some(stored) = found else { return Err(nothing_to_do()) };
+    let issue = full(&read, &project, &owners, stored.head.id)?;
+    drop(read);
+    if context.json { output::json(&issue) } else { output::text(&view::full(&issue)) }
+}
+
+pub(super) fn nothing_to_do() -> CliError {
+    CliError::new(Code::NotFound, "no open issue is ready and free")
+        .hint("`oxi-state issue list --blocked` and `--claimed` show what waits")
+}
+
+/// A word for an owner's state.
+pub(super) const fn liveness_word(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Alive => "alive",
+        Liveness::Dead => "dead",
+        Liveness::Unknown => "unknown",
+    }
+}
+
+impl ClaimArgs {
+    /// Refuses a guard over several issues, which have a hash each.
+    pub(super) fn check(&self) -> CliResult<()> {
+        if self.expect.is_some() && self.ids.len() > 1 {
+            return Err(CliError::usage("--expect guards one issue; give one ID"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! `import`, `export`, `sync`, `status`, `conflicts`, `resolve`
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::schema::frontmatter;
+use crate::schema::id::{IssueId, printable};
+use crate::schema::issue::Issue;
+use crate::sync::resolve::Choice;
+use crate::sync::{Mirror, MirrorError, Options, Problem, Report};
+
+use super::args::{MirrorArgs, ResolveArgs};
+use super::context::Context;
+use super::editor;
+use super::error::{CliError, CliResult, Code};
+use super::output;
+use super::view::{FullIssueJson, Owners};
+
+/// Which way to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Import,
+    Export,
+    Sync,
+}
+
+pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) -> CliResult<Option<Code>> {
+    let project = context.project()?;
+    let store = context.store(&project);
+    let options = Options { dry_run: args.dry_run, allow_deletes: args.allow_deletes };
+    let report = context.with_mirror(&project, &store, options, |mirror| {
+        // an export must know what is in the files before it writes any
+        let first = if direction == Direction::Export && !args.dry_run { ensure(mirror)? } else { make(mirror)? };
+        let mut report = match direction {
+            Direction::Import => mirror.import()?,
+            Direction::Export => mirror.export()?,
+            Direction::Sync => mirror.sync()?,
+        };
+        if let Some(first) = first {
+            let unchanged = report.unchanged;
+            report.add(first);
+            report.unchanged = unchanged;
+        }
+        Ok(report)
+    })?;
+    if context.json {
+        output::json(&report)?;
+    } else {
+        let mut text = String::new();
+        for line in &report.lines {
+            let _ = writeln!(text, "{}", printable(line, false));
+        }
+        output::text(&text)?;
+        print_problems(context, &report);
+        output::text(&summary(&report, args.dry_run))?;
+    }
+    Ok(outcome(&report))
+}
+
+fn ensure(mirror: &Mirror<'_>) -> Result<Option<Report>, MirrorError> {
+    mirror.ensure_database()
+}
+
+/// Makes the database only; the import that follows fills it.
+fn make(mirror: &Mirror<'_>) -> Result<Option<Report>, MirrorError> {
+    mirror.store.create_if_missing()?;
+    Ok(None)
+}
+
+/// The exit code of a report: what was left undone calls for attention, bad files most of all.
+pub(super) fn outcome(report: &Report) -> Option<Code> {
+    if !report.conflicts.is_empty() || report.needs_attention {
+        Some(Code::Conflict)
+    } else if !report.bad.is_empty() {
+        Some(Code::BadInput)
+    } else {
+        None
+    }
+}
+
+pub(super) fn print_problems(context: &Context, report: &Report) {
+    report.bad.iter().for_each(|bad| context.note(&problem(bad)));
+}
+
+fn problem(bad: &Problem) -> String {
+    let line = bad.line.map(|line| format!(":{line}")).unwrap_or_default();
+    format!("bad file {}{line}: {}", bad.path, bad.reason)
+}
+
+fn summary(report: &Report, dry_run: bool) -> String {
+    let mut parts = Vec::new();
+    let mut count = |number: usize, what: &str| {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    };
+    count(report.created.len(), "created");
+    count(report.updated.len(), "updated");
+    count(report.deleted.len(), "deleted");
+    count(report.merged.len(), "merged");
+    count(report.renumbered.len(), "renumbered");
+    count(report.kept.len(), "kept");
+    count(report.conflicts.len(), "in conflict");
+    count(report.bad.len(), "bad");
+    parts.push(format!("{} unchanged", report.unchanged));
+    let dry = if dry_run { "would be: " } else { "" };
+    format!("{dry}{}\n", parts.join(", "))
+}
+
+pub(super) fn status(context: &Context, check: bool) -> CliResult<Option<Code>> {
+    let (project, store) = context.ready()?;
+    let report = context.with_mirror(&project, &store, Options::default(), |mirror| Ok(mirror.status()?))?;
+    if context.json {
+        output::json(&report)?;
+    } else {
+        let mut text = String::new();
+        for line in &report.lines {
+            let _ = writeln!(text, "  {}", printable(line, false));
+        }
+        if report.in_step {
+            text.push_str("files and database are in step\n");
+        } else {
+            let _ = writeln!(
+                text,
+                "to import {}, to export {}, conflicts {}, bad files {}",
+                report.to_import,
+                report.to_export,
+                report.conflicts,
+                report.bad.len()
+            );
+        }
+        output::text(&text)?;
+        report.bad.iter().for_each(|bad| context.note(&problem(bad)));
+        if report.conflicts > 0 {
+            context.note("hint: `oxi-state conflicts` shows the conflicts, `oxi-state resolve ID` ends one");
+        } else if report.to_import + report.to_export > 0 {
+            context.note("hint: `oxi-state sync` brings them in step");
+        }
+    }
+    Ok(match (report.in_step, check) {
+        (false, true) => Some(Code::Conflict),
+        (false, false) if !report.bad.is_empty() => Some(Code::BadInput),
+        _ => None,
+    })
+}
+
+/// What `conflicts` prints for each.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct ConflictJson {
+    id: IssueId,
+    path: String,
+    fields: Vec<String>,
+    /// The merge base as file text.
+    base: Option<String>,
+    /// The record as file text.
+    ours: Option<String>,
+    /// The file as it stands.
+    theirs: Option<String>,
+}
+
+pub(super) fn conflicts(context: &Context) -> CliResult<()> {
+    let (project, read) = context.read()?;
+    let mut list = Vec::new();
+    for (identity, conflict) in read.all_conflicts()? {
+        let render = |issue: Option<Issue>| issue.as_ref().map(frontmatter::render);
+        list.push(ConflictJson {
+            id: read.id_of(&identity)?.unwrap_or(conflict.id),
+            path: project.issue_path(&conflict.name.to_string()),
+            fields: conflict.fields,
+            base: render(conflict.base),
+            ours: render(read.issue_of(&identity)?.map(|record| record.issue)),
+            theirs: Some(conflict.theirs_text),
+        });
+    }
+    drop(read);
+    list.sort_by_key(|conflict| conflict.id);
+    if context.json {
+        return output::json(&list);
+    }
+    if list.is_empty() {
+        return output::text("no conflicts\n");
+    }
+    let mut text = String::new();
+    for conflict in &list {
+        let (id, path) = (conflict.id, printable(&conflict.path, false));
+        let _ = writeln!(text, "#{id}  {path}  ({})", conflict.fields.join(", "));
+    }
+    output::text(&text)?;
+    context.note("hint: `oxi-state resolve ID --ours|--theirs|--union|--edit` ends one");
+    Ok(())
+}
+
+pub(super) fn resolve(context: &Context, args: &ResolveArgs) -> CliResult<()> {
+    let (project, store) = context.ready()?;
+    let id = args.id;
+    let resolved = context.with_mirror(&project, &store, Options::default(), |mirror| {
+        let choice = if args.ours {
+            Choice::Ours
+        } else if args.theirs {
+            Choice::Theirs
+        } else if args.union {
+            Choice::Union
+        } else if let Some(path) = &args.body_file {
+            Choice::Body(super::issue::read_body(path)?)
+        } else {
+            Choice::Body(edit(mirror, id)?)
+        };
+        Ok(mirror.resolve(id, &choice)?)
+    })?;
+    if context.json {
+        let read = store.read()?;
+        let owners = Owners::new(&project)?;
+        let stored = read.head(resolved.issue.head.id)?.ok_or_else(|| CliError::no_issue(id))?;
+        let json = FullIssueJson::new(&read, &project, &owners, stored)?;
+        drop(read);
+        return output::json(&json);
+    }
+    output::text(&format!("resolved issue #{id}\n"))?;
+    context.note("hint: `oxi-state export` writes the file");
+    Ok(())
+}
+
+fn edit(mirror: &Mirror<'_>, id: IssueId) -> CliResult<String> {
+    let draft = mirror.draft(id)?.text;
+    let edited = editor::edit(&draft, &format!("conflict-{id}.md"))?;
+    if has_markers(&edited.text) && has_markers(&draft) {
+        return Err(CliError::new(Code::Conflict, "the text still has conflict markers").hint(format!(
+            "your text is in {}; finish it and run `oxi-state resolve {id} --body-file FILE`",
+            edited.keep()
+        )));
+    }
+    Ok(edited.text)
+}
+
+fn has_markers(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "))
+}

@@ -1,0 +1,253 @@
+//! Issues as programs and people see them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Effects, Style};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::db::StoreError;
+use crate::db::record::StoredHead;
+use crate::db::tables::{Readable, Tables};
+use crate::fs::Dir;
+use crate::liveness::{self, Liveness};
+use crate::project::Project;
+use crate::schema::id::{IssueId, printable};
+use crate::schema::issue::{Assignment, GithubRef, Priority, Status};
+use crate::schema::time::Timestamp;
+use crate::schema::value::Value;
+
+/// An issue without its body: an element of `issue list`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct IssueJson {
+    id: IssueId,
+    title: String,
+    status: Status,
+    priority: Priority,
+    labels: Vec<String>,
+    assignee: Option<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    sessions: Vec<String>,
+    assigned_to: Option<Assignment>,
+    github: Option<GithubRef>,
+    /// The numbers of the issues it depends on.
+    depends_on: Vec<IssueId>,
+    /// Its file, from the project's root.
+    path: String,
+    /// What `--expect` compares: 16 hexadecimal digits.
+    hash: String,
+    /// Keys that oxi-state does not know.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    extra: BTreeMap<String, Value>,
+}
+
+/// A whole issue: `issue show` and the commands that change one.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct FullIssueJson {
+    #[serde(flatten)]
+    head: IssueJson,
+    body: String,
+    /// The open issues it waits for.
+    blocked_by: Vec<IssueId>,
+    /// Whether the session that has it is alive; null if none has it or it cannot be told.
+    owner_alive: Option<bool>,
+    /// The pinned validations.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    validations: Vec<Value>,
+    /// The open handoffs.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    handoffs: Vec<Value>,
+}
+
+impl IssueJson {
+    pub(super) fn new<T: Readable>(
+        tables: &Tables<T>,
+        project: &Project,
+        stored: StoredHead,
+    ) -> Result<Self, StoreError> {
+        let StoredHead { head, hash, .. } = stored;
+        let path = project.issue_path(&head.file_name().to_string());
+        let mut depends_on = Vec::with_capacity(head.depends_on.len());
+        for link in &head.depends_on {
+            depends_on.push(tables.resolve(link)?.unwrap_or(link.id));
+        }
+        Ok(Self {
+            id: head.id,
+            title: head.title,
+            status: head.status,
+            priority: head.priority,
+            labels: head.labels,
+            assignee: head.assignee,
+            created_at: head.created_at,
+            updated_at: head.updated_at,
+            closed_at: head.closed_at,
+            sessions: head.sessions,
+            assigned_to: head.assigned_to,
+            github: head.github,
+            depends_on,
+            path,
+            hash: hash.to_string(),
+            extra: head.extra.into_iter().map(|(name, extra)| (name, extra.value)).collect(),
+        })
+    }
+}
+
+/// Tells whether owners are alive.
+pub(super) struct Owners {
+    issues: Option<Dir>,
+    now: Timestamp,
+}
+
+impl Owners {
+    pub(super) fn new(project: &Project) -> Result<Self, StoreError> {
+        Ok(Self { issues: project.issues()?, now: super::context::now() })
+    }
+
+    pub(super) fn liveness(&self, owner: &Assignment) -> Liveness {
+        liveness::owner(self.issues.as_ref(), owner, self.now)
+    }
+
+    /// Whether nobody who lives, or may live, has the issue.
+    pub(super) fn is_free(&self, owner: &Assignment) -> bool {
+        owner.session.is_empty() || self.liveness(owner) == Liveness::Dead
+    }
+
+    fn is_alive(&self, owner: Option<&Assignment>) -> Option<bool> {
+        match self.liveness(owner?) {
+            Liveness::Alive => Some(true),
+            Liveness::Dead => Some(false),
+            Liveness::Unknown => None,
+        }
+    }
+}
+
+impl FullIssueJson {
+    pub(super) fn new<T: Readable>(
+        tables: &Tables<T>,
+        project: &Project,
+        owners: &Owners,
+        stored: StoredHead,
+    ) -> Result<Self, StoreError> {
+        let head = &stored.head;
+        let values =
+            |linked: &[crate::schema::issue::Linked]| linked.iter().map(|linked| linked.value.clone()).collect();
+        Ok(Self {
+            body: tables.body(head.id)?,
+            blocked_by: tables.open_dependencies(&head.depends_on)?,
+            owner_alive: owners.is_alive(head.assigned_to.as_ref()),
+            validations: values(&head.validations),
+            handoffs: values(&head.handoffs),
+            head: IssueJson::new(tables, project, stored)?,
+        })
+    }
+}
+
+const DIM: Style = Style::new().effects(Effects::DIMMED);
+const BOLD: Style = Style::new().bold();
+
+const fn priority_style(priority: Priority) -> Style {
+    match priority {
+        Priority::Critical => AnsiColor::Red.on_default().bold(),
+        Priority::High => AnsiColor::Yellow.on_default(),
+        Priority::Medium => Style::new(),
+        Priority::Low => DIM,
+    }
+}
+
+/// One line for a list.
+pub(super) fn line(stored: &StoredHead, id_width: usize) -> String {
+    let head = &stored.head;
+    let state = match head.status {
+        Status::Closed => format!("{DIM}closed {DIM:#}"),
+        Status::Open if stored.blocked => {
+            let style = AnsiColor::Magenta.on_default();
+            format!("{style}blocked{style:#}")
+        }
+        Status::Open => {
+            let style = AnsiColor::Green.on_default();
+            format!("{style}open   {style:#}")
+        }
+    };
+    let style = priority_style(head.priority);
+    let mark = if head.assigned_to.is_some() { "▣ " } else { "" };
+    let mut text = format!(
+        "#{:<id_width$}  {state}  {style}{:<8}{style:#}  {mark}{}",
+        head.id.0,
+        head.priority.as_str(),
+        printable(&head.title, false)
+    );
+    if !head.labels.is_empty() {
+        let _ = write!(text, "  {DIM}{}{DIM:#}", printable(&head.labels.join(", "), false));
+    }
+    if let Some(owner) = &head.assigned_to {
+        let _ = write!(text, "  {DIM}({}){DIM:#}", printable(&owner.session, false));
+    }
+    text.push('\n');
+    text
+}
+
+/// A list of issues, or what to say if there is none.
+pub(super) fn list(heads: &[StoredHead]) -> String {
+    if heads.is_empty() {
+        return "no issues\n".into();
+    }
+    let width = heads.iter().map(|stored| stored.head.id.0.max(1).ilog10() as usize + 1).max().unwrap_or(1);
+    heads.iter().map(|stored| line(stored, width)).collect()
+}
+
+/// A whole issue.
+pub(super) fn full(issue: &FullIssueJson) -> String {
+    let head = &issue.head;
+    let mut text = format!("{BOLD}#{}  {}{BOLD:#}\n", head.id, printable(&head.title, false));
+    let mut field = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {DIM}{name:<11}{DIM:#} {}", printable(&value, false));
+        }
+    };
+    let blocked =
+        if issue.blocked_by.is_empty() { String::new() } else { format!(", waits for {}", numbers(&issue.blocked_by)) };
+    field("status", format!("{}{blocked}", head.status));
+    field("priority", head.priority.to_string());
+    field("labels", head.labels.join(", "));
+    field("assignee", head.assignee.clone().unwrap_or_default());
+    if let Some(owner) = &head.assigned_to {
+        let alive = match issue.owner_alive {
+            Some(true) => "alive",
+            Some(false) => "dead",
+            None => "not known to live",
+        };
+        field("taken by", format!("{} ({alive}), since {}", owner.session, owner.acquired_at));
+    }
+    field("depends on", numbers(&head.depends_on));
+    field("sessions", head.sessions.join(", "));
+    field("github", head.github.as_ref().map(|github| github.url.clone()).unwrap_or_default());
+    for (name, value) in &head.extra {
+        field(name, plain(value));
+    }
+    field("created", head.created_at.to_string());
+    field("updated", head.updated_at.to_string());
+    field("closed", head.closed_at.map(|time| time.to_string()).unwrap_or_default());
+    field("file", head.path.clone());
+    field("hash", head.hash.clone());
+    if !issue.body.is_empty() {
+        let _ = write!(text, "\n{}", printable(&issue.body, true));
+        if !issue.body.ends_with('\n') {
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn numbers(ids: &[IssueId]) -> String {
+    ids.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
