@@ -106,7 +106,7 @@ impl FileIssueStore {
             filter
                 .assigned_to_session
                 .as_ref()
-                .is_none_or(|session| claims::owner_of(&stored.head).is_some_and(|owner| owner.session == *session))
+                .is_none_or(|session| stored.head.owner().is_some_and(|owner| owner.session == *session))
         };
         let read = opened.store.read()?;
         let mut issues = Vec::new();

@@ -242,6 +242,22 @@ fn session_ids_are_checked_and_an_empty_one_owns_nothing() {
 }
 
 #[test]
+fn a_claim_without_a_name_counts_for_nothing() {
+    let world = World::new();
+    world.issue("t");
+    world.edit("0001-t.md", |text| {
+        text.replace("sessions: []", "sessions: []\nassigned_to:\n  session: ''\n  acquired_at: 2026-06-17T12:00:00Z")
+    });
+    let summary = world.store.summary().unwrap();
+    assert_eq!((summary.locked_open_count, summary.top_free_priority), (0, Some(Priority::Medium)));
+    assert_eq!(world.store.read(1).unwrap().badge(), "open");
+    let nameless = IssueFilter { assigned_to_session: Some(String::new()), ..IssueFilter::default() };
+    assert_eq!(world.store.list(&nameless).unwrap(), []);
+    assert_eq!(world.store.start(1, None, "s").unwrap().meta.assigned_to.unwrap().session, "s");
+    assert_eq!(world.store.summary().unwrap().locked_open_count, 1);
+}
+
+#[test]
 fn a_patch_replaces_what_is_given() {
     let world = World::new();
     let before = world.store.create("t", "b\n", Priority::Low, vec!["x".into()], None).unwrap();
