@@ -74,7 +74,7 @@ fn a_created_issue_has_a_file_as_the_original_writes_it() {
 }
 
 #[test]
-fn no_project_is_begun_in_a_subdirectory_or_unasked_at_home() {
+fn no_project_is_begun_in_a_subdirectory() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("a/b");
     fs::create_dir_all(&deep).unwrap();
@@ -90,8 +90,32 @@ fn no_project_is_begun_in_a_subdirectory_or_unasked_at_home() {
     for path in [top.clone(), folder.path().join(".oxicode/issues")] {
         assert_eq!(FileIssueStore::open(path).unwrap().issues_dir(), top);
     }
-    let at_home = FileIssueStore::open_from_cwd().unwrap();
-    assert!(at_home.issues_dir().is_absolute());
+}
+
+#[test]
+fn the_home_directory_is_a_project_only_when_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join(".oxi")).unwrap();
+    fs::create_dir(home.join(".git")).unwrap();
+    fs::create_dir(home.join("work")).unwrap();
+    let create = |store: &FileIssueStore| store.create("t", "", Priority::Low, Vec::new(), None);
+    let unasked = create(&FileIssueStore::with_start(home, false, home)).unwrap_err();
+    assert!(unasked.to_string().contains("home directory"), "{unasked}");
+    assert_eq!(fs::read_dir(home.join(".oxi")).unwrap().count(), 0);
+    let below = FileIssueStore::with_start(&home.join("work"), false, home);
+    assert_eq!(below.issues_dir(), home.join("work/.oxi/issues"), "even where all of home is a work tree");
+    fs::remove_dir(home.join(".git")).unwrap();
+    assert!(create(&below).unwrap().path.unwrap().starts_with(home.join("work")));
+    assert!(
+        create(&FileIssueStore::with_start(home, true, home)).unwrap().path.unwrap().starts_with(home.join(".oxi"))
+    );
+}
+
+#[test]
+fn the_current_directory_can_be_where_to_begin() {
+    let here = std::env::current_dir().unwrap();
+    assert!(here.starts_with(FileIssueStore::open_from_cwd().unwrap().issues_dir().ancestors().nth(2).unwrap()));
 }
 
 #[test]
