@@ -209,11 +209,11 @@ fn configured_name(text: &str) -> Configured {
             && let Some((key, value)) = line.split_once('=')
             && key.trim().eq_ignore_ascii_case("name")
         {
-                let value = value.trim();
-                if value.contains(['"', '\\', '#', ';']) {
-                    return Configured::Unclear;
-                }
-                found = Configured::Name(value.to_owned());
+            let value = value.trim();
+            if value.contains(['"', '\\', '#', ';']) {
+                return Configured::Unclear;
+            }
+            found = Configured::Name(value.to_owned());
         }
     }
     found

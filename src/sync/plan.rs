@@ -106,6 +106,8 @@ pub struct Action<'a> {
     pub identity: Identity,
     /// The record's hash when this was planned; it must still be that.
     pub expected: Option<ContentHash>,
+    /// The record's number when this was planned.
+    pub present: Option<IssueId>,
     /// The file it is about.
     pub file: Option<&'a ReadFile>,
     /// More files of the same issue and content, to be removed.
@@ -184,6 +186,7 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     let mut action = Action {
         identity: identity.clone(),
         expected: known.record.as_ref().map(|record| record.hash),
+        present: known.record.as_ref().map(|record| record.issue.head.id),
         file: known.files.first().copied(),
         surplus: Vec::new(),
         record: RecordChange::Keep,
