@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::db::gate::Gate;
 use crate::db::record::Versioned;
 use crate::db::{Op, WriteTxn};
-use crate::import::scan::ReadFile;
 use crate::schema::id::{Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
