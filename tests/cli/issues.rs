@@ -553,6 +553,10 @@ fn a_dependency_may_be_a_bare_number_by_hand() {
     let project = project_with(&[issue(1, "a"), issue(2, "b").with("depends_on:\n- 1\n")]);
     assert_eq!(project.show(2)["depends_on"], json!([1]));
     assert_eq!(ids(&project.json("issue list --blocked")), [2]);
+    // the next export writes it as a link that still says which issue it means after a number collision
+    project.oxi("sync").ok();
+    assert!(project.read("0002-b.md").contains("depends_on: [0001-a]\n") || project.read("0002-b.md").contains("depends_on:\n- 0001-a\n"));
+    project.oxi("status --check").ok();
 }
 
 // ---- delete

@@ -192,7 +192,7 @@ fn both_sides_changed_then_they_are_merged() {
     assert_eq!(project.field(1, "body"), "one\ntwo\n3\nfour\nfive\n");
     assert_eq!(project.field(1, "priority"), "high");
     let text = project.read("0001-first.md");
-    assert!(text.contains("priority: high\nlabels:\n- x\n") && text.contains("\n3\n"), "{text}");
+    assert!(text.contains("priority: high\nlabels: [x]\n") && text.contains("\n3\n"), "{text}");
     assert_in_step(&project);
 }
 
@@ -223,7 +223,7 @@ fn without_a_base_versions_of_one_issue_are_merged() {
 fn an_export_with_nothing_to_say_leaves_every_byte_and_time_alone() {
     let project = project_with(&[
         issue(1, "first").with("# a remark\nkind: 'task'\n"),
-        issue(2, "second").with("depends_on: [1]\n").body("no final newline"),
+        issue(2, "second").with("depends_on: [ 0001-first ]\n").body("no final newline"),
         issue(3, "third").body("\r\nwindows\r\n"),
     ]);
     project.write("0004-own-style.md", "\u{feff}---\r\nupdated_at: 2026-01-01T00:00:00+02:00\r\nid: 4\r\ntitle: \"own style\"\r\ncreated_at: '2026-01-01 00:00:00 UTC'\r\nlabels: [ a, b ]\r\n---\r\nbody\r\n");
