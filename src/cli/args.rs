@@ -1,4 +1,7 @@
-//! The command line, as clap reads it.
+//! The command line, as clap reads it. The doc comments here are the help texts.
+
+#![expect(clippy::doc_markdown, reason = "help texts are plain text")]
+#![expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 
 use std::path::PathBuf;
 

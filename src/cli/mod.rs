@@ -10,6 +10,7 @@ mod history;
 mod init;
 mod issue;
 mod mirror;
+mod output;
 mod progress;
 mod schemas;
 mod view;
@@ -74,21 +75,21 @@ fn dispatch(cli: Cli) -> CliResult<Option<Code>> {
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args),
         Command::Status { check } => mirror::status(&context, check),
         Command::Conflicts => mirror::conflicts(&context).map(|()| None),
-        Command::Resolve(args) => mirror::resolve(&context, args).map(|()| None),
+        Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision } => history::undo(&context, revision).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
-        Command::Schema { kind } => context.print_json(&schemas::of(kind)).map(|()| None),
+        Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "oxi-state", &mut script);
-            context.print(&String::from_utf8_lossy(&script)).map(|()| None)
+            output::text(&String::from_utf8_lossy(&script)).map(|()| None)
         }
         Command::Man => {
             let mut page = Vec::new();
             let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
             rendered.map_err(|error| CliError::new(Code::Error, format!("cannot render the manual page: {error}")))?;
-            context.print(&String::from_utf8_lossy(&page)).map(|()| None)
+            output::text(&String::from_utf8_lossy(&page)).map(|()| None)
         }
     }
 }

@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
-use crate::schema::frontmatter;
+use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::{ContentHash, FileName, NotAnIssueFile};
 use crate::schema::issue::Issue;
 
@@ -20,6 +20,9 @@ pub const MAX_FILE: u64 = 1 << 20;
 
 /// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
 const HELD_BODIES: usize = 48 << 20;
+
+/// The baselines by file name.
+pub type Known<'a> = HashMap<String, &'a Baseline>;
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -40,6 +43,18 @@ pub struct ReadFile {
     pub dropped_body: Option<usize>,
     /// Whether it is exactly what the original program writes.
     pub oxi_rendering: bool,
+    /// Set if the file itself has git's conflict markers and this version comes from git's index; `file` is then the hash
+    /// of the file with the markers.
+    pub unmerged: Option<Box<Stages>>,
+}
+
+/// The other versions of an unmerged file.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// The common ancestor.
+    pub base: Option<Issue>,
+    /// The version of the current branch, with its text; none if the two versions are of different issues.
+    pub ours: Option<(Issue, String)>,
 }
 
 impl ReadFile {
@@ -50,7 +65,8 @@ impl ReadFile {
             name: self.name.clone(),
             file: self.file,
             stat: self.stat,
-            content: self.content,
+            // no record has this hash, so the record stays pending until an export has written over the markers
+            content: if self.unmerged.is_some() { ContentHash(!self.content.0) } else { self.content },
             text: self.text.clone(),
         }
     }
@@ -89,6 +105,8 @@ pub struct BadEntry {
     pub line: Option<u32>,
     /// One sentence.
     pub reason: String,
+    /// The hash of its bytes, if what is wrong is that git left conflict markers.
+    pub marked: Option<ContentHash>,
 }
 
 /// What the folder holds.
@@ -120,7 +138,7 @@ impl Scan {
 /// If the folder itself cannot be read. A file that cannot is bad.
 pub fn scan(
     dir: &Dir,
-    known: &HashMap<String, &Baseline>,
+    known: &Known<'_>,
     now: (i64, u32),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Scan, PathError> {
@@ -135,7 +153,7 @@ pub fn scan(
             Ok(parsed) => parsed,
             Err(NotAnIssueFile::Unrelated) => continue,
             Err(reason) => {
-                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string() });
+                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string(), marked: None });
                 continue;
             }
         };
@@ -146,7 +164,7 @@ pub fn scan(
                 scan.unchanged.insert(name);
             }
             Ok(Some(_)) => to_read.push((name, parsed)),
-            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason }),
+            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason, marked: None }),
         }
     }
     for result in read_all(dir, &to_read, known, now, progress) {
@@ -157,6 +175,11 @@ pub fn scan(
             Err(Some(bad)) => scan.bad.push(bad),
         }
     }
+    // markers that were merged from git's index already; the export writes over them
+    let merged =
+        |bad: &BadEntry| bad.marked.is_some() && known.get(&bad.name).map(|baseline| baseline.file) == bad.marked;
+    scan.unchanged.extend(scan.bad.iter().filter(|bad| merged(bad)).map(|bad| bad.name.clone()));
+    scan.bad.retain(|bad| !merged(bad));
     scan.bad.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(scan)
 }
@@ -185,7 +208,7 @@ struct Twins {
 }
 
 impl Twins {
-    fn new(names: &[String], known: &HashMap<String, &Baseline>) -> Self {
+    fn new(names: &[String], known: &Known<'_>) -> Self {
         let mut elders: HashMap<String, String> = HashMap::new();
         for name in names.iter().filter(|name| name.as_bytes().first().is_some_and(u8::is_ascii_digit)) {
             match elders.entry(fold(name)) {
@@ -216,7 +239,7 @@ type ReadResult = Result<Box<ReadFile>, Option<BadEntry>>;
 fn read_all(
     dir: &Dir,
     names: &[(String, FileName)],
-    known: &HashMap<String, &Baseline>,
+    known: &Known<'_>,
     now: (i64, u32),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Vec<ReadResult> {
@@ -264,7 +287,7 @@ fn read_one(
     parsed: &FileName,
     now: (i64, u32),
 ) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
-    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason });
+    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason, marked: None });
     let (bytes, stat) = match dir.read(name, MAX_FILE) {
         Ok(read) => read,
         Err(error) if error.is_not_found() => return Err(None),
@@ -272,28 +295,41 @@ fn read_one(
     };
     // a change after this moment gets a time that is not older than `now`
     let stat = (stat.modified < now && stat.changed < now).then_some(stat);
-    let issue = frontmatter::parse(&bytes).map_err(|error| bad(error.line, error.reason.to_string()))?;
+    let issue = frontmatter::parse(&bytes).map_err(|error| {
+        let marked = matches!(error.reason, BadReason::ConflictMarker).then(|| ContentHash::of(&bytes));
+        bad(error.line, error.reason.to_string()).map(|bad| BadEntry { marked, ..bad })
+    })?;
     if issue.head.id != parsed.id {
         let reason = format!("its name says issue {}, its frontmatter says {}", parsed.id, issue.head.id);
         return Err(bad(None, reason));
     }
-    Ok(measure(bytes, issue, parsed, stat))
+    Ok(measure(&bytes, issue, parsed, stat))
 }
 
-fn measure(bytes: Vec<u8>, mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
-    let file = ContentHash::of(&bytes);
+fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
+    let file = ContentHash::of(bytes);
     let offset = bytes.len() - issue.body.len();
     issue.head.slug = name.slug.clone();
-    let oxi_rendering = frontmatter::is_oxi_rendering(&bytes, &issue);
+    let oxi_rendering = frontmatter::is_oxi_rendering(bytes, &issue);
     issue.body = Issue::with_final_newline(issue.body);
     let rendered = frontmatter::render(&issue);
     let (content, text) = if rendered.as_bytes() == bytes {
         (file, None)
     } else {
         // the parser has checked that it is UTF-8
-        (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(&bytes).into_owned()))
+        (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(bytes).into_owned()))
     };
-    let read = ReadFile { name: name.clone(), stat, file, issue, content, text, dropped_body: None, oxi_rendering };
+    let read = ReadFile {
+        name: name.clone(),
+        stat,
+        file,
+        issue,
+        content,
+        text,
+        dropped_body: None,
+        oxi_rendering,
+        unmerged: None,
+    };
     (Box::new(read), offset)
 }
 

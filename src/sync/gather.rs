@@ -24,6 +24,15 @@ pub(super) struct Snapshot {
     pub(super) pending: HashMap<Identity, Pending>,
 }
 
+/// The number of an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Number {
+    /// The one it is to have.
+    pub(super) assigned: IssueId,
+    /// The one its record has; none if there is no record.
+    pub(super) present: Option<IssueId>,
+}
+
 /// The files that are gone, and what to make of it.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
@@ -38,7 +47,7 @@ impl Mirror<'_> {
         let (baselines, high_water, in_conflict, pending) = {
             let read = self.store.read()?;
             let in_conflict = read.all_conflicts()?.into_iter().map(|(identity, _)| identity).collect();
-            let pending = read.all_pending()?.into_iter().map(|(_, pending)| pending).collect();
+            let pending = read.all_pending()?.into_iter().collect();
             (read.all_baselines()?, read.high_water()?, in_conflict, pending)
         };
         let known: HashMap<String, &Baseline> =
@@ -48,6 +57,7 @@ impl Mirror<'_> {
             Some(dir) => scan::scan(dir, &known, now, &|done, all| (self.progress)("reading", done, all))?,
             None => Scan::default(),
         };
+        self.take_unmerged(&mut scan)?;
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
         if let Some(dir) = &dir {
@@ -148,12 +158,13 @@ impl Mirror<'_> {
         Ok(all)
     }
 
-    /// The numbers of issues whose number changes or is new; `leaving` are records that this import deletes.
+    /// The numbers of all issues that something may happen to, and in a collision of all others whose number changes;
+    /// `leaving` are records that this import deletes.
     pub(super) fn assign_numbers(
         &self,
         known: &BTreeMap<Identity, Known<'_>>,
         leaving: &HashSet<Identity>,
-    ) -> Result<BTreeMap<Identity, IssueId>, MirrorError> {
+    ) -> Result<BTreeMap<Identity, Number>, MirrorError> {
         let mut claims = Claims::new();
         for (identity, known) in known {
             let numbers: Vec<_> = if known.files.is_empty() {
@@ -166,28 +177,37 @@ impl Mirror<'_> {
             }
         }
         let read = self.store.read()?;
-        let mut holders = HashMap::new();
+        let mut holders = BTreeMap::new();
         for number in claims.values().flatten() {
             if let Some(stored) = read.head(*number)? {
                 holders.insert(*number, stored.head.identity());
             }
         }
         holders.retain(|_, holder| !leaving.contains(holder));
-        if !has_collision(&claims, &holders) {
-            return Ok(claims
-                .into_iter()
-                .filter_map(|(identity, numbers)| Some((identity, *numbers.first()?)))
-                .collect());
-        }
-        for stored in read.all_heads()? {
-            let head = stored?.head;
-            if !leaving.contains(&head.identity()) {
-                claims.entry(head.identity()).or_insert_with(|| vec![head.id]);
+        let mut present: BTreeMap<_, _> = known
+            .iter()
+            .filter_map(|(identity, known)| Some((identity.clone(), known.record.as_ref()?.issue.head.id)))
+            .collect();
+        let assigned = if has_collision(&claims, &holders) {
+            for stored in read.all_heads()? {
+                let head = stored?.head;
+                if !leaving.contains(&head.identity()) {
+                    present.insert(head.identity(), head.id);
+                    claims.entry(head.identity()).or_insert_with(|| vec![head.id]);
+                }
             }
-        }
-        let claimants: Vec<_> =
-            claims.into_iter().map(|(identity, numbers)| numbers::Claimant { identity, numbers }).collect();
-        Ok(numbers::assign(&claimants)?)
+            let claimants: Vec<_> =
+                claims.into_iter().map(|(identity, numbers)| numbers::Claimant { identity, numbers }).collect();
+            numbers::assign(&claimants)?
+        } else {
+            claims.into_iter().filter_map(|(identity, numbers)| Some((identity, *numbers.first()?))).collect()
+        };
+        let number = |(identity, assigned): (Identity, IssueId)| {
+            let present = present.get(&identity).copied();
+            let concerns = known.contains_key(&identity) || present != Some(assigned);
+            concerns.then_some((identity, Number { assigned, present }))
+        };
+        Ok(assigned.into_iter().filter_map(number).collect())
     }
 }
 
@@ -253,7 +273,7 @@ fn drop_far_numbers(scan: &mut Scan, high_water: IssueId) {
     let far = |file: &ReadFile| file.name.id.0 > highest;
     for file in scan.read.iter().filter(|file| far(file)) {
         let reason = format!("the number is more than {FARTHEST} above the highest, {highest}");
-        scan.bad.push(scan::BadEntry { name: file.name.to_string(), line: None, reason });
+        scan.bad.push(scan::BadEntry { name: file.name.to_string(), line: None, reason, marked: None });
     }
     scan.read.retain(|file| !far(file));
 }
