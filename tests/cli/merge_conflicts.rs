@@ -16,7 +16,7 @@ fn overlapping() -> Project {
 /// The same, with the conflict noted.
 fn conflict() -> Project {
     let project = overlapping();
-    project.oxi("import").exits(4).says("#1 conflict").says("oxi-state resolve 1");
+    project.oxi("import").exits(4).says("#1 is in conflict").says("oxi-state resolve 1");
     project
 }
 
@@ -68,7 +68,7 @@ fn labels_and_dependencies_are_merged_as_sets() {
     project.commit("labels");
     project.oxi("issue update 1 --add-label z --remove-label old").ok();
     project.oxi("issue dep add 1 3").ok();
-    project.edit("0001-first.md", "[b, a, old]", "[b, m, old]");
+    project.edit("0001-first.md", "- b\n- a\n", "- b\n- m\n");
     project.edit("0001-first.md", "- 0002-second\n", "- 0004-fourth\n");
     project.oxi("sync").ok();
     let merged = project.show(1);

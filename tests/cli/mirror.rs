@@ -192,7 +192,7 @@ fn both_sides_changed_then_they_are_merged() {
     assert_eq!(project.field(1, "body"), "one\ntwo\n3\nfour\nfive\n");
     assert_eq!(project.field(1, "priority"), "high");
     let text = project.read("0001-first.md");
-    assert!(text.contains("priority: high\nlabels: [x]\n") && text.contains("\n3\n"), "{text}");
+    assert!(text.contains("priority: high\nlabels:\n- x\n") && text.contains("\n3\n"), "{text}");
     assert_in_step(&project);
 }
 
