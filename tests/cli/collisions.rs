@@ -77,7 +77,10 @@ fn two_clones_that_both_merge_and_sync_agree() {
     left.pull(&right);
     left.oxi("sync").ok();
     left.commit("merged left");
-    right.pull(&{ point.git("pull -q --no-rebase --no-edit origin main"); left.clone_as("other") });
+    right.pull(&{
+        point.git("pull -q --no-rebase --no-edit origin main");
+        left.clone_as("other")
+    });
     right.oxi("sync").ok();
     assert_eq!(holdings(&left), holdings(&right));
     assert_numbers(&right);

@@ -140,7 +140,8 @@ fn create_prints_the_number() {
 fn create_with_json_gives_the_whole_record_and_nothing_unknown() {
     let project = project();
     project.oxi("issue create first").ok();
-    let created = project.json("issue create 'Fix login' -b 'Steps:' -p high -l bug -l auth --assignee ana --depends-on 1");
+    let created =
+        project.json("issue create 'Fix login' -b 'Steps:' -p high -l bug -l auth --assignee ana --depends-on 1");
     assert_eq!(keys(&created), full_keys());
     assert_eq!(created["id"], json!(2));
     assert_eq!(created["title"], json!("Fix login"));
@@ -195,7 +196,9 @@ fn show_is_for_people_and_list_is_one_line_each() {
     let project = project();
     project.oxi("issue create 'Fix login' -p critical -l bug -b 'The body.'").ok();
     let shown = project.oxi("issue show 1").ok().silent();
-    for text in ["#1  Fix login\n", "status      open\n", "priority    critical\n", "labels      bug\n", "\nThe body.\n"] {
+    for text in
+        ["#1  Fix login\n", "status      open\n", "priority    critical\n", "labels      bug\n", "\nThe body.\n"]
+    {
         assert!(shown.stdout.contains(text), "{text:?} in {}", shown.stdout);
     }
     project.oxi("issue list").ok().prints("#1  open     critical  Fix login  bug\n").silent();
@@ -266,7 +269,8 @@ fn list_selects_and_sorts() {
 
 #[test]
 fn search_reads_titles_and_bodies_in_any_case() {
-    let project = project_with(&[issue(1, "time zone").body("nothing\n"), issue(2, "b").body("The Time Zone is off\n")]);
+    let project =
+        project_with(&[issue(1, "time zone").body("nothing\n"), issue(2, "b").body("The Time Zone is off\n")]);
     let found = project.json("issue search 'TIME zone'");
     let mut numbers = ids(&found);
     numbers.sort_unstable();
@@ -555,7 +559,10 @@ fn a_dependency_may_be_a_bare_number_by_hand() {
     assert_eq!(ids(&project.json("issue list --blocked")), [2]);
     // the next export writes it as a link that still says which issue it means after a number collision
     project.oxi("sync").ok();
-    assert!(project.read("0002-b.md").contains("depends_on: [0001-a]\n") || project.read("0002-b.md").contains("depends_on:\n- 0001-a\n"));
+    assert!(
+        project.read("0002-b.md").contains("depends_on: [0001-a]\n")
+            || project.read("0002-b.md").contains("depends_on:\n- 0001-a\n")
+    );
     project.oxi("status --check").ok();
 }
 

@@ -306,10 +306,8 @@ fn a_new_title_does_not_rename_the_file() {
 
 #[test]
 fn a_file_that_the_original_rewrote_keeps_its_foreign_keys() {
-    let project = project_with(&[
-        issue(1, "first").with("depends_on:\n- 0002-second\nkind: task\n"),
-        issue(2, "second"),
-    ]);
+    let project =
+        project_with(&[issue(1, "first").with("depends_on:\n- 0002-second\nkind: task\n"), issue(2, "second")]);
     // the original drops every key that it does not know, and stamps the file
     project.write("0001-first.md", issue(1, "first").text().replace("priority: medium", "priority: high"));
     assert_report(&project.json("import"), &json!({"merged": [1]}));
@@ -379,10 +377,7 @@ fn a_dry_run_changes_nothing() {
     }
     assert_report(&project.json("import --dry-run"), &json!({"created": [4]}));
     assert_report(&project.json("export --dry-run"), &json!({"created": [3], "updated": [1], "deleted": [2]}));
-    assert_report(
-        &project.json("sync --dry-run"),
-        &json!({"created": [3, 4], "updated": [1], "deleted": [2]}),
-    );
+    assert_report(&project.json("sync --dry-run"), &json!({"created": [3, 4], "updated": [1], "deleted": [2]}));
     assert_eq!((project.json("log"), project.all_issues()), (log, records));
 }
 
@@ -473,8 +468,7 @@ fn a_closed_pipe_is_no_error() {
     }
     project.oxi("import").ok();
     for line in ["issue list --json", "issue list", "log --json", "export", "completions bash"] {
-        let mut child =
-            project.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = project.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut first = [0; 1];
         child.stdout.take().unwrap().read_exact(&mut first).unwrap();
         let output = child.wait_with_output().unwrap();

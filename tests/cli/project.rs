@@ -259,7 +259,8 @@ impl Project {
         walk(&self.temp.path().join("home"), &mut all);
         all.retain(|path, _| !path.contains("/.oxi/") && !path.contains("/.git/"));
         if self.path(".git").exists() {
-            for question in ["ls-files --stage", "for-each-ref", "rev-parse HEAD", "stash list", "config --list --local"]
+            for question in
+                ["ls-files --stage", "for-each-ref", "rev-parse HEAD", "stash list", "config --list --local"]
             {
                 all.insert(format!("git {question}"), self.try_git(question).stdout);
             }
@@ -453,6 +454,8 @@ impl IssueFile {
 
     pub(crate) fn text(&self) -> String {
         let Self { id, title, created, middle, tail, body, .. } = self;
-        format!("---\nid: {id}\ntitle: {title}\n{middle}created_at: {created}\nupdated_at: {created}\n{tail}---\n{body}")
+        format!(
+            "---\nid: {id}\ntitle: {title}\n{middle}created_at: {created}\nupdated_at: {created}\n{tail}---\n{body}"
+        )
     }
 }
