@@ -180,7 +180,7 @@ impl Mirror<'_> {
         }
         if let Some(caution) = &missing.caution {
             report.lines.push(caution.clone());
-            report.needs_attention = true;
+            report.needs_attention |= missing.suspicious;
         }
         report.sort();
         report
