@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::project::{LIST_KEYS, Project, Run, empty_folder, issue, keys, number, project, project_with, repository};
+use crate::project::{LIST_KEYS, Run, empty_folder, issue, keys, number, project, project_with, repository};
 
 /// The keys of a whole issue, in order.
 pub(crate) fn full_keys() -> Vec<&'static str> {

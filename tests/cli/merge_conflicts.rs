@@ -367,12 +367,3 @@ fn unmerged_bodies_that_overlap_are_a_conflict() {
     other.oxi("sync").ok();
     assert_eq!(other.all_issues(), project.all_issues());
 }
-
-#[test]
-fn markers_that_git_knows_nothing_of_are_bad() {
-    let project = project_with(&[issue(1, "first")]);
-    let record = project.show(1);
-    project.edit("0001-first.md", "three\n", "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> other\n");
-    project.oxi("sync").exits(7).warns("0001-first.md:13: the file holds a git conflict marker");
-    assert_eq!(project.show(1), record);
-}

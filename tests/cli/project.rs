@@ -447,10 +447,6 @@ impl IssueFile {
         Self { created: time.to_owned(), ..self }
     }
 
-    pub(crate) fn slug(self, slug: &str) -> Self {
-        Self { slug: slug.to_owned(), ..self }
-    }
-
     pub(crate) fn body(self, body: &str) -> Self {
         Self { body: body.to_owned(), ..self }
     }
