@@ -198,7 +198,7 @@ fn a_file_that_cannot_be_read_keeps_its_record() {
     use std::os::unix::fs::PermissionsExt as _;
     let project = two();
     let path = project.file("0001-first.md");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read(&path).is_ok() {
         eprintln!("skipped: this user may read everything");
         return;

@@ -69,8 +69,8 @@ fn limits_of_the_original_hold() {
     project.oxi(&format!("issue create {}", text("t", 512))).ok();
     project.oxi(&format!("issue create {}", text("t", 513))).exits(2).warns("max 512");
     project.oxi(&format!("issue create a -l {}", text("l", 65))).exits(2).warns("max 64");
-    let labels: String = (0..33).map(|number| format!(" -l l{number}")).collect();
-    project.oxi(&format!("issue create a{labels}")).exits(2).warns("max 32");
+    let labels: Vec<_> = (0..33).map(|number| format!("-l l{number}")).collect();
+    project.oxi(&format!("issue create a {}", labels.join(" "))).exits(2).warns("max 32");
     let body = project.scratch().join("body");
     std::fs::write(&body, text("b", 262_145)).unwrap();
     project.oxi(&format!("issue create a --body-file {}", body.display())).exits(2).warns("max 262144");
