@@ -21,7 +21,27 @@ pub struct Git {
 pub struct GitError {
     question: &'static str,
     detail: String,
+    not_installed: bool,
 }
+
+impl GitError {
+    /// Whether there is no program of that name.
+    #[must_use]
+    pub fn is_not_installed(&self) -> bool {
+        self.not_installed
+    }
+}
+
+/// What a hook's environment says of the repository that it runs for, which need not be the one that is asked about.
+const HOOK_VARIABLES: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+];
 
 /// A file in git's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -173,7 +193,11 @@ impl Git {
     }
 
     fn run(root: &Path, question: &'static str, arguments: &[impl AsRef<OsStr>]) -> Result<Vec<u8>, GitError> {
-        let output = Command::new("git")
+        let mut command = Command::new("git");
+        for variable in HOOK_VARIABLES {
+            command.env_remove(variable);
+        }
+        let output = command
             .arg("-C")
             .arg(root)
             // nothing that a repository configures may run, and no path is a pattern
@@ -183,12 +207,16 @@ impl Git {
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| GitError { question, detail: error.to_string() })?;
+            .map_err(|error| GitError {
+                question,
+                detail: error.to_string(),
+                not_installed: error.kind() == std::io::ErrorKind::NotFound,
+            })?;
         if output.status.success() {
             Ok(output.stdout)
         } else {
             let detail = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned();
-            Err(GitError { question, detail })
+            Err(GitError { question, detail, not_installed: false })
         }
     }
 }

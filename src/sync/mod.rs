@@ -162,12 +162,12 @@ impl Mirror<'_> {
     /// A database that git tracks could be replaced by any checkout.
     fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
         let path = self.project.state_path(crate::db::DATABASE);
-        if let Some(git) = self.git()
-            && git.tracks(self.project.root(), &path)?
-        {
-            return Err(StoreError::TrackedByGit(PathBuf::from(path)).into());
+        match self.git().map(|git| git.tracks(self.project.root(), &path)) {
+            Some(Ok(true)) => Err(StoreError::TrackedByGit(PathBuf::from(path)).into()),
+            // nobody can check anything out then
+            Some(Err(error)) if !error.is_not_installed() => Err(error.into()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn git(&self) -> Option<Git> {
