@@ -121,6 +121,34 @@ impl Git {
         Ok(held)
     }
 
+    /// The versions that a merge left of files in a folder, by file name: of the common ancestor, ours, theirs, each by
+    /// the name of its object.
+    ///
+    /// # Errors
+    /// If git cannot be run or refuses.
+    pub fn unmerged(&self, root: &Path, folder: &str) -> Result<HashMap<String, [Option<String>; 3]>, GitError> {
+        let output = Self::run(root, "what is unmerged", &["ls-files", "-z", "--unmerged", "--", folder])?;
+        let mut files: HashMap<String, [Option<String>; 3]> = HashMap::new();
+        for line in output.split(|&byte| byte == 0) {
+            let line = String::from_utf8_lossy(line);
+            let Some((facts, path)) = line.split_once('\t') else { continue };
+            let [_, object, stage] = facts.split(' ').collect::<Vec<_>>()[..] else { continue };
+            let stage = stage.parse().ok().and_then(|stage: usize| stage.checked_sub(1)).filter(|stage| *stage < 3);
+            if let (Some(name), Some(stage)) = (path.rsplit('/').next(), stage) {
+                files.entry(name.to_owned()).or_default()[stage] = Some(object.to_owned());
+            }
+        }
+        Ok(files)
+    }
+
+    /// The bytes of a file in git's object store.
+    ///
+    /// # Errors
+    /// If git cannot be run or has no such object.
+    pub fn blob(&self, root: &Path, object: &str) -> Result<Vec<u8>, GitError> {
+        Self::run(root, "what a version holds", &["cat-file", "blob", object])
+    }
+
     /// Whether git tracks a file, given by path from the root.
     ///
     /// # Errors

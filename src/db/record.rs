@@ -110,7 +110,9 @@ pub struct Conflict {
     pub ours: Option<Issue>,
     /// The file, by meaning.
     pub theirs: Option<Issue>,
-    /// The file, as it stands.
+    /// The hash of the file's bytes.
+    pub theirs_file: ContentHash,
+    /// The text of that version.
     pub theirs_text: String,
 }
 

@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
-use crate::schema::frontmatter;
+use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::{ContentHash, FileName, NotAnIssueFile};
 use crate::schema::issue::Issue;
 
@@ -43,6 +43,18 @@ pub struct ReadFile {
     pub dropped_body: Option<usize>,
     /// Whether it is exactly what the original program writes.
     pub oxi_rendering: bool,
+    /// Set if the file itself has git's conflict markers and this version comes from git's index; `file` is then the hash
+    /// of the file with the markers.
+    pub unmerged: Option<Box<Stages>>,
+}
+
+/// The other versions of an unmerged file.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// The common ancestor.
+    pub base: Option<Issue>,
+    /// The version of the current branch, with its text; none if the two versions are of different issues.
+    pub ours: Option<(Issue, String)>,
 }
 
 impl ReadFile {
@@ -53,7 +65,8 @@ impl ReadFile {
             name: self.name.clone(),
             file: self.file,
             stat: self.stat,
-            content: self.content,
+            // no record has this hash, so the record stays pending until an export has written over the markers
+            content: if self.unmerged.is_some() { ContentHash(!self.content.0) } else { self.content },
             text: self.text.clone(),
         }
     }
@@ -92,6 +105,8 @@ pub struct BadEntry {
     pub line: Option<u32>,
     /// One sentence.
     pub reason: String,
+    /// The hash of its bytes, if what is wrong is that git left conflict markers.
+    pub marked: Option<ContentHash>,
 }
 
 /// What the folder holds.
@@ -138,7 +153,7 @@ pub fn scan(
             Ok(parsed) => parsed,
             Err(NotAnIssueFile::Unrelated) => continue,
             Err(reason) => {
-                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string() });
+                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string(), marked: None });
                 continue;
             }
         };
@@ -149,7 +164,7 @@ pub fn scan(
                 scan.unchanged.insert(name);
             }
             Ok(Some(_)) => to_read.push((name, parsed)),
-            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason }),
+            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason, marked: None }),
         }
     }
     for result in read_all(dir, &to_read, known, now, progress) {
@@ -160,6 +175,11 @@ pub fn scan(
             Err(Some(bad)) => scan.bad.push(bad),
         }
     }
+    // markers that were merged from git's index already; the export writes over them
+    let merged =
+        |bad: &BadEntry| bad.marked.is_some() && known.get(&bad.name).map(|baseline| baseline.file) == bad.marked;
+    scan.unchanged.extend(scan.bad.iter().filter(|bad| merged(bad)).map(|bad| bad.name.clone()));
+    scan.bad.retain(|bad| !merged(bad));
     scan.bad.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(scan)
 }
@@ -267,7 +287,7 @@ fn read_one(
     parsed: &FileName,
     now: (i64, u32),
 ) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
-    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason });
+    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason, marked: None });
     let (bytes, stat) = match dir.read(name, MAX_FILE) {
         Ok(read) => read,
         Err(error) if error.is_not_found() => return Err(None),
@@ -275,7 +295,10 @@ fn read_one(
     };
     // a change after this moment gets a time that is not older than `now`
     let stat = (stat.modified < now && stat.changed < now).then_some(stat);
-    let issue = frontmatter::parse(&bytes).map_err(|error| bad(error.line, error.reason.to_string()))?;
+    let issue = frontmatter::parse(&bytes).map_err(|error| {
+        let marked = matches!(error.reason, BadReason::ConflictMarker).then(|| ContentHash::of(&bytes));
+        bad(error.line, error.reason.to_string()).map(|bad| BadEntry { marked, ..bad })
+    })?;
     if issue.head.id != parsed.id {
         let reason = format!("its name says issue {}, its frontmatter says {}", parsed.id, issue.head.id);
         return Err(bad(None, reason));
@@ -296,7 +319,17 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileSta
         // the parser has checked that it is UTF-8
         (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(bytes).into_owned()))
     };
-    let read = ReadFile { name: name.clone(), stat, file, issue, content, text, dropped_body: None, oxi_rendering };
+    let read = ReadFile {
+        name: name.clone(),
+        stat,
+        file,
+        issue,
+        content,
+        text,
+        dropped_body: None,
+        oxi_rendering,
+        unmerged: None,
+    };
     (Box::new(read), offset)
 }
 

@@ -37,6 +37,7 @@ impl Mirror<'_> {
         if only.is_none() {
             self.forget_never_committed(&mut report)?;
         }
+        self.tell_conflicts(only, &mut report)?;
         let (pending, total) = self.pending(only)?;
         report.unchanged = (total as u64).saturating_sub(pending.len() as u64);
         let dir = match self.project.issues()? {
@@ -67,6 +68,17 @@ impl Mirror<'_> {
         pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
         let pending = pending.into_iter().map(|(identity, _)| identity).collect();
         Ok((pending, usize::try_from(total).unwrap_or(usize::MAX)))
+    }
+
+    /// Conflicts are skipped, and stay until a person ends them.
+    fn tell_conflicts(&self, only: Option<&BTreeSet<Identity>>, report: &mut Report) -> Result<(), MirrorError> {
+        let read = self.store.read()?;
+        for (identity, conflict) in read.all_conflicts()? {
+            if only.is_none_or(|only| only.contains(&identity)) {
+                report.add_conflict(read.id_of(&identity)?.unwrap_or(conflict.id));
+            }
+        }
+        Ok(())
     }
 
     /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
@@ -277,13 +289,8 @@ fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirro
     let id = id.unwrap_or(IssueId(0));
     let path = |name: &FileName| mirror.project.issue_path(&name.to_string());
     match prepared {
-        Prepared::InConflict => {
-            report.needs_attention = true;
-            report.conflicts.push(id);
-            report.lines.push(format!(
-                "#{id} is in conflict and was not written; run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"
-            ));
-        }
+        // told by the list of all conflicts
+        Prepared::InConflict => {}
         Prepared::Converged { .. } | Prepared::Forget => report.unchanged += 1,
         Prepared::Write(write) => match &write.replaces {
             None => {

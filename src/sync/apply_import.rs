@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::db::gate::Gate;
-use crate::db::record::Versioned;
+use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, WriteTxn};
 use crate::import::scan::ReadFile;
 use crate::schema::id::{Identity, IssueId};
@@ -200,10 +200,7 @@ fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirr
         Outcome::Merged => (&mut report.merged, "merged".into()),
         Outcome::Restored => (&mut report.kept, "restored: it was deleted here, but its file was edited".into()),
         Outcome::Kept(absence) => (&mut report.kept, format!("kept: {}", reason(absence))),
-        Outcome::Conflict => {
-            report.needs_attention = true;
-            (&mut report.conflicts, format!("conflict: run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"))
-        }
+        Outcome::Conflict => return report.add_conflict(id),
         Outcome::Silent => {
             report.unchanged += u64::from(action.file.is_some());
             for file in &action.surplus {
@@ -267,6 +264,15 @@ fn apply(
         txn.put(&version, op)?;
     }
     match (action.baseline, file) {
+        // of two issues that met on one path, one moves away
+        (BaselineChange::Agree, Some(file)) if file.unmerged.is_some() && number(&file.issue) != file.name.id => {
+            txn.forget_baseline(identity)?;
+        }
+        (BaselineChange::Agree, Some(file)) if file.unmerged.is_some() => {
+            let text = action.text.clone().or_else(|| file.text.clone());
+            let content = txn.issue_of(identity)?.map_or_else(|| file.issue.clone(), |record| record.issue);
+            txn.agree(identity, &Baseline { text, ..file.baseline() }, &content)?;
+        }
         (BaselineChange::Agree, Some(file)) => txn.agree(identity, &file.baseline(), &file.issue)?,
         (BaselineChange::Forget, _) => txn.forget_baseline(identity)?,
         _ => {}

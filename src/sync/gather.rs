@@ -57,6 +57,7 @@ impl Mirror<'_> {
             Some(dir) => scan::scan(dir, &known, now, &|done, all| (self.progress)("reading", done, all))?,
             None => Scan::default(),
         };
+        self.take_unmerged(&mut scan)?;
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
         if let Some(dir) = &dir {
@@ -272,7 +273,7 @@ fn drop_far_numbers(scan: &mut Scan, high_water: IssueId) {
     let far = |file: &ReadFile| file.name.id.0 > highest;
     for file in scan.read.iter().filter(|file| far(file)) {
         let reason = format!("the number is more than {FARTHEST} above the highest, {highest}");
-        scan.bad.push(scan::BadEntry { name: file.name.to_string(), line: None, reason });
+        scan.bad.push(scan::BadEntry { name: file.name.to_string(), line: None, reason, marked: None });
     }
     scan.read.retain(|file| !far(file));
 }

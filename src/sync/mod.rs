@@ -19,6 +19,7 @@ pub mod plan;
 pub mod report;
 pub mod resolve;
 mod status;
+mod unmerged;
 
 use std::path::PathBuf;
 
