@@ -41,7 +41,7 @@
 //! })?;
 //!
 //! // One read transaction; it holds the process gate, so drop it soon.
-//! let open = store.read()?.list(&Query::default())?;
+//! let open = store.read()?.list(&Query::default(), |_| true)?;
 //! assert_eq!(open.len(), 1);
 //! assert_eq!(open[0].head.title, "Fix login");
 //!
