@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let closed = store.close(login.meta.id, None, Some("proc-2"))?;
     println!("closed issue #{}: {}", closed.meta.id, closed.meta.title);
     for issue in store.list(&IssueFilter::default())? {
-        println!("#{:<4} [{}] {:<8} {}", issue.meta.id, issue.badge(), issue.meta.priority, issue.meta.title);
+        println!("#{:<4} [{:<8}] {:<8} {}", issue.meta.id, issue.badge(), issue.meta.priority, issue.meta.title);
     }
     let open = store.list(&IssueFilter { status: Some(Status::Open), ..IssueFilter::default() })?;
     println!("{} open; the summary says {:?}", open.len(), store.summary()?);

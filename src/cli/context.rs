@@ -130,15 +130,8 @@ impl Context {
     /// were last looked at.
     pub(super) fn read(&self) -> CliResult<(Project, ReadTxn)> {
         let (project, store) = self.ready()?;
-        let mut read = store.read()?;
-        let mut mark = read.folder_mark()?;
-        if mark.is_none() {
-            // a process was killed between the birth of the database and its first import
-            drop(read);
-            self.build(&project, &store)?;
-            read = store.read()?;
-            mark = read.folder_mark()?;
-        }
+        let read = store.read()?;
+        let mark = read.folder_mark()?;
         if let (Some(mark), Ok(dir)) = (mark, project.issues()) {
             let modified = dir.map(|dir| dir.stat()).transpose()?.map(|stat| stat.modified);
             if modified > mark.modified {
@@ -146,11 +139,6 @@ impl Context {
             }
         }
         Ok((project, read))
-    }
-
-    /// A store to write to: the database in place, and its first import done.
-    pub(super) fn writable(&self) -> CliResult<(Project, Store)> {
-        self.ready()
     }
 
     fn build(&self, project: &Project, store: &Store) -> CliResult<Option<Report>> {

@@ -105,7 +105,7 @@ fn short(value: &Value) -> String {
 }
 
 pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let done = store.write(&author, |txn| {
         let undone = txn.undo(revision.map(Revision))?;

@@ -8,7 +8,7 @@ use crate::schema::frontmatter;
 use crate::schema::id::{IssueId, printable};
 use crate::schema::issue::Issue;
 use crate::sync::resolve::Choice;
-use crate::sync::{Mirror, MirrorError, Options, Problem, Report};
+use crate::sync::{Mirror, Options, Problem, Report};
 
 use super::args::{MirrorArgs, ResolveArgs};
 use super::context::Context;
@@ -30,8 +30,7 @@ pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) ->
     let store = context.store(&project);
     let options = Options { dry_run: args.dry_run, allow_deletes: args.allow_deletes };
     let report = context.with_mirror(&project, &store, options, |mirror| {
-        // an export must know what is in the files before it writes any
-        let first = if direction == Direction::Export && !args.dry_run { ensure(mirror)? } else { make(mirror)? };
+        let first = mirror.ensure_database()?;
         let mut report = match direction {
             Direction::Import => mirror.import()?,
             Direction::Export => mirror.export()?,
@@ -56,16 +55,6 @@ pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) ->
         output::text(&summary(&report, args.dry_run))?;
     }
     Ok(outcome(&report))
-}
-
-fn ensure(mirror: &Mirror<'_>) -> Result<Option<Report>, MirrorError> {
-    mirror.ensure_database()
-}
-
-/// Makes the database only; the import that follows fills it.
-fn make(mirror: &Mirror<'_>) -> Result<Option<Report>, MirrorError> {
-    mirror.store.create_if_missing()?;
-    Ok(None)
 }
 
 /// The exit code of a report: what was left undone calls for attention, bad files most of all.

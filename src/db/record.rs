@@ -257,7 +257,7 @@ pub struct Counters {
 
 impl Counters {
     fn slot(&mut self, head: &IssueHead) -> &mut u64 {
-        &mut self.counts[head.status as usize][head.priority as usize][usize::from(head.assigned_to.is_some())]
+        &mut self.counts[head.status as usize][head.priority as usize][usize::from(head.owner().is_some())]
     }
 
     pub(crate) fn add(&mut self, head: &IssueHead) {

@@ -11,10 +11,8 @@ use crate::schema::value::Value;
 
 use super::error::StoreError;
 use super::index::{IndexKeys, id_key};
-use super::read::{FolderMark, mark};
-use super::record::{
-    Author, Baseline, Change, Conflict, Counters, Kind, Moved, Op, Pending, StoredHead, Tombstone, Versioned,
-};
+use super::read::mark;
+use super::record::{Author, Change, Counters, Kind, Moved, Op, StoredHead, Tombstone, Versioned};
 use super::tables::{Tables, WriteRows};
 
 /// What became of a guarded change.
@@ -37,14 +35,14 @@ pub enum Cas {
 /// A write transaction: all of it happens, or nothing.
 #[derive(Debug)]
 pub struct WriteTxn<'t> {
-    tables: Tables<WriteRows<'t>>,
+    pub(super) tables: Tables<WriteRows<'t>>,
     author: Author,
     counters: Counters,
     stale: BTreeSet<IssueId>,
     first: Revision,
     last: Revision,
     undoes: Option<Revision>,
-    touched: bool,
+    pub(super) touched: bool,
 }
 
 impl<'t> std::ops::Deref for WriteTxn<'t> {
@@ -270,82 +268,6 @@ impl<'t> WriteTxn<'t> {
         Ok(())
     }
 
-    /// Notes what file and record agreed on. If the record is not that (any more), it stays pending, and `content` is
-    /// kept to merge against.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn agree(&mut self, identity: &Identity, baseline: &Baseline, content: &Issue) -> Result<(), StoreError> {
-        let key = identity.key();
-        let record = self.id_of(identity)?.map(|id| self.head(id)).transpose()?.flatten();
-        self.tables.baseline.put(&key, baseline)?;
-        self.touched = true;
-        self.raise_high_water(baseline.name.id)?;
-        match record {
-            Some(record) if record.hash == baseline.content => {
-                self.tables.bases.remove(&key)?;
-                self.tables.pending.remove(&key)?;
-            }
-            record => {
-                self.tables.bases.put(&key, content)?;
-                let pending = if record.is_some() { Pending::Changed } else { Pending::Deleted };
-                self.tables.pending.put(&key, &(identity, pending))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Replaces a baseline by one that differs only in what the file system says of the file.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn refresh_baseline(&mut self, key: &[u8], baseline: &Baseline) -> Result<(), StoreError> {
-        self.touched = true;
-        self.tables.baseline.put(key, baseline)
-    }
-
-    /// Forgets what file and record agreed on: the file is gone.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn forget_baseline(&mut self, identity: &Identity) -> Result<(), StoreError> {
-        let key = identity.key();
-        self.touched = true;
-        self.tables.baseline.remove(&key)?;
-        self.tables.bases.remove(&key)?;
-        match self.id_of(identity)? {
-            Some(_) => self.tables.pending.put(&key, &(identity, Pending::New)),
-            None => self.tables.pending.remove(&key).map(|_| ()),
-        }
-    }
-
-    /// Stores a conflict; says whether it is news.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn put_conflict(&mut self, identity: &Identity, conflict: &Conflict) -> Result<bool, StoreError> {
-        if self.conflict(identity)?.as_ref() == Some(conflict) {
-            return Ok(false);
-        }
-        self.tables.conflicts.put(&identity.key(), &(identity, conflict))?;
-        self.touched = true;
-        if let Some(record) = self.issue_of(identity)? {
-            let after = Value::Map(vec![("conflict".into(), Value::from(conflict.fields.as_slice()))]);
-            self.append(Op::Conflict, identity, Some(&record), Some(&record), Value::Null, after, None)?;
-        }
-        Ok(true)
-    }
-
-    /// Ends a conflict, if there is one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn remove_conflict(&mut self, identity: &Identity) -> Result<bool, StoreError> {
-        let removed = self.tables.conflicts.remove(&identity.key())?;
-        self.touched |= removed;
-        Ok(removed)
-    }
-
     /// Records in the audit trail what a change threw away, so that nothing is lost without a row that holds it.
     ///
     /// # Errors
@@ -359,18 +281,6 @@ impl<'t> WriteTxn<'t> {
     ) -> Result<(), StoreError> {
         let record = self.issue_of(identity)?;
         self.append(op, identity, record.as_ref(), record.as_ref(), before, Value::Null, body)
-    }
-
-    /// Notes what the issues folder looks like now.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn set_folder_mark(&mut self, folder: FolderMark) -> Result<(), StoreError> {
-        if self.folder_mark()? != Some(folder) {
-            self.touched = true;
-            self.tables.meta.put(mark::FOLDER, &folder)?;
-        }
-        Ok(())
     }
 
     /// Brings everything that follows from the changes up to date. Called once, before the commit.
@@ -391,34 +301,6 @@ impl<'t> WriteTxn<'t> {
 
     fn is_blocked(&self, head: &IssueHead) -> Result<bool, StoreError> {
         Ok(head.status == crate::schema::issue::Status::Open && !self.open_dependencies(&head.depends_on)?.is_empty())
-    }
-
-    /// Keeps the pending mark true: a record is pending exactly while it is not what its baseline says.
-    fn note_pending(
-        &mut self,
-        identity: &Identity,
-        old: Option<&Versioned>,
-        new: Option<ContentHash>,
-    ) -> Result<(), StoreError> {
-        let key = identity.key();
-        let Some(baseline) = self.tables.baseline.get::<Baseline>(&key)? else {
-            return match new {
-                Some(_) => self.tables.pending.put(&key, &(identity, Pending::New)),
-                None => self.tables.pending.remove(&key).map(|_| ()),
-            };
-        };
-        if new == Some(baseline.content) {
-            self.tables.bases.remove(&key)?;
-            self.tables.pending.remove(&key)?;
-            return Ok(());
-        }
-        if let Some(old) = old
-            && old.hash == baseline.content
-        {
-            self.tables.bases.put(&key, &old.issue)?;
-        }
-        let pending = if new.is_some() { Pending::Changed } else { Pending::Deleted };
-        self.tables.pending.put(&key, &(identity, pending))
     }
 
     /// Replaces an issue's rows and those of the indexes and counters. The rows of a number that another issue has taken
@@ -470,7 +352,7 @@ impl<'t> WriteTxn<'t> {
         self.raise_high_water(head.id)
     }
 
-    fn raise_high_water(&mut self, id: IssueId) -> Result<(), StoreError> {
+    pub(super) fn raise_high_water(&mut self, id: IssueId) -> Result<(), StoreError> {
         if id > self.high_water()? {
             self.tables.meta.put(mark::HIGH_WATER, &id)?;
         }
@@ -501,7 +383,7 @@ impl<'t> WriteTxn<'t> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one row; a struct would be named and used once")]
-    fn append(
+    pub(super) fn append(
         &mut self,
         op: Op,
         identity: &Identity,

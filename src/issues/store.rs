@@ -69,6 +69,12 @@ impl FileIssueStore {
         Ok(store)
     }
 
+    #[cfg(test)]
+    pub(super) fn with_start(directory: &Path, named: bool, home: &Path) -> Self {
+        let start = Start { directory: directory.to_owned(), named, home: Some(home.to_owned()) };
+        Self { start, actor: "test".into() }
+    }
+
     /// The same store, with another name for who changes things in the audit trail.
     #[must_use]
     pub fn with_actor(self, actor: impl Into<String>) -> Self {
@@ -106,7 +112,7 @@ impl FileIssueStore {
             filter
                 .assigned_to_session
                 .as_ref()
-                .is_none_or(|session| claims::owner_of(&stored.head).is_some_and(|owner| owner.session == *session))
+                .is_none_or(|session| stored.head.owner().is_some_and(|owner| owner.session == *session))
         };
         let read = opened.store.read()?;
         let mut issues = Vec::new();

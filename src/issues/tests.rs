@@ -74,11 +74,12 @@ fn a_created_issue_has_a_file_as_the_original_writes_it() {
 }
 
 #[test]
-fn no_project_is_begun_in_a_subdirectory_or_unasked_at_home() {
+fn no_project_is_begun_in_a_subdirectory() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("a/b");
     fs::create_dir_all(&deep).unwrap();
-    fs::create_dir(folder.path().join(".git")).unwrap();
+    let git = std::process::Command::new("git").args(["init", "-q"]).current_dir(folder.path()).status();
+    assert!(git.unwrap().success());
     let store = FileIssueStore::open(&deep).unwrap();
     let top = issues_dir(&folder.path().canonicalize().unwrap());
     assert_eq!(store.issues_dir(), top);
@@ -89,8 +90,32 @@ fn no_project_is_begun_in_a_subdirectory_or_unasked_at_home() {
     for path in [top.clone(), folder.path().join(".oxicode/issues")] {
         assert_eq!(FileIssueStore::open(path).unwrap().issues_dir(), top);
     }
-    let at_home = FileIssueStore::open_from_cwd().unwrap();
-    assert!(at_home.issues_dir().is_absolute());
+}
+
+#[test]
+fn the_home_directory_is_a_project_only_when_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join(".oxi")).unwrap();
+    fs::create_dir(home.join(".git")).unwrap();
+    fs::create_dir(home.join("work")).unwrap();
+    let create = |store: &FileIssueStore| store.create("t", "", Priority::Low, Vec::new(), None);
+    let unasked = create(&FileIssueStore::with_start(home, false, home)).unwrap_err();
+    assert!(unasked.to_string().contains("home directory"), "{unasked}");
+    assert_eq!(fs::read_dir(home.join(".oxi")).unwrap().count(), 0);
+    let below = FileIssueStore::with_start(&home.join("work"), false, home);
+    assert_eq!(below.issues_dir(), home.join("work/.oxi/issues"), "even where all of home is a work tree");
+    fs::remove_dir(home.join(".git")).unwrap();
+    assert!(create(&below).unwrap().path.unwrap().starts_with(home.join("work")));
+    assert!(
+        create(&FileIssueStore::with_start(home, true, home)).unwrap().path.unwrap().starts_with(home.join(".oxi"))
+    );
+}
+
+#[test]
+fn the_current_directory_can_be_where_to_begin() {
+    let here = std::env::current_dir().unwrap();
+    assert!(here.starts_with(FileIssueStore::open_from_cwd().unwrap().issues_dir().ancestors().nth(2).unwrap()));
 }
 
 #[test]
@@ -238,6 +263,22 @@ fn session_ids_are_checked_and_an_empty_one_owns_nothing() {
     for _ in 0..2 {
         assert_eq!(world.store.link_session(1, None, "s").unwrap().meta.sessions, ["s"]);
     }
+}
+
+#[test]
+fn a_claim_without_a_name_counts_for_nothing() {
+    let world = World::new();
+    world.issue("t");
+    world.edit("0001-t.md", |text| {
+        text.replace("sessions: []", "sessions: []\nassigned_to:\n  session: ''\n  acquired_at: 2026-06-17T12:00:00Z")
+    });
+    let summary = world.store.summary().unwrap();
+    assert_eq!((summary.locked_open_count, summary.top_free_priority), (0, Some(Priority::Medium)));
+    assert_eq!(world.store.read(1).unwrap().badge(), "open");
+    let nameless = IssueFilter { assigned_to_session: Some(String::new()), ..IssueFilter::default() };
+    assert_eq!(world.store.list(&nameless).unwrap(), []);
+    assert_eq!(world.store.start(1, None, "s").unwrap().meta.assigned_to.unwrap().session, "s");
+    assert_eq!(world.store.summary().unwrap().locked_open_count, 1);
 }
 
 #[test]

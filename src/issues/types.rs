@@ -23,7 +23,8 @@ impl Issue {
     /// The status as a list shows it: with a mark in front while a session claims the issue.
     #[must_use]
     pub fn badge(&self) -> String {
-        let mark = if self.meta.assigned_to.is_some() { "▣ " } else { "" };
+        let is_claimed = self.meta.assigned_to.as_ref().is_some_and(|owner| !owner.session.is_empty());
+        let mark = if is_claimed { "▣ " } else { "" };
         format!("{mark}{}", self.meta.status)
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, WriteTxn};
-use crate::import::scan::ReadFile;
 use crate::schema::id::{Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
@@ -164,7 +163,7 @@ impl Mirror<'_> {
         }
         if let Some(caution) = &missing.caution {
             report.lines.push(caution.clone());
-            report.needs_attention = true;
+            report.needs_attention |= missing.suspicious;
         }
         report.sort();
         report

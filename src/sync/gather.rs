@@ -39,6 +39,8 @@ pub(super) struct Missing {
     pub(super) why: BTreeMap<Identity, Absence>,
     /// What to tell a person when nothing was deleted out of caution.
     pub(super) caution: Option<String>,
+    /// Whether that calls for a decision, where a merge in progress only calls for its end.
+    pub(super) suspicious: bool,
 }
 
 impl Mirror<'_> {
@@ -97,6 +99,7 @@ impl Mirror<'_> {
         let Some(git) = self.git() else {
             let tripped = is_many(gone.len()) && !self.options.allow_deletes;
             missing.caution = tripped.then(|| caution(gone.len()));
+            missing.suspicious = tripped;
             let why = if tripped { Absence::Unsure } else { Absence::Deleted };
             missing.why.extend(gone.into_iter().map(|(identity, _)| (identity, why)));
             return Ok(missing);
@@ -109,9 +112,11 @@ impl Mirror<'_> {
         let operation = git.operation_in_progress();
         if is_many(still_tracked) && !self.options.allow_deletes {
             missing.caution = Some(caution(still_tracked));
+            missing.suspicious = true;
         } else if let Some(operation) = operation {
-            missing.caution =
-                Some(format!("a {operation} is going on in git: no record was deleted for a file that is missing"));
+            missing.caution = Some(format!(
+                "a {operation} is going on in git: nothing is deleted before it has ended; then run the command again"
+            ));
         }
         let unsure = missing.caution.is_some();
         let untracked: Vec<_> = gone.iter().filter(|(_, name)| tracked(name).is_none()).collect();
@@ -131,6 +136,7 @@ impl Mirror<'_> {
         // a merge in progress is not a reason to fail if nothing would have been deleted
         if !missing.why.values().any(|why| *why == Absence::Unsure) {
             missing.caution = None;
+            missing.suspicious = false;
         }
         Ok(missing)
     }

@@ -129,15 +129,24 @@ impl Mirror<'_> {
         self.status_locked(&gate)
     }
 
-    /// Makes the database, if there is none, and takes in the files that are there, if that was never done.
+    /// Makes the database, if there is none, with the files that are there taken in. It appears with its issues or not at
+    /// all.
     ///
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn ensure_database(&self) -> Result<Option<Report>, MirrorError> {
-        if self.store.create_if_missing()? == Birth::Existed && self.store.read()?.folder_mark()?.is_some() {
+        if self.store.exists()? {
             return Ok(None);
         }
-        self.import().map(Some)
+        let gate = self.lock()?;
+        self.store.remove_unborn()?;
+        let mut report = None;
+        let birth = self.store.create_filled(|unborn| {
+            let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
+            report = Some(mirror.import_locked(&gate)?);
+            Ok::<_, MirrorError>(())
+        })?;
+        Ok(report.filter(|_| birth == Birth::Created))
     }
 
     fn lock(&self) -> Result<Gate, MirrorError> {

@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
     if nothing_asked(&args) {
         return Err(CliError::usage("nothing to change was given"));
     }
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;

@@ -36,7 +36,7 @@ impl Claim {
 
 pub(super) fn run(context: &Context, claim: Claim, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;
@@ -131,7 +131,7 @@ pub(super) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> CliR
 
 pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;
@@ -163,7 +163,7 @@ pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
 
 /// Picks the next issue and takes it, in one transaction.
 pub(super) fn start_next(context: &Context) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     if author.session.is_none() {
         return Err(no_session());

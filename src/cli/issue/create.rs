@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context, args: CreateArgs) -> CliResult<()> {
         (None, None) => String::new(),
     };
     let session = context.session()?;
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let mut head = IssueHead::new(IssueId(0), args.title, author.now);
     head.priority = args.priority;

@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, command: &DepCommand) -> CliResult<()> {
 }
 
 fn change(context: &Context, id: IssueId, on: IssueId, add: bool) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let (changed, json) = store.write(&author, |txn| {

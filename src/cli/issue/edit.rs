@@ -15,7 +15,7 @@ use super::super::view::Owners;
 use super::{admit, claim, full};
 
 pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;
     let before = {
