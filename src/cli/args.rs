@@ -176,10 +176,9 @@ pub(super) struct MirrorArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "choice", required = true)]
+#[command(group(clap::ArgGroup::new("choice").required(true)))]
 pub(super) struct ResolveArgs {
     /// The issue
-    #[arg(group = "what")]
     pub(super) id: IssueId,
     /// Take the record's lines
     #[arg(long, group = "choice")]

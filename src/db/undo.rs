@@ -192,7 +192,7 @@ impl<T: Readable> Tables<T> {
             if !keep(&change) {
                 continue;
             }
-            let (mut before, mut after) = (change.before.clone(), change.after.clone());
+            let (mut before, mut after) = (for_people(&change.before), for_people(&change.after));
             if change.body_changed {
                 add_body(&mut before, self.superseded_body(revision)?);
                 let body_after = match next {
@@ -206,6 +206,16 @@ impl<T: Readable> Tables<T> {
         }
         Ok(entries)
     }
+}
+
+/// Unknown keys are stored with their lines, so that undo can bring those back; the log shows what they mean.
+fn for_people(fields: &Value) -> Value {
+    let Value::Map(fields) = fields else { return fields.clone() };
+    let plain = |(name, value): &(String, Value)| {
+        let shown = value.get("value").filter(|_| name.starts_with(diff::EXTRA)).unwrap_or(value);
+        (name.clone(), shown.clone())
+    };
+    Value::Map(fields.iter().map(plain).collect())
 }
 
 fn add_body(fields: &mut Value, body: Option<String>) {

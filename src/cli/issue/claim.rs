@@ -108,7 +108,7 @@ fn refused(id: IssueId, refusal: Refusal) -> CliError {
             .detail("id", id)
             .detail("owner", owner.session)
             .detail("acquired_at", owner.acquired_at)
-            .detail("owner_state", state)
+            .detail("owner_state", liveness)
         }
         Refusal::NotOwner => CliError::new(Code::Claimed, format!("issue #{id} is not taken by this session"))
             .hint(format!("take it first with `oxi-state issue start {id}`"))

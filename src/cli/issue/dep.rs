@@ -26,6 +26,9 @@ pub(super) fn run(context: &Context, command: &DepCommand) -> CliResult<()> {
 }
 
 fn change(context: &Context, id: IssueId, on: IssueId, add: bool) -> CliResult<()> {
+    if add && id == on {
+        return Err(CliError::usage("an issue cannot wait for itself"));
+    }
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
