@@ -184,13 +184,13 @@ pub(super) fn resolve(context: &Context, args: &ResolveArgs) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let id = args.id;
     let resolved = context.with_mirror(&project, &store, Options::default(), |mirror| {
-        let choice = if args.ours {
+        let choice = if args.choice.ours {
             Choice::Ours
-        } else if args.theirs {
+        } else if args.choice.theirs {
             Choice::Theirs
-        } else if args.union {
+        } else if args.choice.union {
             Choice::Union
-        } else if let Some(path) = &args.body_file {
+        } else if let Some(path) = &args.choice.body_file {
             Choice::Body(super::issue::read_body(path)?)
         } else {
             Choice::Body(edit(mirror, id)?)

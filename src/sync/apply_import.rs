@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, WriteTxn};
-use crate::schema::id::{Identity, IssueId};
+use crate::import::scan::MAX_FILE;
+use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
 
@@ -46,6 +47,7 @@ impl Mirror<'_> {
                 return Ok(report);
             }
             if let Commit::Done = self.commit_import(&snapshot, &plan)? {
+                self.remove_surplus(&plan)?;
                 let moved = moved(&plan);
                 if !moved.is_empty() {
                     let moves = self.export_locked(gate, Some(&moved))?;
@@ -130,6 +132,21 @@ impl Mirror<'_> {
         })
     }
 
+    /// Removes the further files of issues, which say the same as the one that stays. A second import removes what a crash
+    /// left.
+    fn remove_surplus(&self, plan: &ImportPlan<'_>) -> Result<(), MirrorError> {
+        let mut surplus = plan.actions.iter().flat_map(|action| &action.surplus).peekable();
+        let (Some(_), Some(dir)) = (surplus.peek(), self.project.issues()?) else { return Ok(()) };
+        for file in surplus {
+            let name = file.name.to_string();
+            // whoever edited it since it was read keeps it
+            if dir.read(&name, MAX_FILE).is_ok_and(|(bytes, _)| ContentHash::of(&bytes) == file.file) {
+                dir.remove(&name)?;
+            }
+        }
+        Ok(dir.sync()?)
+    }
+
     /// Notes what the folder looks like after files were moved.
     fn note_folder(&self) -> Result<(), MirrorError> {
         let dir = self.project.issues()?;
@@ -181,7 +198,6 @@ fn record_moves(plan: &ImportPlan<'_>) -> Vec<(Identity, IssueId)> {
 fn moved(plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
     let misnamed = |action: &&Action<'_>| {
         action.file.is_some_and(|file| plan.number(&action.identity).is_some_and(|number| number != file.name.id))
-            || !action.surplus.is_empty()
     };
     let of_files = plan.actions.iter().filter(misnamed).map(|action| action.identity.clone());
     of_files.chain(record_moves(plan).into_iter().map(|(identity, _)| identity)).collect()

@@ -16,6 +16,7 @@ mod gather;
 pub mod merge;
 pub mod numbers;
 pub mod plan;
+mod rehearse;
 pub mod report;
 pub mod resolve;
 mod status;
@@ -115,6 +116,9 @@ impl Mirror<'_> {
     /// If the database, the folder or git fails as a whole.
     pub fn sync(&self) -> Result<Report, MirrorError> {
         let gate = self.lock()?;
+        if self.options.dry_run {
+            return self.rehearse_sync(&gate);
+        }
         let mut report = self.import_locked(&gate)?;
         report.add(self.export_locked(&gate, None)?);
         Ok(report)

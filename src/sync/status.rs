@@ -26,6 +26,8 @@ impl Mirror<'_> {
                 ConflictChange::Keep => {}
             }
             match action.outcome {
+                // a second file of the issue is still to be removed
+                Outcome::Silent if !action.surplus.is_empty() => _ = to_import.insert(identity),
                 Outcome::Silent => {
                     let agreed = action.file.is_some_and(|file| Some(file.content) == action.expected);
                     if agreed || action.expected.is_none() {
