@@ -25,7 +25,7 @@
 //! let project = Project::create(folder.path())?;
 //! let store = Store::in_dir(project.state().clone(), Duration::from_secs(10));
 //!
-//! // Who changes things, and when: the library reads neither the environment nor the clock.
+//! // Who changes things, and when: the modules below `cli` and `issues` are told.
 //! let author = Author { actor: "ada".into(), session: None, now: "2026-11-20T12:00:00Z".parse()? };
 //! let mirror =
 //!     Mirror { project: &project, store: &store, author, options: Options::default(), progress: &|_, _, _| {} };
@@ -65,8 +65,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`cli`] | the command line: the only place that prints, reads the environment, the arguments or the clock |
-//! | [`issues`] | the original issue store's public interface, for programs that were written against it |
+//! | [`cli`] | the command line: the only place that prints; reads the environment, the arguments and the clock |
+//! | [`issues`] | the original issue store's public interface, for programs that were written against it; reads the clock, too |
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
 //! | [`import`], [`export`] | the two ends of it: what lies in the folder; what is to be written |
 //! | [`claims`] | who may change an issue |
