@@ -37,9 +37,8 @@ pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) ->
             Direction::Sync => mirror.sync()?,
         };
         if let Some(first) = first {
-            let unchanged = report.unchanged;
+            report.unchanged = first.unchanged;
             report.add(first);
-            report.unchanged = unchanged;
         }
         Ok(report)
     })?;

@@ -16,3 +16,4 @@ mod issues;
 mod merge_conflicts;
 mod mirror;
 mod project;
+mod unmerged;
