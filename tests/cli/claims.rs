@@ -172,7 +172,6 @@ fn a_dependency_may_be_a_bare_number_by_hand() {
 }
 
 #[test]
-#[ignore = "bug: `dep add` and `dep remove` do not ask who has the issue"]
 fn a_claim_of_a_living_session_covers_dependencies() {
     let project = project_with(&[issue(1, "a"), issue(2, "b")]);
     project.oxi("--session s1 issue start 1").ok();
