@@ -45,6 +45,21 @@ pub struct Start {
     pub home: Option<PathBuf>,
 }
 
+impl Start {
+    /// Whether a directory is the home directory, and the user did not name it.
+    #[must_use]
+    pub fn is_unnamed_home(&self, directory: &Path) -> bool {
+        let same = |home: &Path| {
+            home == directory
+                || home
+                    .canonicalize()
+                    .is_ok_and(|home| directory.canonicalize().is_ok_and(|directory| home == directory))
+        };
+        let asked_for = self.named && directory == self.directory;
+        !asked_for && self.home.as_deref().is_some_and(same)
+    }
+}
+
 impl Project {
     /// Finds the project: the nearest directory with a state folder, from the start upwards, not past the top of a git
     /// work tree.
@@ -53,9 +68,7 @@ impl Project {
     /// [`DiscoveryError::None`] if there is none; or if one is there but cannot be opened, such as a symbolic link.
     pub fn discover(start: &Start) -> Result<Self, DiscoveryError> {
         for directory in start.directory.ancestors() {
-            let is_home = start.home.as_deref() == Some(directory);
-            let asked_for_home = start.named && directory == start.directory;
-            if !is_home || asked_for_home {
+            if !start.is_unnamed_home(directory) {
                 for folder in FOLDERS {
                     if directory.join(folder).symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
                         return Self::open(directory, folder);
@@ -90,7 +103,10 @@ impl Project {
     }
 
     /// Writes the ignore file, or adds the lines that an existing one lacks.
-    fn write_gitignore(&self) -> Result<(), PathError> {
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    pub fn write_gitignore(&self) -> Result<(), PathError> {
         const NAME: &str = ".gitignore";
         let mut text = match self.state.read(NAME, 1 << 20) {
             Ok((bytes, _)) => String::from_utf8_lossy(&bytes).into_owned(),

@@ -337,7 +337,7 @@ pub(super) struct CreateArgs {
     /// One line that says what is to be done
     pub(super) title: String,
     /// The body, in Markdown
-    #[arg(short, long, value_name = "TEXT", conflicts_with = "body_file")]
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "body_file", allow_hyphen_values = true)]
     pub(super) body: Option<String>,
     /// Take the body from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -423,16 +423,16 @@ pub(super) struct UpdateArgs {
     /// The issue
     pub(super) id: IssueId,
     /// A new title; the file keeps its name
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub(super) title: Option<String>,
     /// A new body
-    #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "body_file", allow_hyphen_values = true)]
     pub(super) body: Option<String>,
     /// Take the new body from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) body_file: Option<PathBuf>,
     /// Add a paragraph to the body
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) append: Option<String>,
     /// low, medium, high or critical
     #[arg(short, long)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::db::{Author, ReadTxn, Store};
 use crate::project::{Project, Start};
 use crate::schema::id::{SessionId, printable};
-use crate::schema::privacy::{Policy, Rule};
+use crate::schema::privacy::{self, Policy, Rule};
 use crate::schema::time::Timestamp;
 use crate::sync::{Mirror, Options, Report};
 
@@ -17,6 +17,9 @@ use super::error::{CliError, CliResult, Code};
 
 /// The longest wait for other processes, unless told otherwise.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest name of an actor, in bytes.
+const MAX_ACTOR: usize = 256;
 
 /// What a command runs in.
 pub(super) struct Context {
@@ -72,9 +75,15 @@ impl Context {
         Ok(Project::discover(&self.start)?)
     }
 
-    /// Where `init` makes a project: the start directory, or the project that is there already.
-    pub(super) fn directory(&self) -> PathBuf {
-        self.start.directory.clone()
+    /// Where `init` makes a project where there is none.
+    pub(super) fn new_root(&self) -> CliResult<PathBuf> {
+        if self.start.is_unnamed_home(&self.start.directory) {
+            return Err(CliError::usage("this is your home directory, whose .oxi is the tools' global configuration")
+                .hint(
+                    "go to a project and run `oxi-state init` there; or, if you mean it, name the directory with -C",
+                ));
+        }
+        Ok(self.start.directory.clone())
     }
 
     pub(super) fn store(&self, project: &Project) -> Store {
@@ -84,7 +93,10 @@ impl Context {
     /// The session that speaks, if one does.
     pub(super) fn session(&self) -> CliResult<Option<SessionId>> {
         let given = self.session.clone().or_else(|| variable("OXI_STATE_SESSION"));
-        let parse = |text: String| text.parse().map_err(|error| CliError::usage(format!("session {text:?}: {error}")));
+        let parse = |text: String| {
+            self.refuse_secret("session", &text)?;
+            text.parse().map_err(|error| CliError::usage(format!("session {text:?}: {error}")))
+        };
         given.map(parse).transpose()
     }
 
@@ -92,12 +104,30 @@ impl Context {
         let actor = self
             .actor
             .clone()
+            .filter(|actor| !actor.is_empty())
             .or_else(|| variable("OXI_STATE_ACTOR"))
             .or_else(|| crate::git::user_name(project.root(), self.start.home.as_deref()))
             .or_else(|| variable("USER"))
             .or_else(|| variable("LOGNAME"))
             .unwrap_or_else(|| "unknown".into());
+        self.refuse_secret("actor", &actor)?;
+        if actor.len() > MAX_ACTOR || actor.chars().any(crate::schema::id::is_deceptive) {
+            return Err(CliError::usage(format!(
+                "an actor is a name of at most {MAX_ACTOR} bytes without control characters"
+            )));
+        }
         Ok(Author { actor, session: self.session()?, now: now() })
+    }
+
+    /// A name must not be a secret; there is nothing to redact in it.
+    fn refuse_secret(&self, name: &'static str, text: &str) -> CliResult<()> {
+        let policy = Policy { redact: false, ..self.policy.clone() };
+        privacy::check(text, &policy).map(|_| ()).map_err(|refused| {
+            CliError::new(Code::Refused, format!("{name}: {refused}"))
+                .hint(format!("use another name; or, if it is no secret, --allow {}", refused.rule))
+                .detail("rule", refused.rule.to_string())
+                .detail("field", name)
+        })
     }
 
     /// The mirror, for one use.
@@ -123,6 +153,11 @@ impl Context {
         if !store.exists()? {
             self.build(&project, &store)?;
         }
+        if !store.is_seen()? {
+            self.with_mirror(&project, &store, Options::default(), |mirror| Ok(mirror.refuse_tracked_database()?))?;
+            // where it cannot be noted, git is asked again next time
+            let _ = store.mark_seen();
+        }
         Ok((project, store))
     }
 
@@ -147,7 +182,7 @@ impl Context {
             let count = report.created.len();
             self.note(&format!("built the database from {count} issue file{}", if count == 1 { "" } else { "s" }));
             for bad in &report.bad {
-                self.note(&format!("{} was left alone: {}", bad.path, bad.reason));
+                self.note(&super::mirror::problem(bad));
             }
         }
         Ok(report)

@@ -47,7 +47,10 @@ pub(super) fn edit(text: &str, name: &str) -> CliResult<Edited> {
         ));
     }
     // read by path: many editors replace the file
-    let text = std::fs::read_to_string(file.path())
-        .map_err(|error| CliError::new(Code::BadInput, format!("cannot read what the editor left: {error}")))?;
-    Ok(Edited { text, file })
+    match std::fs::read(file.path()).map(String::from_utf8) {
+        Ok(Ok(text)) => Ok(Edited { text, file }),
+        Ok(Err(_)) => Err(CliError::new(Code::BadInput, "what the editor left is not UTF-8")
+            .hint(format!("nothing was changed; your text is in {}", Edited { text: String::new(), file }.keep()))),
+        Err(error) => Err(CliError::new(Code::BadInput, format!("cannot read what the editor left: {error}"))),
+    }
 }

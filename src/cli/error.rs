@@ -11,6 +11,10 @@ use crate::project::DiscoveryError;
 use crate::schema::id::{ContentHash, IssueId};
 use crate::sync::MirrorError;
 
+/// What to do about a damaged database.
+pub(super) const REBUILD: &str =
+    "move .oxi/state.redb aside and run the command again: issues are rebuilt from the files";
+
 /// The kinds of failure, by exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -99,7 +103,8 @@ impl CliError {
             for (name, value) in &self.details {
                 error.insert((*name).into(), value.clone());
             }
-            anstream::eprintln!("{}", serde_json::json!({ "error": error }));
+            let text = super::output::to_json(&serde_json::json!({ "error": error }));
+            eprintln!("{text}");
             return;
         }
         let red = anstyle::AnsiColor::Red.on_default().bold();
@@ -118,21 +123,18 @@ impl From<StoreError> for CliError {
                 .hint("try again, or wait longer with --lock-timeout SECS")
                 .detail("holder_pid", holder),
             StoreError::Gate(GateError::Path(path)) | StoreError::Path(path) => path_error(path),
-            StoreError::Corrupt { table, key, .. } => Self::new(Code::Database, message)
-                .hint("move .oxi/state.redb aside and run the command again: issues are rebuilt from the files")
-                .detail("table", table)
-                .detail("key", key),
-            StoreError::IndexMismatch { table, id } => Self::new(Code::Database, message)
-                .hint("move .oxi/state.redb aside and run the command again: issues are rebuilt from the files")
-                .detail("table", table)
-                .detail("key", id.to_string()),
+            StoreError::Corrupt { table, key, .. } => {
+                Self::new(Code::Database, message).hint(REBUILD).detail("table", table).detail("key", key)
+            }
+            StoreError::IndexMismatch { table, id } => {
+                Self::new(Code::Database, message).hint(REBUILD).detail("table", table).detail("key", id.to_string())
+            }
             StoreError::Newer { .. } => {
                 Self::new(Code::Database, message).hint("install the newer oxi-state; the database was left as it is")
             }
             StoreError::TrackedByGit(path) => Self::new(Code::Database, message)
                 .hint(format!("run `git rm --cached {}`, then `oxi-state init`", path.display())),
-            StoreError::NotADatabase(_) | StoreError::Engine(_) => Self::new(Code::Database, message)
-                .hint("move .oxi/state.redb aside and run the command again: issues are rebuilt from the files"),
+            StoreError::NotADatabase(_) | StoreError::Engine(_) => Self::new(Code::Database, message).hint(REBUILD),
             StoreError::CommitUnknown(_) => {
                 Self::new(Code::Database, message).hint("`oxi-state log` shows whether the change is there")
             }

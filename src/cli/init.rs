@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context) -> CliResult<Code0> {
     // inside a project, run again for it; elsewhere, begin one here
     let root = match context.project() {
         Ok(project) => project.root().to_owned(),
-        Err(error) if error.code == Code::NotFound => context.directory(),
+        Err(error) if error.code == Code::NotFound => context.new_root()?,
         Err(error) => return Err(error),
     };
     let project = Project::create(&root).map_err(CliError::from)?;
@@ -43,7 +43,8 @@ pub(super) fn run(context: &Context) -> CliResult<Code0> {
     } else {
         let count = report.created.len();
         let verb = if existed { "found" } else { "created" };
-        output::text(&format!("{verb} {}/.oxi/state.redb\n", root.display()))?;
+        let database = root.join(project.state_path(crate::db::DATABASE));
+        output::text(&format!("{verb} {}\n", database.display()))?;
         output::text(&match count {
             0 if existed => "nothing new in the files\n".into(),
             0 => "no issues yet; `oxi-state issue create 'First issue'` makes one\n".into(),

@@ -71,7 +71,7 @@ pub(super) fn print_problems(context: &Context, report: &Report) {
     report.bad.iter().for_each(|bad| context.note(&problem(bad)));
 }
 
-fn problem(bad: &Problem) -> String {
+pub(super) fn problem(bad: &Problem) -> String {
     let line = bad.line.map(|line| format!(":{line}")).unwrap_or_default();
     format!("bad file {}{line}: {}", bad.path, bad.reason)
 }

@@ -30,7 +30,7 @@ pub fn run() -> u8 {
         Err(error) => return parse_failure(&error),
     };
     let json = cli.global.json;
-    match dispatch(cli) {
+    match guarded(|| dispatch(cli)) {
         Ok(None) => 0,
         Ok(Some(code)) => code as u8,
         Err(error) => {
@@ -38,6 +38,30 @@ pub fn run() -> u8 {
             error.code as u8
         }
     }
+}
+
+/// Turns a panic into an error. The database engine panics on some kinds of damage that its own checks do not see; what
+/// it had begun is undone when the next process opens the file.
+fn guarded(work: impl FnOnce() -> CliResult<Option<Code>>) -> CliResult<Option<Code>> {
+    use std::sync::{Arc, Mutex, PoisonError};
+    let place = Arc::new(Mutex::new(String::new()));
+    let noted = Arc::clone(&place);
+    std::panic::set_hook(Box::new(move |info| {
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        *noted.lock().unwrap_or_else(PoisonError::into_inner) = location;
+    }));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let place = std::mem::take(&mut *place.lock().unwrap_or_else(PoisonError::into_inner));
+    result.unwrap_or_else(|_| {
+        let file = place.rsplit('/').next().unwrap_or_default();
+        Err(if place.contains("/redb-") {
+            CliError::new(Code::Database, format!("the database is damaged: the engine gave up at {file}"))
+                .hint(error::REBUILD)
+        } else {
+            CliError::new(Code::Error, format!("internal error at {file}"))
+                .hint("this is a bug in oxi-state; please report it")
+        })
+    })
 }
 
 fn parse_failure(error: &clap::Error) -> u8 {
@@ -48,9 +72,17 @@ fn parse_failure(error: &clap::Error) -> u8 {
     }
     // whether JSON was asked for must be told without the parser, which gave up
     if std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json") {
-        let text = error.to_string();
+        let text = match error.kind() {
+            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                "error: a command is missing".to_owned()
+            }
+            _ => error.to_string(),
+        };
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let said: Vec<_> =
+            lines.by_ref().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("tip:")).collect();
+        let message = said.join(" ").trim_start_matches("error: ").to_owned();
+        let mut lines = text.lines().map(str::trim);
         let hint =
             lines.find(|line| line.starts_with("tip:")).map(|tip| tip.trim_start_matches("tip:").trim().to_owned());
         let error = CliError::new(Code::Usage, message);

@@ -2,13 +2,45 @@
 
 use std::io::{Error, ErrorKind, Write as _};
 
+use serde::Serialize as _;
+use serde_json::ser::{Formatter, Serializer};
+
+use crate::schema::id::is_deceptive;
+
 use super::error::{CliError, CliResult, Code};
 
 /// Prints a value as the one JSON document of this run.
 pub(super) fn json(value: &impl serde::Serialize) -> CliResult<()> {
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    let written = serde_json::to_writer(&mut out, value).map_err(Error::from);
+    let written = value.serialize(&mut Serializer::with_formatter(&mut out, Printable)).map_err(Error::from);
     finish(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))
+}
+
+/// A value as JSON text, fit to be printed.
+pub(super) fn to_json(value: &serde_json::Value) -> String {
+    let mut out = Vec::new();
+    // writing a value to memory cannot fail
+    let _ = value.serialize(&mut Serializer::with_formatter(&mut out, Printable));
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// JSON on one line, in which characters that could steer a terminal are escaped.
+struct Printable;
+
+impl Formatter for Printable {
+    fn write_string_fragment<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> std::io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, found)) = rest.char_indices().find(|(_, c)| is_deceptive(*c)) {
+            // all of them are in the first plane, so one escape is enough
+            write!(out, "{}\\u{:04x}", &rest[..at], u32::from(found))?;
+            rest = &rest[at + found.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
 }
 
 /// Prints text for people.

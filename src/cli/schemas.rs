@@ -1,6 +1,7 @@
 //! The JSON Schemas of the outputs, made from the very types that are printed.
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::sync::{Report, StatusReport};
@@ -29,15 +30,17 @@ struct ErrorBody {
 }
 
 pub(super) fn of(kind: SchemaKind) -> Schema {
+    // what is printed, not what could be read: a key that may be null is there all the same
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     match kind {
-        SchemaKind::Issue => schema_for!(FullIssueJson),
-        SchemaKind::Issues => schema_for!(Vec<IssueJson>),
-        SchemaKind::Summary => schema_for!(SummaryJson),
-        SchemaKind::Report => schema_for!(Report),
-        SchemaKind::Status => schema_for!(StatusReport),
-        SchemaKind::Conflicts => schema_for!(Vec<ConflictJson>),
-        SchemaKind::Log => schema_for!(Vec<ChangeJson>),
-        SchemaKind::Stats => schema_for!(StatsJson),
-        SchemaKind::Error => schema_for!(ErrorJson),
+        SchemaKind::Issue => generator.into_root_schema_for::<FullIssueJson>(),
+        SchemaKind::Issues => generator.into_root_schema_for::<Vec<IssueJson>>(),
+        SchemaKind::Summary => generator.into_root_schema_for::<SummaryJson>(),
+        SchemaKind::Report => generator.into_root_schema_for::<Report>(),
+        SchemaKind::Status => generator.into_root_schema_for::<StatusReport>(),
+        SchemaKind::Conflicts => generator.into_root_schema_for::<Vec<ConflictJson>>(),
+        SchemaKind::Log => generator.into_root_schema_for::<Vec<ChangeJson>>(),
+        SchemaKind::Stats => generator.into_root_schema_for::<StatsJson>(),
+        SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

@@ -64,6 +64,9 @@ pub use write::{Cas, WriteTxn};
 /// The database's file name.
 pub const DATABASE: &str = "state.redb";
 
+/// Says which database file was last seen not to be tracked by git: its inode.
+const SEEN: &str = "state.lock-database";
+
 /// redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -144,6 +147,31 @@ impl Store {
                 Err(PathError { action: "open", path: self.path(), source }.into())
             }
         }
+    }
+
+    /// Whether the database is the file that was last [`Store::mark_seen`], and not one that a checkout or a copy put in
+    /// its place.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn is_seen(&self) -> Result<bool, StoreError> {
+        let Some(Entry::File(stat)) = self.dir.entry(&self.name)? else { return Ok(false) };
+        match self.dir.read(SEEN, 32) {
+            Ok((bytes, _)) => Ok(bytes == stat.inode.to_string().as_bytes()),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes that the database may be used: git was asked and does not track it.
+    ///
+    /// # Errors
+    /// If the note cannot be written.
+    pub fn mark_seen(&self) -> Result<(), StoreError> {
+        if let Some(Entry::File(stat)) = self.dir.entry(&self.name)? {
+            self.dir.replace(SEEN, stat.inode.to_string().as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Makes an empty database unless there is one. It appears whole or not at all: made under a temporary name, synced,
@@ -290,7 +318,7 @@ impl Store {
     fn open_error(&self, error: DatabaseError) -> StoreError {
         match error {
             DatabaseError::Storage(redb::StorageError::Io(source))
-                if source.kind() == std::io::ErrorKind::InvalidData =>
+                if matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) =>
             {
                 StoreError::NotADatabase(self.path())
             }

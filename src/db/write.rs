@@ -256,7 +256,10 @@ impl<'t> WriteTxn<'t> {
             let Some(stored) = self.head(source)? else { continue };
             let mut links = Vec::with_capacity(stored.head.depends_on.len());
             for link in &stored.head.depends_on {
-                links.push(self.normal_link(link)?);
+                let link = self.normal_link(link)?;
+                if !links.contains(&link) {
+                    links.push(link);
+                }
             }
             if links != stored.head.depends_on
                 && let Some(mut version) = self.issue(source)?

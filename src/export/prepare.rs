@@ -5,7 +5,7 @@
 
 use crate::db::record::{Baseline, Versioned};
 use crate::fs::{Dir, Entry, FileStat, PathError};
-use crate::import::scan::MAX_FILE;
+use crate::import::scan::{self, MAX_FILE};
 use crate::schema::frontmatter::{self, RenderError};
 use crate::schema::id::{ContentHash, FileName, Identity};
 use crate::schema::issue::Issue;
@@ -75,6 +75,8 @@ pub struct Write {
     pub bytes: Vec<u8>,
     /// The file that it replaces, of the same name or another, with the stat data that it must still have.
     pub replaces: Option<(FileName, FileStat)>,
+    /// The text of the file that is replaced, if it could not be changed line by line and loses its comments and order.
+    pub lost: Option<String>,
 }
 
 const EDITED: &str = "it was edited since the last import; run `oxi-state sync`";
@@ -139,6 +141,10 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
     };
     let is_baseline = baseline.is_some_and(|baseline| ContentHash::of(&current) == baseline.file);
     let parsed = match frontmatter::parse(&current) {
+        Ok(parsed) if parsed.head.id != source.id => {
+            let reason = scan::id_mismatch(source.id, parsed.head.id);
+            return Ok(Prepared::Bad { name: source, line: scan::id_line(&current), reason });
+        }
         Ok(parsed) => named(parsed, &source),
         // git's conflict markers, which an import has merged from git's index: written over
         Err(_) if is_baseline && source == target => {
@@ -163,7 +169,12 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
     }
     Ok(match frontmatter::patch(&current, &parsed, record) {
         Ok(bytes) if bytes == current && source == target => Prepared::Converged { name: source, bytes, stat },
-        Ok(bytes) => Prepared::Write(Write { name: target, bytes, replaces: Some((source, stat)) }),
+        Ok(bytes) => {
+            let whole =
+                frontmatter::render(record).as_bytes() == bytes && frontmatter::render(&parsed).as_bytes() != current;
+            let lost = whole.then(|| String::from_utf8_lossy(&current).into_owned());
+            Prepared::Write(Write { name: target, bytes, replaces: Some((source, stat)), lost })
+        }
         Err(error) => Prepared::Bad { name: target, line: None, reason: error.to_string() },
     })
 }
@@ -196,7 +207,7 @@ fn from_text(record: &Issue, baseline: Option<&Baseline>) -> Result<Vec<u8>, Ren
 
 fn written(rendered: Result<Vec<u8>, RenderError>, name: FileName, replaces: Option<(FileName, FileStat)>) -> Prepared {
     match rendered {
-        Ok(bytes) => Prepared::Write(Write { name, bytes, replaces }),
+        Ok(bytes) => Prepared::Write(Write { name, bytes, replaces, lost: None }),
         Err(error) => Prepared::Bad { name, line: None, reason: error.to_string() },
     }
 }

@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::schema::frontmatter::{self, BadReason};
-use crate::schema::id::{ContentHash, FileName, NotAnIssueFile};
+use crate::schema::id::{ContentHash, FileName, IssueId, NotAnIssueFile};
 use crate::schema::issue::Issue;
 
 /// Largest issue file, in bytes.
@@ -188,6 +188,8 @@ pub fn scan(
 fn check(entry: &Result<Option<Entry>, PathError>, name: &str, twins: &mut Twins) -> Result<Option<FileStat>, String> {
     let stat = match entry {
         Err(error) => return Err(error.source.to_string()),
+        // names come with that sign in place of what is not UTF-8, and there is no such file
+        Ok(None) if name.contains('\u{FFFD}') => return Err("its name is not UTF-8".into()),
         Ok(None) => return Ok(None),
         Ok(Some(Entry::File(stat))) => *stat,
         Ok(Some(Entry::Symlink)) => return Err("it is a symbolic link, which is not followed".into()),
@@ -210,7 +212,7 @@ struct Twins {
 impl Twins {
     fn new(names: &[String], known: &Known<'_>) -> Self {
         let mut elders: HashMap<String, String> = HashMap::new();
-        for name in names.iter().filter(|name| name.as_bytes().first().is_some_and(u8::is_ascii_digit)) {
+        for name in names.iter().filter(|name| FileName::parse(name).is_ok()) {
             match elders.entry(fold(name)) {
                 std::collections::hash_map::Entry::Vacant(place) => {
                     place.insert(name.clone());
@@ -300,8 +302,7 @@ fn read_one(
         bad(error.line, error.reason.to_string()).map(|bad| BadEntry { marked, ..bad })
     })?;
     if issue.head.id != parsed.id {
-        let reason = format!("its name says issue {}, its frontmatter says {}", parsed.id, issue.head.id);
-        return Err(bad(None, reason));
+        return Err(bad(id_line(&bytes), id_mismatch(parsed.id, issue.head.id)));
     }
     Ok(measure(&bytes, issue, parsed, stat))
 }
@@ -331,6 +332,17 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileSta
         unmerged: None,
     };
     (Box::new(read), offset)
+}
+
+/// What is wrong with a file whose name and frontmatter disagree.
+pub(crate) fn id_mismatch(name: IssueId, frontmatter: IssueId) -> String {
+    format!("its name says issue {name}, its frontmatter says {frontmatter}")
+}
+
+/// The line of the `id` key, where it stands at the start of a line.
+pub(crate) fn id_line(bytes: &[u8]) -> Option<u32> {
+    let line = bytes.split(|&byte| byte == b'\n').position(|line| line.starts_with(b"id:"))?;
+    u32::try_from(line + 1).ok()
 }
 
 /// Reads one file of the folder, as [`scan`] would.

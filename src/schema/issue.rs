@@ -262,6 +262,16 @@ impl Issue {
         body
     }
 
+    /// Gives a new body the line ends of the one it replaces, if those are all CRLF.
+    #[must_use]
+    pub fn with_line_ends_of(old: &str, new: String) -> String {
+        let feeds = old.matches('\n').count();
+        if feeds == 0 || feeds != old.matches("\r\n").count() {
+            return new;
+        }
+        new.replace("\r\n", "\n").replace('\n', "\r\n")
+    }
+
     /// The hash of the canonical rendering: what `--expect` compares.
     #[must_use]
     pub fn content_hash(&self) -> ContentHash {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::db::Op;
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Pending, Versioned};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
@@ -11,6 +12,7 @@ use crate::import::scan::Scan;
 use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
+use crate::schema::value::Value;
 
 use super::gather::Snapshot;
 use super::plan::Absence;
@@ -28,6 +30,8 @@ struct Landed {
     identity: Identity,
     /// The file and what it says; none if it was removed.
     file: Option<(Baseline, Issue)>,
+    /// The text that it had, if more of it was lost than the record says.
+    lost: Option<String>,
 }
 
 impl Mirror<'_> {
@@ -92,6 +96,10 @@ impl Mirror<'_> {
         let folder = dir.as_ref().map(Dir::stat).transpose()?;
         let scan = Scan { unchanged: names, folder, ..Scan::default() };
         let missing = self.missing(&Snapshot::of_scan(baselines, scan))?;
+        if let Some(caution) = missing.caution.as_ref().filter(|_| missing.suspicious) {
+            report.lines.push(caution.clone());
+            report.needs_attention = true;
+        }
         let never: Vec<_> = missing
             .why
             .iter()
@@ -135,12 +143,13 @@ impl Mirror<'_> {
                     landed.extend(item.record.as_ref().map(|record| Landed {
                         identity: item.identity.clone(),
                         file: Some((baseline_of(&name, &bytes, record, Some(stat)), record.issue.clone())),
+                        lost: None,
                     }));
                 }
-                Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None }),
+                Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None, lost: None }),
                 Prepared::Remove { name, stat } if !self.options.dry_run && still(dir, &name, &stat)? => {
                     dir.remove(&name.to_string())?;
-                    landed.push(Landed { identity: item.identity.clone(), file: None });
+                    landed.push(Landed { identity: item.identity.clone(), file: None, lost: None });
                 }
                 _ => {}
             }
@@ -155,6 +164,10 @@ impl Mirror<'_> {
         dir.sync()?;
         self.store.write(&self.author, |txn| {
             for landed in &landed {
+                if let (Some(text), Some((baseline, _))) = (&landed.lost, &landed.file) {
+                    let file = Value::Map(vec![("file".into(), Value::from(baseline.name.to_string()))]);
+                    txn.note_lost(&landed.identity, Op::Update, file, Some(text))?;
+                }
                 match &landed.file {
                     Some((baseline, issue)) => txn.agree(&landed.identity, baseline, issue)?,
                     None => txn.forget_baseline(&landed.identity)?,
@@ -229,7 +242,11 @@ impl Mirror<'_> {
                 _ => None,
             };
             let baseline = baseline_of(&write.name, &write.bytes, record, stat);
-            landed.push(Landed { identity: item.identity.clone(), file: Some((baseline, record.issue.clone())) });
+            landed.push(Landed {
+                identity: item.identity.clone(),
+                file: Some((baseline, record.issue.clone())),
+                lost: write.lost,
+            });
         }
         Ok(landed)
     }
@@ -299,7 +316,12 @@ fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirro
             }
             Some((old, _)) if *old == write.name => {
                 report.updated.push(id);
-                report.lines.push(format!("updated {}", path(&write.name)));
+                let note = if write.lost.is_some() {
+                    " as a whole: it could not be changed line by line; `oxi-state log` has its old text"
+                } else {
+                    ""
+                };
+                report.lines.push(format!("updated {}{note}", path(&write.name)));
             }
             Some((old, _)) => {
                 report.renumbered.push(Renumbered { from: old.id, to: id });

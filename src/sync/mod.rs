@@ -144,6 +144,8 @@ impl Mirror<'_> {
         }
         let gate = self.lock()?;
         self.store.remove_unborn()?;
+        // a project that the original program began has none, and git would take the database for a new file
+        self.project.write_gitignore()?;
         let mut report = None;
         let birth = self.store.create_filled(|unborn| {
             let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
@@ -160,7 +162,10 @@ impl Mirror<'_> {
     }
 
     /// A database that git tracks could be replaced by any checkout.
-    fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
+    ///
+    /// # Errors
+    /// [`StoreError::TrackedByGit`], or if git cannot be asked.
+    pub fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
         let path = self.project.state_path(crate::db::DATABASE);
         match self.git().map(|git| git.tracks(self.project.root(), &path)) {
             Some(Ok(true)) => Err(StoreError::TrackedByGit(PathBuf::from(path)).into()),

@@ -142,7 +142,7 @@ fn outcome(conflict: &Conflict, record: &Issue, choice: &Choice, second_file: bo
             Chunk::Stable(text) | Chunk::Conflict { theirs: text, .. } => text,
         }),
         Choice::Union => diff3::union(&chunks),
-        Choice::Body(body) => body.clone(),
+        Choice::Body(body) => Issue::with_line_ends_of(&record.body, body.clone()),
     };
     issue.body = Issue::with_final_newline(issue.body);
     issue

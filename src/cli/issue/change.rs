@@ -67,6 +67,7 @@ fn nothing_asked(args: &UpdateArgs) -> bool {
 }
 
 fn apply(args: &UpdateArgs, issue: &mut Issue, now: Timestamp) -> CliResult<()> {
+    let old_body = issue.body.clone();
     let head = &mut issue.head;
     if let Some(title) = &args.title {
         head.title.clone_from(title);
@@ -81,7 +82,12 @@ fn apply(args: &UpdateArgs, issue: &mut Issue, now: Timestamp) -> CliResult<()> 
         head.assignee = Some(assignee.clone()).filter(|name| !name.is_empty());
     }
     if let Some(labels) = &args.labels {
-        head.labels = labels.iter().filter(|label| !label.is_empty()).cloned().collect();
+        head.labels.clear();
+        for label in labels.iter().filter(|label| !label.is_empty()) {
+            if !head.labels.contains(label) {
+                head.labels.push(label.clone());
+            }
+        }
     }
     head.labels.retain(|label| !args.remove_label.contains(label));
     for label in &args.add_label {
@@ -100,15 +106,22 @@ fn apply(args: &UpdateArgs, issue: &mut Issue, now: Timestamp) -> CliResult<()> 
         let gap = if body.is_empty() || body.ends_with("\n\n") { "" } else { "\n" };
         issue.body = format!("{body}{gap}{text}");
     }
-    issue.body = Issue::with_final_newline(std::mem::take(&mut issue.body));
+    issue.body = Issue::with_line_ends_of(&old_body, Issue::with_final_newline(std::mem::take(&mut issue.body)));
     Ok(())
 }
+
+/// Longest key that can be set, in bytes.
+const MAX_KEY: usize = 100;
 
 /// Sets a key that this tool does not know. The value is text unless it reads as a JSON number, word, list or map.
 fn set(issue: &mut Issue, setting: &str) -> CliResult<()> {
     let Some((name, value)) = setting.split_once('=') else {
         return Err(CliError::usage(format!("--set {setting:?}: give KEY=VALUE")));
     };
+    // a longer key takes a form in YAML that cannot be edited line by line
+    if name.is_empty() || name.len() > MAX_KEY {
+        return Err(CliError::usage(format!("--set: a key has 1 to {MAX_KEY} bytes")));
+    }
     if frontmatter::KEYS.contains(&name) {
         return Err(CliError::usage(format!("--set {name}: that key has a flag or command of its own")));
     }

@@ -21,8 +21,11 @@ pub(super) fn run(context: &Context, args: CreateArgs) -> CliResult<()> {
     let author = context.author(&project)?;
     let mut head = IssueHead::new(IssueId(0), args.title, author.now);
     head.priority = args.priority;
-    head.labels = args.labels;
-    head.labels.dedup();
+    for label in args.labels {
+        if !head.labels.contains(&label) {
+            head.labels.push(label);
+        }
+    }
     head.assignee = args.assignee.filter(|name| !name.is_empty());
     head.sessions = session.iter().map(ToString::to_string).collect();
     let mut issue = Issue { head, body: Issue::with_final_newline(body) };
@@ -35,9 +38,10 @@ pub(super) fn run(context: &Context, args: CreateArgs) -> CliResult<()> {
         let mut links: Vec<Link> = Vec::new();
         for id in &args.depends_on {
             let target = super::head(txn, *id)?;
-            links.push(target.head.link());
+            if !links.contains(&target.head.link()) {
+                links.push(target.head.link());
+            }
         }
-        links.dedup();
         let created = txn.create(|id, now| {
             issue.head.id = id;
             issue.head.created_at = now;

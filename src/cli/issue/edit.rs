@@ -35,6 +35,7 @@ pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
         let outcome = txn.try_update(id, Some(before.hash), Op::Update, |issue, now| {
             let (created, slug) = (issue.head.created_at, issue.head.slug.clone());
             *issue = after;
+            issue.body = Issue::with_line_ends_of(&before.issue.body, std::mem::take(&mut issue.body));
             issue.head.created_at = created;
             issue.head.slug = slug;
             if issue.head.status != before.issue.head.status {

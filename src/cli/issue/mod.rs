@@ -95,7 +95,7 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
             return Err(CliError::usage(format!("title too long (max {MAX_TITLE} chars)")));
         }
     }
-    if changed(|issue| &issue.body) && after.body.len() > MAX_BODY {
+    if changed(|issue| issue.body.trim_end_matches('\n')) && after.body.trim_end_matches('\n').len() > MAX_BODY {
         return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
     }
     if before.is_none_or(|before| before.head.labels != head.labels) {

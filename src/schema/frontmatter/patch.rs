@@ -31,7 +31,7 @@ pub fn patch(current: &[u8], old: &Issue, new: &Issue) -> Result<Vec<u8>, Render
     }
     let crlf = parts.opening.ends_with("\r\n") || (parts.opening.ends_with('-') && first_line_is_crlf(parts.yaml));
     if let Some(yaml) = patched_yaml(&parts, &keys, &new.head, crlf) {
-        let body = if new_body { patched_body(&parts, &new.body) } else { Cow::Borrowed(parts.body) };
+        let body = if new_body { patched_body(&new.body) } else { Cow::Borrowed(parts.body) };
         let closing_end = match (parts.closing.ends_with('\n') || body.is_empty(), crlf) {
             (true, _) => "",
             (false, true) => "\r\n",
@@ -209,14 +209,8 @@ fn in_brackets(key: &str, head: &IssueHead) -> Option<String> {
     items.iter().all(simple).then(|| format!("{key}: [{}]\n", items.join(", ")))
 }
 
-fn patched_body<'a>(parts: &Parts<'_>, body: &'a str) -> Cow<'a, str> {
-    let feeds = parts.body.matches('\n').count();
-    let crlf = feeds > 0 && feeds == parts.body.matches("\r\n").count();
-    match (crlf, body.is_empty() || body.ends_with('\n')) {
-        (false, true) => Cow::Borrowed(body),
-        (false, false) => Cow::Owned([body, "\n"].concat()),
-        (true, ended) => Cow::Owned(with_crlf(&if ended { Cow::Borrowed(body) } else { [body, "\n"].concat().into() })),
-    }
+fn patched_body(body: &str) -> Cow<'_, str> {
+    if body.is_empty() || body.ends_with('\n') { Cow::Borrowed(body) } else { Cow::Owned([body, "\n"].concat()) }
 }
 
 fn with_crlf(text: &str) -> String {

@@ -71,7 +71,7 @@ fn delimit(text: &str) -> Result<Parts<'_>, BadFile> {
     let Some(after) = unmarked.strip_prefix("---") else {
         return Err(bad(1, BadReason::NoFrontmatter));
     };
-    let (first, rest) = after.split_once('\n').ok_or(BadFile { line: None, reason: BadReason::Unclosed })?;
+    let (first, rest) = after.split_once('\n').ok_or(BadFile { line: Some(1), reason: BadReason::Unclosed })?;
     // like the original, take what follows the three dashes for the first line of YAML
     let (yaml, lines_before) = if is_blank(first) { (rest, 1) } else { (after, 0) };
     let mut end = if lines_before == 0 { first.len() + 1 } else { 0 };
@@ -82,7 +82,7 @@ fn delimit(text: &str) -> Result<Parts<'_>, BadFile> {
         }
         end += line.len();
     }
-    Err(BadFile { line: None, reason: BadReason::Unclosed })
+    Err(BadFile { line: Some(1), reason: BadReason::Unclosed })
 }
 
 fn is_blank(text: &str) -> bool {
