@@ -307,6 +307,9 @@ pub(super) enum DepCommand {
         /// The issue that it waits for
         #[arg(value_name = "B")]
         on: IssueId,
+        /// Even if another session has A
+        #[arg(long)]
+        force: bool,
     },
     /// A no longer waits for B
     #[command(after_help = "Example:\n  oxi-state issue dep remove 12 7")]
@@ -317,6 +320,9 @@ pub(super) enum DepCommand {
         /// The issue that it waited for
         #[arg(value_name = "B")]
         on: IssueId,
+        /// Even if another session has A
+        #[arg(long)]
+        force: bool,
     },
     /// Show what an issue waits for, and what that waits for
     #[command(after_help = "Example:\n  oxi-state issue dep tree 12")]

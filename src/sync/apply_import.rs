@@ -202,6 +202,11 @@ fn moved(plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
 }
 
 fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirror<'_>) {
+    for file in &action.surplus {
+        let path = mirror.project.issue_path(&file.name.to_string());
+        report.lines.push(format!("#{id} is also in {path}, the same but for its number; that file goes"));
+        report.renumbered.push(Renumbered { from: file.name.id, to: id });
+    }
     let title = action.file.map(|file| crate::schema::id::printable(&file.issue.head.title, false).into_owned());
     let title = title.map(|title| format!(": {title}")).unwrap_or_default();
     let (list, verb): (&mut Vec<IssueId>, String) = match action.outcome {
@@ -216,11 +221,6 @@ fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirr
         Outcome::Conflict => return report.add_conflict(id),
         Outcome::Silent => {
             report.unchanged += u64::from(action.file.is_some());
-            for file in &action.surplus {
-                report
-                    .lines
-                    .push(format!("#{id} also in {}, which goes", mirror.project.issue_path(&file.name.to_string())));
-            }
             return;
         }
     };

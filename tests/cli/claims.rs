@@ -96,7 +96,7 @@ fn a_claim_of_a_session_never_seen_here_stops_sessions_but_no_person() {
     project.oxi("issue create a").ok();
     project.oxi("--session elsewhere issue start 1").ok();
     assert_eq!(project.show(1)["owner_alive"], Value::Null);
-    project.oxi("--session s2 issue start 1").exits(5).warns("not known to live");
+    project.oxi("--session s2 issue start 1").exits(5).warns("unknown");
     assert_eq!(ids(&project.json("issue list --claimed")), [1]);
     project.oxi("issue release 1").ok();
     let old = "assigned_to:\n  session: gone\n  acquired_at: 2026-01-02T00:00:00Z\n";
@@ -172,7 +172,6 @@ fn a_dependency_may_be_a_bare_number_by_hand() {
 }
 
 #[test]
-#[ignore = "bug: `dep add` and `dep remove` do not ask who has the issue"]
 fn a_claim_of_a_living_session_covers_dependencies() {
     let project = project_with(&[issue(1, "a"), issue(2, "b")]);
     project.oxi("--session s1 issue start 1").ok();

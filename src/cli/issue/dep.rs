@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::claims::Access;
 use crate::db::tables::{Readable, Tables};
 use crate::db::{Cas, Op};
 use crate::schema::id::{IssueId, printable};
@@ -15,24 +16,26 @@ use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
 use super::super::output;
 use super::super::view::Owners;
-use super::full;
+use super::{claim, full};
 
 pub(super) fn run(context: &Context, command: &DepCommand) -> CliResult<()> {
     match *command {
-        DepCommand::Add { issue, on } => change(context, issue, on, true),
-        DepCommand::Remove { issue, on } => change(context, issue, on, false),
+        DepCommand::Add { issue, on, force } => change(context, issue, on, true, force),
+        DepCommand::Remove { issue, on, force } => change(context, issue, on, false, force),
         DepCommand::Tree { id } => tree(context, id),
     }
 }
 
-fn change(context: &Context, id: IssueId, on: IssueId, add: bool) -> CliResult<()> {
+fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -> CliResult<()> {
     if add && id == on {
         return Err(CliError::usage("an issue cannot wait for itself"));
     }
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
+    let issues = project.issues()?;
     let (changed, json) = store.write(&author, |txn| {
+        claim::check(txn, id, Access { issues: issues.as_ref(), force })?;
         let source = super::head(txn, id)?;
         let mut links = source.head.depends_on;
         if add {
