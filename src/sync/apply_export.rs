@@ -1,13 +1,13 @@
 //! Export: look at what lies in the way, write temporary files, sync, look again, rename, sync, and only then commit the
 //! new baselines.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Pending, Versioned};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
 use crate::fs::{Dir, Entry, FileStat, is_temporary};
-use crate::import::scan::Scan;
+use crate::import::scan::{Baselines, Names, Scan};
 use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
@@ -72,10 +72,11 @@ impl Mirror<'_> {
 
     /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
     fn forget_never_committed(&self, report: &mut Report) -> Result<(), MirrorError> {
-        let baselines = self.store.read()?.all_baselines()?;
+        let baselines = Baselines::new(self.store.read()?.all_baselines()?);
         let dir = self.project.issues()?;
-        let names: HashSet<String> = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?.into_iter().collect();
-        if baselines.iter().all(|(_, baseline)| names.contains(&baseline.name.to_string())) {
+        let names = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?;
+        let names: Names = names.iter().filter_map(|name| FileName::parse(name).ok()).collect();
+        if baselines.iter().all(|(_, baseline)| names.contains(&baseline.name)) {
             return Ok(());
         }
         let folder = dir.as_ref().map(Dir::stat).transpose()?;
@@ -240,7 +241,7 @@ impl Mirror<'_> {
 
 impl Snapshot {
     /// A snapshot that knows nothing but which names are there.
-    fn of_scan(baselines: Vec<(Vec<u8>, Baseline)>, scan: Scan) -> Self {
+    fn of_scan(baselines: Baselines, scan: Scan) -> Self {
         let (in_conflict, pending) = Default::default();
         Self { baselines, scan, twins: Vec::new(), in_conflict, pending }
     }

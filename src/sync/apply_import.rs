@@ -1,6 +1,6 @@
 //! Import: plan from a snapshot, commit in one transaction if the records are still those, then move renumbered files.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::db::gate::Gate;
 use crate::db::record::Versioned;
@@ -47,8 +47,8 @@ impl Mirror<'_> {
                     let moves = self.export_locked(gate, Some(&moved))?;
                     report.needs_attention |= moves.needs_attention;
                     report.bad.extend(moves.bad);
+                    self.note_folder()?;
                 }
-                self.note_folder()?;
                 return Ok(report);
             }
         }
@@ -183,9 +183,10 @@ impl Mirror<'_> {
                 .unwrap_or(IssueId(0));
             describe(&mut report, action, id, self);
         }
+        let files: HashMap<&Identity, &ReadFile> =
+            plan.actions.iter().filter_map(|action| Some((&action.identity, action.file?))).collect();
         for (identity, to) in &plan.numbers {
-            let carried =
-                plan.actions.iter().find(|action| action.identity == *identity).and_then(|action| action.file);
+            let carried = files.get(identity);
             let from = plan.before.get(identity).copied().or_else(|| carried.map(|file| file.name.id));
             if let Some(from) = from.filter(|from| from != to) {
                 report.lines.push(format!("renumbered {from} -> {to}"));
