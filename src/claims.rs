@@ -197,7 +197,7 @@ pub fn start(
     step(txn, id, expect, Action::Start, access, |issue, _| {
         let Some(session) = session else { return };
         link_to(&mut issue.head, &session);
-        if owner_of(&issue.head).is_none_or(|owner| owner.session != session.as_str()) {
+        if issue.head.owner().is_none_or(|owner| owner.session != session.as_str()) {
             issue.head.assigned_to = Some(Assignment { session: session.as_str().to_owned(), acquired_at });
         }
     })
@@ -290,12 +290,6 @@ pub fn set_status(head: &mut IssueHead, status: Status, now: Timestamp) {
     }
 }
 
-/// The claim on an issue, if it names a session.
-#[must_use]
-pub fn owner_of(head: &IssueHead) -> Option<&Assignment> {
-    head.assigned_to.as_ref().filter(|owner| !owner.session.is_empty())
-}
-
 fn link_to(head: &mut IssueHead, session: &SessionId) {
     if !head.sessions.iter().any(|linked| linked == session.as_str()) {
         head.sessions.push(session.as_str().to_owned());
@@ -304,7 +298,7 @@ fn link_to(head: &mut IssueHead, session: &SessionId) {
 
 /// Who has an issue, as seen by a session or a person.
 fn holder(head: &IssueHead, caller: Option<&SessionId>, now: Timestamp, access: Access<'_>) -> Holder {
-    match owner_of(head) {
+    match head.owner() {
         None => Holder::Nobody,
         Some(owner) if caller.is_some_and(|caller| caller.as_str() == owner.session) => Holder::Caller,
         Some(owner) => Holder::Other(liveness::owner(access.issues, owner, now)),
@@ -322,7 +316,7 @@ fn rule(
     let holder = holder(head, author.session.as_ref(), author.now, access);
     let standing = Standing { holder, is_session: author.session.is_some(), force: access.force, status: head.status };
     let other = match holder {
-        Holder::Other(liveness) => owner_of(head).map(|owner| (owner.clone(), liveness)),
+        Holder::Other(liveness) => head.owner().map(|owner| (owner.clone(), liveness)),
         Holder::Nobody | Holder::Caller => None,
     };
     match (decide(action, standing), other) {

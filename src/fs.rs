@@ -238,7 +238,7 @@ impl Dir {
         Ok((bytes, stat))
     }
 
-    /// Writes a temporary file beside `name`, not yet synced; see [`Dir::publish`].
+    /// Writes a temporary file beside `name`, not yet synced; see [`Temporary::publish`].
     ///
     /// # Errors
     /// If it cannot be written, by lack of room or permission.

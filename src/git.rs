@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A git work tree.
 #[derive(Clone, Debug)]
@@ -121,12 +121,43 @@ impl Git {
         Ok(held)
     }
 
-    /// Whether git tracks a file, given by path from the root.
+    /// The versions that a merge left of files in a folder, by file name: of the common ancestor, ours, theirs, each by
+    /// the name of its object.
     ///
     /// # Errors
     /// If git cannot be run or refuses.
-    pub fn tracks(&self, root: &Path, path: &str) -> Result<bool, GitError> {
-        Ok(!Self::run(root, "whether it tracks the database", &["ls-files", "-z", "--", path])?.is_empty())
+    pub fn unmerged(&self, root: &Path, folder: &str) -> Result<HashMap<String, [Option<String>; 3]>, GitError> {
+        let output = Self::run(root, "what is unmerged", &["ls-files", "-z", "--unmerged", "--", folder])?;
+        let mut files: HashMap<String, [Option<String>; 3]> = HashMap::new();
+        for line in output.split(|&byte| byte == 0) {
+            let line = String::from_utf8_lossy(line);
+            let Some((facts, path)) = line.split_once('\t') else { continue };
+            let [_, object, stage] = facts.split(' ').collect::<Vec<_>>()[..] else { continue };
+            let stage = stage.parse().ok().and_then(|stage: usize| stage.checked_sub(1)).filter(|stage| *stage < 3);
+            if let (Some(name), Some(stage)) = (path.rsplit('/').next(), stage) {
+                files.entry(name.to_owned()).or_default()[stage] = Some(object.to_owned());
+            }
+        }
+        Ok(files)
+    }
+
+    /// The bytes of a file in git's object store.
+    ///
+    /// # Errors
+    /// If git cannot be run or has no such object.
+    pub fn blob(&self, root: &Path, object: &str) -> Result<Vec<u8>, GitError> {
+        Self::run(root, "what a version holds", &["cat-file", "blob", object])
+    }
+
+    /// Asks whether git tracks a file, given by path from the root. The answer takes a while: there is time for other
+    /// work until it is wanted.
+    ///
+    /// # Errors
+    /// If git cannot be run.
+    pub fn ask_whether_tracked(&self, root: &Path, path: &str) -> Result<Asked, GitError> {
+        let question = "whether it tracks the database";
+        let child = Self::command(root, &["ls-files", "-z", "--", path]).spawn();
+        child.map(|child| Asked { child, question }).map_err(|error| GitError { question, detail: error.to_string() })
     }
 
     /// The folder that all work trees of the repository share.
@@ -145,7 +176,12 @@ impl Git {
     }
 
     fn run(root: &Path, question: &'static str, arguments: &[impl AsRef<OsStr>]) -> Result<Vec<u8>, GitError> {
-        let output = Command::new("git")
+        output(Self::command(root, arguments).output(), question)
+    }
+
+    fn command(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new("git");
+        command
             .arg("-C")
             .arg(root)
             // nothing that a repository configures may run, and no path is a pattern
@@ -154,14 +190,36 @@ impl Git {
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
-            .output()
-            .map_err(|error| GitError { question, detail: error.to_string() })?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            let detail = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned();
-            Err(GitError { question, detail })
-        }
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A question that git is at work on.
+#[derive(Debug)]
+pub struct Asked {
+    child: Child,
+    question: &'static str,
+}
+
+impl Asked {
+    /// Waits for the answer: yes if git printed anything.
+    ///
+    /// # Errors
+    /// If git refuses.
+    pub fn is_yes(self) -> Result<bool, GitError> {
+        Ok(!output(self.child.wait_with_output(), self.question)?.is_empty())
+    }
+}
+
+fn output(output: std::io::Result<Output>, question: &'static str) -> Result<Vec<u8>, GitError> {
+    let output = output.map_err(|error| GitError { question, detail: error.to_string() })?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        let detail = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned();
+        Err(GitError { question, detail })
     }
 }
 
@@ -205,14 +263,15 @@ fn configured_name(text: &str) -> Configured {
                 return Configured::Unclear;
             }
             in_user = section.starts_with("user]");
-        } else if in_user && let Some((key, value)) = line.split_once('=') {
-            if key.trim().eq_ignore_ascii_case("name") {
-                let value = value.trim();
-                if value.contains(['"', '\\', '#', ';']) {
-                    return Configured::Unclear;
-                }
-                found = Configured::Name(value.to_owned());
+        } else if in_user
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim().eq_ignore_ascii_case("name")
+        {
+            let value = value.trim();
+            if value.contains(['"', '\\', '#', ';']) {
+                return Configured::Unclear;
             }
+            found = Configured::Name(value.to_owned());
         }
     }
     found

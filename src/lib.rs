@@ -6,6 +6,7 @@ pub mod export;
 pub mod fs;
 pub mod git;
 pub mod import;
+pub mod issues;
 pub mod liveness;
 pub mod project;
 pub mod schema;

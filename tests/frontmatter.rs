@@ -250,6 +250,18 @@ fn only_the_lines_of_changed_keys_change() {
 }
 
 #[test]
+fn an_empty_list_grows_as_the_original_writes_it() {
+    let text = file("labels: []\nsessions: []\n", "");
+    let (_, lines) = changed(&text, |issue| {
+        issue.head.labels.push("bug".to_owned());
+        issue.head.sessions.push("s".to_owned());
+    });
+    assert_eq!(lines, ["-labels: []", "-sessions: []", "+labels:", "+- bug", "+sessions:", "+- s"]);
+    let (_, lines) = changed(&file("labels: [] # none yet\n", ""), |issue| issue.head.labels.push("bug".to_owned()));
+    assert_eq!(lines, ["-labels: [] # none yet", "+labels: [bug] # none yet"]);
+}
+
+#[test]
 fn new_keys_come_at_their_place() {
     let (text, lines) = changed(HAND_MADE, |issue| {
         issue.head.status = Status::Closed;

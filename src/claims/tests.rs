@@ -12,55 +12,62 @@ use Verdict::{Allowed, AlreadySo, Closed, NoSession, NotOwner, Owned};
 const HOLDERS: [Holder; 5] =
     [Holder::Nobody, Holder::Caller, Holder::Other(Alive), Holder::Other(Dead), Holder::Other(Unknown)];
 
-/// Every combination: for each action and caller, what an open issue gives by owner, in the order of `HOLDERS`.
-const OPEN: [(Action, [Verdict; 5], [Verdict; 5], [Verdict; 5], [Verdict; 5]); 6] = [
-    // a session; a person; a session that insists; a person who insists
-    (Start, [Allowed, Allowed, Owned, Allowed, Owned], [NoSession; 5], [Allowed; 5], [NoSession; 5]),
-    (
-        Release,
-        [NotOwner, Allowed, Owned, Allowed, Owned],
-        [Allowed, Allowed, Owned, Allowed, Allowed],
-        [Allowed; 5],
-        [Allowed; 5],
-    ),
-    (
-        Close,
-        [Allowed, Allowed, Owned, Allowed, Owned],
-        [Allowed, Allowed, Owned, Allowed, Allowed],
-        [Allowed; 5],
-        [Allowed; 5],
-    ),
-    (Reopen, [AlreadySo; 5], [AlreadySo; 5], [AlreadySo; 5], [AlreadySo; 5]),
-    (Link, [Allowed; 5], [Allowed; 5], [Allowed; 5], [Allowed; 5]),
-    (
-        Update,
-        [Allowed, Allowed, Owned, Allowed, Owned],
-        [Allowed, Allowed, Owned, Allowed, Allowed],
-        [Allowed; 5],
-        [Allowed; 5],
-    ),
+/// What an open issue gives for one action, by owner in the order of `HOLDERS`.
+struct Row {
+    action: Action,
+    session: [Verdict; 5],
+    person: [Verdict; 5],
+    session_with_force: [Verdict; 5],
+    person_with_force: [Verdict; 5],
+}
+
+/// Changes for which a session must be the owner unless there is none, or a dead one.
+const fn row(action: Action, session_of_free: Verdict) -> Row {
+    Row {
+        action,
+        session: [session_of_free, Allowed, Owned, Allowed, Owned],
+        person: [Allowed, Allowed, Owned, Allowed, Allowed],
+        session_with_force: [Allowed; 5],
+        person_with_force: [Allowed; 5],
+    }
+}
+
+/// Changes that do not ask for the owner.
+const fn any_owner(action: Action, verdict: Verdict) -> Row {
+    let all = [verdict; 5];
+    Row { action, session: all, person: all, session_with_force: all, person_with_force: all }
+}
+
+const OPEN: [Row; 6] = [
+    Row { person: [NoSession; 5], person_with_force: [NoSession; 5], ..row(Start, Allowed) },
+    row(Release, NotOwner),
+    row(Close, Allowed),
+    row(Update, Allowed),
+    any_owner(Reopen, AlreadySo),
+    any_owner(Link, Allowed),
 ];
 
 #[test]
 fn the_rules_for_every_owner_caller_and_action() {
-    for (action, session, person, session_force, person_force) in OPEN {
-        let columns =
-            [(true, false, session), (false, false, person), (true, true, session_force), (false, true, person_force)];
+    for row in OPEN {
+        let columns = [
+            (true, false, row.session),
+            (false, false, row.person),
+            (true, true, row.session_with_force),
+            (false, true, row.person_with_force),
+        ];
         for (is_session, force, expected) in columns {
             for (holder, open) in HOLDERS.into_iter().zip(expected) {
-                let at = |status| decide(action, Standing { holder, is_session, force, status });
-                let closed = match action {
+                let at = |status| decide(row.action, Standing { holder, is_session, force, status });
+                let closed = match row.action {
                     Start if is_session => Closed,
                     Close => AlreadySo,
                     Reopen => Allowed,
                     _ => open,
                 };
-                assert_eq!(at(Status::Open), open, "{action:?} {holder:?} session {is_session} force {force}");
-                assert_eq!(
-                    at(Status::Closed),
-                    closed,
-                    "closed {action:?} {holder:?} session {is_session} force {force}"
-                );
+                let case = format!("{:?} {holder:?}, session: {is_session}, force: {force}", row.action);
+                assert_eq!(at(Status::Open), open, "{case}");
+                assert_eq!(at(Status::Closed), closed, "closed: {case}");
             }
         }
     }
@@ -172,7 +179,7 @@ fn a_session_never_seen_here_stops_sessions_for_a_day_but_no_person() {
     let fresh = world.claimed_by("far", "2026-06-16T12:00:01Z");
     let refused = world.run(Some("b"), |txn| update(txn, fresh, None, world.access(), |_, _| ()));
     assert!(matches!(refused, Claimed::Refused(Refusal::Owned { liveness: Unknown, .. })));
-    let mut title = |session, id, title: &str| {
+    let title = |session, id, title: &str| {
         let set = |issue: &mut Issue, _| issue.head.title = title.into();
         world.run(session, |txn| update(txn, id, None, world.access(), set))
     };

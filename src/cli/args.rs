@@ -1,4 +1,7 @@
-//! The command line, as clap reads it.
+//! The command line, as clap reads it. The doc comments here are the help texts.
+
+#![expect(clippy::doc_markdown, reason = "help texts are plain text")]
+#![expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 
 use std::path::PathBuf;
 
@@ -173,25 +176,32 @@ pub(super) struct MirrorArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "choice", required = true)]
 pub(super) struct ResolveArgs {
     /// The issue
-    #[arg(group = "what")]
     pub(super) id: IssueId,
+    #[command(flatten)]
+    pub(super) choice: ChoiceArgs,
+}
+
+/// How to end a conflict: exactly one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of which clap lets exactly one through")]
+pub(super) struct ChoiceArgs {
     /// Take the record's lines
-    #[arg(long, group = "choice")]
+    #[arg(long)]
     pub(super) ours: bool,
     /// Take the file's lines
-    #[arg(long, group = "choice")]
+    #[arg(long)]
     pub(super) theirs: bool,
     /// Take both, the record's first
-    #[arg(long, group = "choice")]
+    #[arg(long)]
     pub(super) union: bool,
     /// Edit the body, with conflict markers where the sides overlap
-    #[arg(long, group = "choice")]
+    #[arg(long)]
     pub(super) edit: bool,
     /// Take the body from a file, or from standard input (-)
-    #[arg(long, group = "choice", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) body_file: Option<PathBuf>,
 }
 

@@ -1,7 +1,7 @@
 //! What a command runs in: the project, the store, the caller, the clock, the terminal. The environment and the clock are
 //! read here and nowhere else.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -130,15 +130,8 @@ impl Context {
     /// were last looked at.
     pub(super) fn read(&self) -> CliResult<(Project, ReadTxn)> {
         let (project, store) = self.ready()?;
-        let mut read = store.read()?;
-        let mut mark = read.folder_mark()?;
-        if mark.is_none() {
-            // a process was killed between the birth of the database and its first import
-            drop(read);
-            self.build(&project, &store)?;
-            read = store.read()?;
-            mark = read.folder_mark()?;
-        }
+        let read = store.read()?;
+        let mark = read.folder_mark()?;
         if let (Some(mark), Ok(dir)) = (mark, project.issues()) {
             let modified = dir.map(|dir| dir.stat()).transpose()?.map(|stat| stat.modified);
             if modified > mark.modified {
@@ -146,11 +139,6 @@ impl Context {
             }
         }
         Ok((project, read))
-    }
-
-    /// A store to write to: the database in place, and its first import done.
-    pub(super) fn writable(&self) -> CliResult<(Project, Store)> {
-        self.ready()
     }
 
     fn build(&self, project: &Project, store: &Store) -> CliResult<Option<Report>> {
@@ -170,28 +158,6 @@ impl Context {
         if !self.quiet {
             anstream::eprintln!("{}", printable(text, false));
         }
-    }
-
-    /// Prints a value as the one JSON document of this run.
-    pub(super) fn print_json(&self, value: &impl serde::Serialize) -> CliResult<()> {
-        let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-        let written = serde_json::to_writer(&mut out, value).map_err(std::io::Error::from);
-        written.and_then(|()| writeln!(out)).and_then(|()| out.flush()).or_else(closed_pipe_is_fine)
-    }
-
-    /// Prints text for people.
-    pub(super) fn print(&self, text: &str) -> CliResult<()> {
-        let mut out = anstream::AutoStream::auto(std::io::stdout().lock());
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).or_else(closed_pipe_is_fine)
-    }
-}
-
-/// A reader that has seen enough, such as `head`, is not an error.
-fn closed_pipe_is_fine(error: std::io::Error) -> CliResult<()> {
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
-        Ok(())
-    } else {
-        Err(CliError::new(Code::Error, format!("cannot write the output: {error}")))
     }
 }
 

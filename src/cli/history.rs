@@ -13,6 +13,7 @@ use crate::schema::value::Value;
 use super::args::LogArgs;
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
+use super::output;
 
 /// What `log` prints for each change.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -54,7 +55,7 @@ pub(super) fn log(context: &Context, args: &LogArgs) -> CliResult<()> {
         })
         .collect();
     if context.json {
-        return context.print_json(&changes);
+        return output::json(&changes);
     }
     let mut text = String::new();
     for change in &changes {
@@ -64,7 +65,7 @@ pub(super) fn log(context: &Context, args: &LogArgs) -> CliResult<()> {
         let _ = writeln!(text, "{}", printable(&head, false));
         differences(&mut text, &change.before, &change.after);
     }
-    context.print(if text.is_empty() { "no changes\n" } else { &text })
+    output::text(if text.is_empty() { "no changes\n" } else { &text })
 }
 
 fn differences(text: &mut String, before: &Value, after: &Value) {
@@ -104,7 +105,7 @@ fn short(value: &Value) -> String {
 }
 
 pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let done = store.write(&author, |txn| {
         let undone = txn.undo(revision.map(Revision))?;
@@ -129,10 +130,10 @@ pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
         }
     })?;
     if context.json {
-        return context.print_json(&serde_json::json!({ "undone": done }));
+        return output::json(&serde_json::json!({ "undone": done }));
     }
     let list = done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    context.print(&format!("undid {list}\n"))?;
+    output::text(&format!("undid {list}\n"))?;
     context.note("hint: `oxi-state export` brings the files in step");
     Ok(())
 }
@@ -174,7 +175,7 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
     };
     drop(read);
     if context.json {
-        return context.print_json(&stats);
+        return output::json(&stats);
     }
     let mut text = format!("open       {} ({} taken)\nclosed     {}\n", stats.open, stats.assigned, stats.closed);
     for priority in Priority::ALL.into_iter().rev() {
@@ -182,5 +183,5 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
     }
     let _ = writeln!(text, "pending    {}\nconflicts  {}", stats.pending, stats.conflicts);
     let _ = writeln!(text, "revision   {}\ndatabase   {} KiB", stats.revision, stats.database_bytes / 1024);
-    context.print(&text)
+    output::text(&text)
 }

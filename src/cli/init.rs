@@ -8,6 +8,7 @@ use crate::sync::{Options, Report};
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
 use super::mirror;
+use super::output;
 
 /// What `init` prints.
 #[derive(Debug, Serialize)]
@@ -38,12 +39,12 @@ pub(super) fn run(context: &Context) -> CliResult<Code0> {
     })?;
     if context.json {
         let json = InitJson { root: root.display().to_string(), created: !existed, import: report.clone() };
-        context.print_json(&json)?;
+        output::json(&json)?;
     } else {
         let count = report.created.len();
         let verb = if existed { "found" } else { "created" };
-        context.print(&format!("{verb} {}/.oxi/state.redb\n", root.display()))?;
-        context.print(&match count {
+        output::text(&format!("{verb} {}/.oxi/state.redb\n", root.display()))?;
+        output::text(&match count {
             0 if existed => "nothing new in the files\n".into(),
             0 => "no issues yet; `oxi-state issue create 'First issue'` makes one\n".into(),
             1 => "imported 1 issue; `oxi-state issue list` shows it\n".into(),

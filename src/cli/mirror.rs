@@ -1,17 +1,20 @@
 //! `import`, `export`, `sync`, `status`, `conflicts`, `resolve`
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::schema::frontmatter;
 use crate::schema::id::{IssueId, printable};
 use crate::schema::issue::Issue;
 use crate::sync::resolve::Choice;
-use crate::sync::{Mirror, MirrorError, Options, Problem, Report};
+use crate::sync::{Mirror, Options, Problem, Report};
 
 use super::args::{MirrorArgs, ResolveArgs};
 use super::context::Context;
 use super::editor;
 use super::error::{CliError, CliResult, Code};
+use super::output;
 use super::view::{FullIssueJson, Owners};
 
 /// Which way to go.
@@ -27,39 +30,30 @@ pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) ->
     let store = context.store(&project);
     let options = Options { dry_run: args.dry_run, allow_deletes: args.allow_deletes };
     let report = context.with_mirror(&project, &store, options, |mirror| {
-        // an export must know what is in the files before it writes any
-        let first = if direction == Direction::Export && !args.dry_run { ensure(mirror)? } else { make(mirror)? };
+        let first = mirror.ensure_database()?;
         let mut report = match direction {
             Direction::Import => mirror.import()?,
             Direction::Export => mirror.export()?,
             Direction::Sync => mirror.sync()?,
         };
         if let Some(first) = first {
-            let unchanged = report.unchanged;
+            report.unchanged = first.unchanged;
             report.add(first);
-            report.unchanged = unchanged;
         }
         Ok(report)
     })?;
     if context.json {
-        context.print_json(&report)?;
+        output::json(&report)?;
     } else {
-        let lines: String = report.lines.iter().map(|line| format!("{}\n", printable(line, false))).collect();
-        context.print(&lines)?;
+        let mut text = String::new();
+        for line in &report.lines {
+            let _ = writeln!(text, "{}", printable(line, false));
+        }
+        output::text(&text)?;
         print_problems(context, &report);
-        context.print(&summary(&report, args.dry_run))?;
+        output::text(&summary(&report, args.dry_run))?;
     }
     Ok(outcome(&report))
-}
-
-fn ensure(mirror: &Mirror<'_>) -> Result<Option<Report>, MirrorError> {
-    mirror.ensure_database()
-}
-
-/// Makes the database only; the import that follows fills it.
-fn make(mirror: &Mirror<'_>) -> Result<Option<Report>, MirrorError> {
-    mirror.store.create_if_missing()?;
-    Ok(None)
 }
 
 /// The exit code of a report: what was left undone calls for attention, bad files most of all.
@@ -106,24 +100,25 @@ pub(super) fn status(context: &Context, check: bool) -> CliResult<Option<Code>> 
     let (project, store) = context.ready()?;
     let report = context.with_mirror(&project, &store, Options::default(), |mirror| Ok(mirror.status()?))?;
     if context.json {
-        context.print_json(&report)?;
+        output::json(&report)?;
     } else {
         let mut text = String::new();
         for line in &report.lines {
-            text.push_str(&format!("  {}\n", printable(line, false)));
+            let _ = writeln!(text, "  {}", printable(line, false));
         }
         if report.in_step {
             text.push_str("files and database are in step\n");
         } else {
-            text.push_str(&format!(
-                "to import {}, to export {}, conflicts {}, bad files {}\n",
+            let _ = writeln!(
+                text,
+                "to import {}, to export {}, conflicts {}, bad files {}",
                 report.to_import,
                 report.to_export,
                 report.conflicts,
                 report.bad.len()
-            ));
+            );
         }
-        context.print(&text)?;
+        output::text(&text)?;
         report.bad.iter().for_each(|bad| context.note(&problem(bad)));
         if report.conflicts > 0 {
             context.note("hint: `oxi-state conflicts` shows the conflicts, `oxi-state resolve ID` ends one");
@@ -169,32 +164,32 @@ pub(super) fn conflicts(context: &Context) -> CliResult<()> {
     drop(read);
     list.sort_by_key(|conflict| conflict.id);
     if context.json {
-        return context.print_json(&list);
+        return output::json(&list);
     }
     if list.is_empty() {
-        return context.print("no conflicts\n");
+        return output::text("no conflicts\n");
     }
     let mut text = String::new();
     for conflict in &list {
         let (id, path) = (conflict.id, printable(&conflict.path, false));
-        text.push_str(&format!("#{id}  {path}  ({})\n", conflict.fields.join(", ")));
+        let _ = writeln!(text, "#{id}  {path}  ({})", conflict.fields.join(", "));
     }
-    context.print(&text)?;
+    output::text(&text)?;
     context.note("hint: `oxi-state resolve ID --ours|--theirs|--union|--edit` ends one");
     Ok(())
 }
 
-pub(super) fn resolve(context: &Context, args: ResolveArgs) -> CliResult<()> {
+pub(super) fn resolve(context: &Context, args: &ResolveArgs) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let id = args.id;
     let resolved = context.with_mirror(&project, &store, Options::default(), |mirror| {
-        let choice = if args.ours {
+        let choice = if args.choice.ours {
             Choice::Ours
-        } else if args.theirs {
+        } else if args.choice.theirs {
             Choice::Theirs
-        } else if args.union {
+        } else if args.choice.union {
             Choice::Union
-        } else if let Some(path) = &args.body_file {
+        } else if let Some(path) = &args.choice.body_file {
             Choice::Body(super::issue::read_body(path)?)
         } else {
             Choice::Body(edit(mirror, id)?)
@@ -207,9 +202,9 @@ pub(super) fn resolve(context: &Context, args: ResolveArgs) -> CliResult<()> {
         let stored = read.head(resolved.issue.head.id)?.ok_or_else(|| CliError::no_issue(id))?;
         let json = FullIssueJson::new(&read, &project, &owners, stored)?;
         drop(read);
-        return context.print_json(&json);
+        return output::json(&json);
     }
-    context.print(&format!("resolved issue #{id}\n"))?;
+    output::text(&format!("resolved issue #{id}\n"))?;
     context.note("hint: `oxi-state export` writes the file");
     Ok(())
 }

@@ -10,11 +10,12 @@ mod history;
 mod init;
 mod issue;
 mod mirror;
+mod output;
 mod progress;
 mod schemas;
 mod view;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
 use context::Context;
@@ -24,7 +25,12 @@ use mirror::Direction;
 /// Runs the program with the arguments of this process; answers its exit code.
 #[must_use]
 pub fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    // the tree of all commands and their help is left for the end of the process to free
+    let mut command = std::mem::ManuallyDrop::new(Cli::command());
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    });
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return parse_failure(&error),
     };
@@ -74,21 +80,21 @@ fn dispatch(cli: Cli) -> CliResult<Option<Code>> {
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args),
         Command::Status { check } => mirror::status(&context, check),
         Command::Conflicts => mirror::conflicts(&context).map(|()| None),
-        Command::Resolve(args) => mirror::resolve(&context, args).map(|()| None),
+        Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision } => history::undo(&context, revision).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
-        Command::Schema { kind } => context.print_json(&schemas::of(kind)).map(|()| None),
+        Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "oxi-state", &mut script);
-            context.print(&String::from_utf8_lossy(&script)).map(|()| None)
+            output::text(&String::from_utf8_lossy(&script)).map(|()| None)
         }
         Command::Man => {
             let mut page = Vec::new();
             let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
             rendered.map_err(|error| CliError::new(Code::Error, format!("cannot render the manual page: {error}")))?;
-            context.print(&String::from_utf8_lossy(&page)).map(|()| None)
+            output::text(&String::from_utf8_lossy(&page)).map(|()| None)
         }
     }
 }

@@ -172,7 +172,7 @@ pub(super) fn line(stored: &StoredHead, id_width: usize) -> String {
         }
     };
     let style = priority_style(head.priority);
-    let mark = if head.assigned_to.is_some() { "▣ " } else { "" };
+    let mark = if head.owner().is_some() { "▣ " } else { "" };
     let mut text = format!(
         "#{:<id_width$}  {state}  {style}{:<8}{style:#}  {mark}{}",
         head.id.0,
@@ -182,7 +182,7 @@ pub(super) fn line(stored: &StoredHead, id_width: usize) -> String {
     if !head.labels.is_empty() {
         let _ = write!(text, "  {DIM}{}{DIM:#}", printable(&head.labels.join(", "), false));
     }
-    if let Some(owner) = &head.assigned_to {
+    if let Some(owner) = head.owner() {
         let _ = write!(text, "  {DIM}({}){DIM:#}", printable(&owner.session, false));
     }
     text.push('\n');

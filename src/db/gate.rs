@@ -247,7 +247,9 @@ mod tests {
         drop(Gate::exclusive(&dir, Duration::from_secs(10)).unwrap());
         let waited = start.elapsed();
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
         assert!(waited < Duration::from_secs(2), "{waited:?}");
     }
 

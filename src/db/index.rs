@@ -102,7 +102,7 @@ fn term_keys(head: &IssueHead, class: Class) -> Vec<Vec<u8>> {
     head.labels.iter().for_each(|label| add(TermKind::Label, label.as_bytes()));
     head.sessions.iter().for_each(|session| add(TermKind::Session, session.as_bytes()));
     head.assignee.iter().for_each(|assignee| add(TermKind::Assignee, assignee.as_bytes()));
-    head.assigned_to.iter().for_each(|owner| add(TermKind::Owner, owner.session.as_bytes()));
+    head.owner().into_iter().for_each(|owner| add(TermKind::Owner, owner.session.as_bytes()));
     add(TermKind::Priority, &priority_term(head.priority));
     keys.sort_unstable();
     keys.dedup();

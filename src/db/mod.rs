@@ -33,12 +33,16 @@
 mod error;
 pub mod gate;
 mod index;
+mod mirror;
 pub mod query;
 mod read;
 pub mod record;
 pub mod tables;
 pub mod undo;
 mod write;
+
+#[cfg(test)]
+mod model;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +71,7 @@ const CACHE_BYTES: usize = 16 << 20;
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: Arc<Dir>,
+    name: String,
     timeout: Duration,
 }
 
@@ -107,7 +112,7 @@ impl Store {
     /// A handle to the database in a state folder that is open already; `timeout` is the longest wait for the gate.
     #[must_use]
     pub fn in_dir(dir: Arc<Dir>, timeout: Duration) -> Self {
-        Self { dir, timeout }
+        Self { dir, name: DATABASE.to_owned(), timeout }
     }
 
     /// The state folder.
@@ -123,7 +128,7 @@ impl Store {
     }
 
     fn path(&self) -> PathBuf {
-        self.dir.path().join(DATABASE)
+        self.dir.path().join(&self.name)
     }
 
     /// Whether there is a database, as a regular file.
@@ -131,7 +136,7 @@ impl Store {
     /// # Errors
     /// If there is something else of its name, such as a link, or the folder cannot be read.
     pub fn exists(&self) -> Result<bool, StoreError> {
-        match self.dir.entry(DATABASE)? {
+        match self.dir.entry(&self.name)? {
             None => Ok(false),
             Some(Entry::File(_)) => Ok(true),
             Some(_) => {
@@ -147,20 +152,44 @@ impl Store {
     /// # Errors
     /// If it cannot be written.
     pub fn create_if_missing(&self) -> Result<Birth, StoreError> {
+        self.create_filled(|_| Ok(()))
+    }
+
+    /// As [`Store::create_if_missing`], but what `fill` puts into the new database is in it when it appears.
+    ///
+    /// # Errors
+    /// If it cannot be written, or what `fill` answers.
+    pub fn create_filled<E: From<StoreError>>(&self, fill: impl FnOnce(&Self) -> Result<(), E>) -> Result<Birth, E> {
         if self.exists()? {
             return Ok(Birth::Existed);
         }
+        let name = format!("{}.tmp-{}", self.name, std::process::id());
+        let unborn = Self { name: name.clone(), ..self.clone() };
+        let filled = unborn.build(&name).map_err(E::from).and_then(|()| fill(&unborn));
+        let born = filled.and_then(|()| self.give_name(&name).map_err(E::from));
+        if !matches!(born, Ok(Birth::Created)) {
+            self.dir.remove(&name).map_err(StoreError::from)?;
+        }
+        born
+    }
+
+    /// Removes what killed processes left of databases that they were making. The caller holds the lock of all who make
+    /// them.
+    pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
+        let prefix = format!("{}.tmp-", self.name);
+        for name in self.dir.names()?.iter().filter(|name| name.starts_with(&prefix)) {
+            self.dir.remove(name)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a finished database the project's, unless another process was faster.
+    fn give_name(&self, name: &str) -> Result<Birth, StoreError> {
         let _gate = Gate::exclusive(&self.dir, self.timeout)?;
         if self.exists()? {
             return Ok(Birth::Existed);
         }
-        let temporary = format!("{DATABASE}.tmp-{}", std::process::id());
-        self.dir.remove(&temporary)?;
-        let built = self.build(&temporary).and_then(|()| Ok(self.dir.rename(&temporary, DATABASE)?));
-        if built.is_err() {
-            self.dir.remove(&temporary)?;
-        }
-        built?;
+        self.dir.rename(name, &self.name)?;
         self.dir.sync()?;
         Ok(Birth::Created)
     }
@@ -174,6 +203,7 @@ impl Store {
             tables.meta.put(mark::STORE_ID, &store_id())?;
         }
         txn.commit().map_err(|error| StoreError::Engine(Box::new(error.into())))?;
+        // closed before it is synced: closing writes, too
         drop(database);
         let file = self.dir.open_existing(name)?;
         file.sync_all().map_err(|source| PathError { action: "sync", path: self.path(), source })?;
@@ -249,7 +279,7 @@ impl Store {
     }
 
     fn open_database(&self) -> Result<Database, StoreError> {
-        let file = self.dir.open_existing(DATABASE)?;
+        let file = self.dir.open_existing(&self.name)?;
         // redb would make an empty file into a new database, and an emptied one is a loss to be told
         if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             return Err(StoreError::NotADatabase(self.path()));

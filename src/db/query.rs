@@ -109,10 +109,9 @@ impl Query {
             && self.labels.iter().all(|label| head.labels.contains(label))
             && self.assignee.as_ref().is_none_or(|assignee| head.assignee.as_ref() == Some(assignee))
             && self.session.as_ref().is_none_or(|session| {
-                head.sessions.contains(session)
-                    || head.assigned_to.as_ref().is_some_and(|owner| owner.session == *session)
+                head.sessions.contains(session) || head.owner().is_some_and(|owner| owner.session == *session)
             })
-            && self.assigned.is_none_or(|assigned| assigned == head.assigned_to.is_some())
+            && self.assigned.is_none_or(|assigned| assigned == head.owner().is_some())
             && lower_text.is_none_or(|text| head.title.to_lowercase().contains(text))
     }
 
@@ -207,7 +206,7 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::list`].
     pub fn next_ready(&self, mut is_free: impl FnMut(&Assignment) -> bool) -> Result<Option<StoredHead>, StoreError> {
         let query = Query { classes: Classes::READY, sort: Sort::Priority, limit: Some(1), ..Query::default() };
-        let found = self.list(&query, |stored| stored.head.assigned_to.as_ref().is_none_or(&mut is_free))?;
+        let found = self.list(&query, |stored| stored.head.owner().is_none_or(&mut is_free))?;
         Ok(found.into_iter().next())
     }
 

@@ -210,8 +210,8 @@ impl<T: Readable> Tables<T> {
     ///
     /// # Errors
     /// See [`Tables::head`].
-    pub fn all_pending(&self) -> Result<Vec<(Vec<u8>, (Identity, Pending))>, StoreError> {
-        self.pending.with_prefix(b"")?.collect()
+    pub fn all_pending(&self) -> Result<Vec<(Identity, Pending)>, StoreError> {
+        self.pending.with_prefix(b"")?.map(|row| row.map(|(_, pending)| pending)).collect()
     }
 
     /// The deletion of an issue.

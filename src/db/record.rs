@@ -110,7 +110,9 @@ pub struct Conflict {
     pub ours: Option<Issue>,
     /// The file, by meaning.
     pub theirs: Option<Issue>,
-    /// The file, as it stands.
+    /// The hash of the file's bytes.
+    pub theirs_file: ContentHash,
+    /// The text of that version.
     pub theirs_text: String,
 }
 
@@ -255,7 +257,7 @@ pub struct Counters {
 
 impl Counters {
     fn slot(&mut self, head: &IssueHead) -> &mut u64 {
-        &mut self.counts[head.status as usize][head.priority as usize][usize::from(head.assigned_to.is_some())]
+        &mut self.counts[head.status as usize][head.priority as usize][usize::from(head.owner().is_some())]
     }
 
     pub(crate) fn add(&mut self, head: &IssueHead) {

@@ -135,7 +135,7 @@ impl WriteTxn<'_> {
         if change.hash_after.is_some() && self.id_of(&change.identity)? != Some(id) {
             self.renumber(&[(change.identity.clone(), id)])?;
         }
-        self.put(old, Op::Undo)?;
+        self.put(&old, Op::Undo)?;
         Ok(None)
     }
 }
@@ -175,28 +175,32 @@ impl<T: Readable> Tables<T> {
         limit: usize,
         mut keep: impl FnMut(&Change) -> bool,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        let mut bodies: HashMap<Identity, Option<String>> = HashMap::new();
+        // the change that next replaced the body of an issue, seen from the newest change backwards
+        let mut replaced: HashMap<Identity, Revision> = HashMap::new();
         let mut entries = Vec::new();
         for row in self.changes_since(since)? {
             if entries.len() >= limit {
                 break;
             }
             let (revision, change) = row?;
+            let changes_record = change.hash_before != change.hash_after;
+            let next = if change.body_changed && changes_record {
+                replaced.insert(change.identity.clone(), revision)
+            } else {
+                None
+            };
             if !keep(&change) {
                 continue;
             }
-            let (mut before, mut after) = (change.before.clone(), change.after.clone());
-            if change.body_changed && change.hash_before != change.hash_after {
-                let body_after = match bodies.get(&change.identity) {
-                    Some(body) => body.clone(),
+            let (mut before, mut after) = (for_people(&change.before), for_people(&change.after));
+            if change.body_changed {
+                add_body(&mut before, self.superseded_body(revision)?);
+                let body_after = match next {
+                    _ if !changes_record => None,
+                    Some(next) => self.superseded_body(next)?,
                     None => self.issue_of(&change.identity)?.map(|record| record.issue.body),
                 };
-                let body_before = self.superseded_body(revision)?;
-                add_body(&mut before, body_before.as_deref());
-                add_body(&mut after, body_after.as_deref());
-                bodies.insert(change.identity.clone(), body_before);
-            } else if change.body_changed {
-                add_body(&mut before, self.superseded_body(revision)?.as_deref());
+                add_body(&mut after, body_after);
             }
             entries.push(LogEntry { revision, change, before, after });
         }
@@ -204,7 +208,17 @@ impl<T: Readable> Tables<T> {
     }
 }
 
-fn add_body(fields: &mut Value, body: Option<&str>) {
+/// Unknown keys are stored with their lines, so that undo can bring those back; the log shows what they mean.
+fn for_people(fields: &Value) -> Value {
+    let Value::Map(fields) = fields else { return fields.clone() };
+    let plain = |(name, value): &(String, Value)| {
+        let shown = value.get("value").filter(|_| name.starts_with(diff::EXTRA)).unwrap_or(value);
+        (name.clone(), shown.clone())
+    };
+    Value::Map(fields.iter().map(plain).collect())
+}
+
+fn add_body(fields: &mut Value, body: Option<String>) {
     if let (Value::Map(fields), Some(body)) = (fields, body) {
         fields.push(("body".into(), body.into()));
     }

@@ -11,10 +11,8 @@ use crate::schema::value::Value;
 
 use super::error::StoreError;
 use super::index::{IndexKeys, id_key};
-use super::read::{FolderMark, mark};
-use super::record::{
-    Author, Baseline, Change, Conflict, Counters, Kind, Moved, Op, Pending, StoredHead, Tombstone, Versioned,
-};
+use super::read::mark;
+use super::record::{Author, Change, Counters, Kind, Moved, Op, StoredHead, Tombstone, Versioned};
 use super::tables::{Tables, WriteRows};
 
 /// What became of a guarded change.
@@ -37,14 +35,15 @@ pub enum Cas {
 /// A write transaction: all of it happens, or nothing.
 #[derive(Debug)]
 pub struct WriteTxn<'t> {
-    tables: Tables<WriteRows<'t>>,
+    pub(super) tables: Tables<WriteRows<'t>>,
     author: Author,
     counters: Counters,
     stale: BTreeSet<IssueId>,
     first: Revision,
     last: Revision,
+    highest: IssueId,
     undoes: Option<Revision>,
-    touched: bool,
+    pub(super) touched: bool,
 }
 
 impl<'t> std::ops::Deref for WriteTxn<'t> {
@@ -57,8 +56,9 @@ impl<'t> std::ops::Deref for WriteTxn<'t> {
 
 impl<'t> WriteTxn<'t> {
     pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
-        let (counters, first) = (tables.counters()?, tables.revision()?);
-        Ok(Self { tables, author, counters, stale: BTreeSet::new(), first, last: first, undoes: None, touched: false })
+        let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
+        let (stale, last, undoes) = (BTreeSet::new(), first, None);
+        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, touched: false })
     }
 
     /// Who makes the changes.
@@ -83,7 +83,7 @@ impl<'t> WriteTxn<'t> {
     /// # Errors
     /// [`StoreError::NumbersExhausted`], or if the database fails.
     pub fn create(&mut self, build: impl FnOnce(IssueId, Timestamp) -> Issue) -> Result<Versioned, StoreError> {
-        let id = self.high_water()?.0.checked_add(1).map(IssueId).ok_or(StoreError::NumbersExhausted)?;
+        let id = self.highest.0.checked_add(1).map(IssueId).ok_or(StoreError::NumbersExhausted)?;
         let mut issue = build(id, self.author.now);
         // Two issues of one title, created in one tick of the clock, are still two.
         while self.id_of(&issue.head.identity())?.is_some() || self.tombstone(&issue.head.identity())?.is_some() {
@@ -91,7 +91,7 @@ impl<'t> WriteTxn<'t> {
             issue.head.updated_at = issue.head.updated_at.max(issue.head.created_at);
         }
         let created = Versioned::new(issue);
-        self.put(created.clone(), Op::Create)?;
+        self.put(&created, Op::Create)?;
         Ok(created)
     }
 
@@ -138,7 +138,7 @@ impl<'t> WriteTxn<'t> {
         }
         issue.head.updated_at = now;
         let new = Versioned::new(issue);
-        self.put(new.clone(), op)?;
+        self.put(&new, op)?;
         Ok(Cas::Changed(Box::new(new)))
     }
 
@@ -146,16 +146,16 @@ impl<'t> WriteTxn<'t> {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn put(&mut self, new: Versioned, op: Op) -> Result<(), StoreError> {
+    pub fn put(&mut self, new: &Versioned, op: Op) -> Result<(), StoreError> {
         let identity = new.issue.head.identity();
         let old = self.issue_of(&identity)?;
         if old.as_ref().is_some_and(|old| old.hash == new.hash) {
             return Ok(());
         }
         self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
-        self.write_rows(&identity, old.as_ref(), Some(&new))?;
+        self.write_rows(&identity, old.as_ref(), Some(new))?;
         self.tables.tombstones.remove(&identity.key())?;
-        self.record_change(op, old.as_ref(), Some(&new))
+        self.record_change(op, old.as_ref(), Some(new))
     }
 
     /// Deletes an issue. Its number stays used.
@@ -232,7 +232,7 @@ impl<'t> WriteTxn<'t> {
                         *link = to.clone();
                     }
                 }
-                self.put(Versioned::new(issue), Op::Renumber)?;
+                self.put(&Versioned::new(issue), Op::Renumber)?;
             }
         }
         Ok(())
@@ -264,86 +264,10 @@ impl<'t> WriteTxn<'t> {
                 && let Some(mut version) = self.issue(source)?
             {
                 version.issue.head.depends_on = links;
-                self.put(Versioned::new(version.issue), Op::Renumber)?;
+                self.put(&Versioned::new(version.issue), Op::Renumber)?;
             }
         }
         Ok(())
-    }
-
-    /// Notes what file and record agreed on. If the record is not that (any more), it stays pending, and `content` is
-    /// kept to merge against.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn agree(&mut self, identity: &Identity, baseline: &Baseline, content: &Issue) -> Result<(), StoreError> {
-        let key = identity.key();
-        let record = self.id_of(identity)?.map(|id| self.head(id)).transpose()?.flatten();
-        self.tables.baseline.put(&key, baseline)?;
-        self.touched = true;
-        self.raise_high_water(baseline.name.id)?;
-        match record {
-            Some(record) if record.hash == baseline.content => {
-                self.tables.bases.remove(&key)?;
-                self.tables.pending.remove(&key)?;
-            }
-            record => {
-                self.tables.bases.put(&key, content)?;
-                let pending = if record.is_some() { Pending::Changed } else { Pending::Deleted };
-                self.tables.pending.put(&key, &(identity, pending))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Replaces a baseline by one that differs only in what the file system says of the file.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn refresh_baseline(&mut self, key: &[u8], baseline: &Baseline) -> Result<(), StoreError> {
-        self.touched = true;
-        self.tables.baseline.put(key, baseline)
-    }
-
-    /// Forgets what file and record agreed on: the file is gone.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn forget_baseline(&mut self, identity: &Identity) -> Result<(), StoreError> {
-        let key = identity.key();
-        self.touched = true;
-        self.tables.baseline.remove(&key)?;
-        self.tables.bases.remove(&key)?;
-        match self.id_of(identity)? {
-            Some(_) => self.tables.pending.put(&key, &(identity, Pending::New)),
-            None => self.tables.pending.remove(&key).map(|_| ()),
-        }
-    }
-
-    /// Stores a conflict; says whether it is news.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn put_conflict(&mut self, identity: &Identity, conflict: &Conflict) -> Result<bool, StoreError> {
-        if self.conflict(identity)?.as_ref() == Some(conflict) {
-            return Ok(false);
-        }
-        self.tables.conflicts.put(&identity.key(), &(identity, conflict))?;
-        self.touched = true;
-        if let Some(record) = self.issue_of(identity)? {
-            let after = Value::Map(vec![("conflict".into(), Value::from(conflict.fields.as_slice()))]);
-            self.append(Op::Conflict, identity, Some(&record), Some(&record), Value::Null, after, None)?;
-        }
-        Ok(true)
-    }
-
-    /// Ends a conflict, if there is one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn remove_conflict(&mut self, identity: &Identity) -> Result<bool, StoreError> {
-        let removed = self.tables.conflicts.remove(&identity.key())?;
-        self.touched |= removed;
-        Ok(removed)
     }
 
     /// Records in the audit trail what a change threw away, so that nothing is lost without a row that holds it.
@@ -361,18 +285,6 @@ impl<'t> WriteTxn<'t> {
         self.append(op, identity, record.as_ref(), record.as_ref(), before, Value::Null, body)
     }
 
-    /// Notes what the issues folder looks like now.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn set_folder_mark(&mut self, folder: FolderMark) -> Result<(), StoreError> {
-        if self.folder_mark()? != Some(folder) {
-            self.touched = true;
-            self.tables.meta.put(mark::FOLDER, &folder)?;
-        }
-        Ok(())
-    }
-
     /// Brings everything that follows from the changes up to date. Called once, before the commit.
     pub(crate) fn settle(mut self) -> Result<(), StoreError> {
         while let Some(id) = self.stale.pop_first() {
@@ -385,40 +297,15 @@ impl<'t> WriteTxn<'t> {
                 self.tables.heads.put(&id_key(id), &stored)?;
             }
         }
+        if self.high_water()? != self.highest {
+            self.tables.meta.put(mark::HIGH_WATER, &self.highest)?;
+        }
         self.tables.meta.put(mark::COUNTERS, &self.counters)?;
         self.tables.meta.put(mark::REVISION, &self.last)
     }
 
     fn is_blocked(&self, head: &IssueHead) -> Result<bool, StoreError> {
         Ok(head.status == crate::schema::issue::Status::Open && !self.open_dependencies(&head.depends_on)?.is_empty())
-    }
-
-    /// Keeps the pending mark true: a record is pending exactly while it is not what its baseline says.
-    fn note_pending(
-        &mut self,
-        identity: &Identity,
-        old: Option<&Versioned>,
-        new: Option<ContentHash>,
-    ) -> Result<(), StoreError> {
-        let key = identity.key();
-        let Some(baseline) = self.tables.baseline.get::<Baseline>(&key)? else {
-            return match new {
-                Some(_) => self.tables.pending.put(&key, &(identity, Pending::New)),
-                None => self.tables.pending.remove(&key).map(|_| ()),
-            };
-        };
-        if new == Some(baseline.content) {
-            self.tables.bases.remove(&key)?;
-            self.tables.pending.remove(&key)?;
-            return Ok(());
-        }
-        if let Some(old) = old
-            && old.hash == baseline.content
-        {
-            self.tables.bases.put(&key, &old.issue)?;
-        }
-        let pending = if new.is_some() { Pending::Changed } else { Pending::Deleted };
-        self.tables.pending.put(&key, &(identity, pending))
     }
 
     /// Replaces an issue's rows and those of the indexes and counters. The rows of a number that another issue has taken
@@ -465,16 +352,16 @@ impl<'t> WriteTxn<'t> {
         if reshaped {
             let sources = self.dependents(&head.file_name())?;
             self.stale.extend(sources);
-            self.stale.insert(head.id);
+            if !head.depends_on.is_empty() {
+                self.stale.insert(head.id);
+            }
         }
-        self.raise_high_water(head.id)
+        self.raise_high_water(head.id);
+        Ok(())
     }
 
-    fn raise_high_water(&mut self, id: IssueId) -> Result<(), StoreError> {
-        if id > self.high_water()? {
-            self.tables.meta.put(mark::HIGH_WATER, &id)?;
-        }
-        Ok(())
+    pub(super) fn raise_high_water(&mut self, id: IssueId) {
+        self.highest = self.highest.max(id);
     }
 
     fn replace_index_rows(&mut self, old: &IndexKeys, new: &IndexKeys) -> Result<(), StoreError> {
@@ -501,7 +388,7 @@ impl<'t> WriteTxn<'t> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one row; a struct would be named and used once")]
-    fn append(
+    pub(super) fn append(
         &mut self,
         op: Op,
         identity: &Identity,

@@ -6,7 +6,7 @@
 use crate::db::record::{Baseline, Versioned};
 use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::import::scan::MAX_FILE;
-use crate::schema::frontmatter;
+use crate::schema::frontmatter::{self, RenderError};
 use crate::schema::id::{ContentHash, FileName, Identity};
 use crate::schema::issue::Issue;
 
@@ -133,11 +133,17 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
         Found::Bad(reason) => return Ok(Prepared::Bad { name: source, line: None, reason }),
         Found::File(bytes, stat) => (bytes, stat),
     };
+    let is_baseline = baseline.is_some_and(|baseline| ContentHash::of(&current) == baseline.file);
     let parsed = match frontmatter::parse(&current) {
         Ok(parsed) => named(parsed, &source),
+        // git's conflict markers, which an import has merged from git's index: written over
+        Err(_) if is_baseline && source == target => {
+            let rendered = from_text(record, baseline);
+            return Ok(written(rendered, target, Some((source, stat))));
+        }
         Err(bad) => return Ok(Prepared::Bad { name: source, line: bad.line, reason: bad.reason.to_string() }),
     };
-    if baseline.is_none_or(|baseline| ContentHash::of(&current) != baseline.file) {
+    if !is_baseline {
         return Ok(if with_final_newline(parsed.clone()) == *record && source == target {
             Prepared::Converged { name: source, bytes: current, stat }
         } else if parsed.head.identity() == record.head.identity() {
@@ -158,7 +164,7 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
     })
 }
 
-/// The file is not there: written from what it last was, comments and all, or else from scratch.
+/// The file is not there.
 fn prepare_new(
     dir: &Dir,
     record: &Issue,
@@ -168,19 +174,27 @@ fn prepare_new(
     if let Some(refusal) = occupied(dir, target)? {
         return Ok(refusal);
     }
+    Ok(written(from_text(record, baseline), target.clone(), None))
+}
+
+/// The record as a file: from what its file last was, comments and all, or else from scratch.
+fn from_text(record: &Issue, baseline: Option<&Baseline>) -> Result<Vec<u8>, RenderError> {
     let text = baseline.and_then(|baseline| baseline.text.as_deref().map(|text| (text, &baseline.name)));
     let patched = text.and_then(|(text, name)| {
         let old = named(frontmatter::parse(text.as_bytes()).ok()?, name);
         frontmatter::patch(text.as_bytes(), &old, record).ok()
     });
-    let rendered = match patched {
+    match patched {
         Some(bytes) => Ok(bytes),
         None => frontmatter::render_checked(record).map(String::into_bytes),
-    };
-    Ok(match rendered {
-        Ok(bytes) => Prepared::Write(Write { name: target.clone(), bytes, replaces: None }),
-        Err(error) => Prepared::Bad { name: target.clone(), line: None, reason: error.to_string() },
-    })
+    }
+}
+
+fn written(rendered: Result<Vec<u8>, RenderError>, name: FileName, replaces: Option<(FileName, FileStat)>) -> Prepared {
+    match rendered {
+        Ok(bytes) => Prepared::Write(Write { name, bytes, replaces }),
+        Err(error) => Prepared::Bad { name, line: None, reason: error.to_string() },
+    }
 }
 
 fn occupied(dir: &Dir, target: &FileName) -> Result<Option<Prepared>, PathError> {

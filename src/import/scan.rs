@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
-use crate::schema::frontmatter;
+use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::{ContentHash, FileName, NotAnIssueFile};
 use crate::schema::issue::Issue;
 
@@ -20,7 +20,7 @@ use crate::schema::issue::Issue;
 pub const MAX_FILE: u64 = 1 << 20;
 
 /// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
-const HELD_BODIES: usize = 48 << 20;
+const HELD_BODIES: usize = 32 << 20;
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -41,6 +41,18 @@ pub struct ReadFile {
     pub dropped_body: Option<usize>,
     /// Whether it is exactly what the original program writes.
     pub oxi_rendering: bool,
+    /// Set if the file itself has git's conflict markers and this version comes from git's index; `file` is then the hash
+    /// of the file with the markers.
+    pub unmerged: Option<Box<Stages>>,
+}
+
+/// The other versions of an unmerged file.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// The common ancestor.
+    pub base: Option<Issue>,
+    /// The version of the current branch, with its text; none if the two versions are of different issues.
+    pub ours: Option<(Issue, String)>,
 }
 
 impl ReadFile {
@@ -51,7 +63,8 @@ impl ReadFile {
             name: self.name.clone(),
             file: self.file,
             stat: self.stat,
-            content: self.content,
+            // no record has this hash, so the record stays pending until an export has written over the markers
+            content: if self.unmerged.is_some() { ContentHash(!self.content.0) } else { self.content },
             text: self.text.clone(),
         }
     }
@@ -90,13 +103,16 @@ pub struct BadEntry {
     pub line: Option<u32>,
     /// One sentence.
     pub reason: String,
+    /// The hash of its bytes, if what is wrong is that git left conflict markers.
+    pub marked: Option<ContentHash>,
 }
 
 /// What the folder holds.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Files that are not as the baseline says, or have none.
-    pub read: Vec<ReadFile>,
+    #[expect(clippy::vec_box, reason = "there can be 100,000, and they are moved from the thread that read them")]
+    pub read: Vec<Box<ReadFile>>,
     /// Files that are as the baseline says.
     pub unchanged: Names,
     /// Files to leave alone.
@@ -255,7 +271,7 @@ pub fn scan(
             Ok(parsed) => parsed,
             Err(NotAnIssueFile::Unrelated) => continue,
             Err(reason) => {
-                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string() });
+                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string(), marked: None });
                 continue;
             }
         };
@@ -265,17 +281,25 @@ pub fn scan(
                 unchanged.push(parsed);
             }
             Ok(Some(_)) => to_read.push((name, parsed)),
-            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason }),
+            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason, marked: None }),
         }
     }
     for result in read_all(dir, &to_read, known, now, progress) {
         match result {
-            Ok(file) => scan.read.push(*file),
+            Ok(file) => scan.read.push(file),
             // gone between the listing and the reading
             Err(None) => {}
             Err(Some(bad)) => scan.bad.push(bad),
         }
     }
+    // markers that were merged from git's index already; the export writes over them
+    scan.bad.retain(|bad| {
+        let name = bad.marked.and_then(|_| FileName::parse(&bad.name).ok());
+        let merged = name.filter(|name| known.of(name).map(|(_, baseline)| baseline.file) == bad.marked);
+        let is_merged = merged.is_some();
+        unchanged.extend(merged);
+        !is_merged
+    });
     scan.bad.sort_by(|a, b| a.name.cmp(&b.name));
     scan.unchanged = unchanged.into_iter().collect();
     scan
@@ -381,7 +405,7 @@ fn read_one(
     parsed: &FileName,
     now: (i64, u32),
 ) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
-    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason });
+    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason, marked: None });
     let (bytes, stat) = match dir.read(name, MAX_FILE) {
         Ok(read) => read,
         Err(error) if error.is_not_found() => return Err(None),
@@ -389,28 +413,41 @@ fn read_one(
     };
     // a change after this moment gets a time that is not older than `now`
     let stat = (stat.modified < now && stat.changed < now).then_some(stat);
-    let issue = frontmatter::parse(&bytes).map_err(|error| bad(error.line, error.reason.to_string()))?;
+    let issue = frontmatter::parse(&bytes).map_err(|error| {
+        let marked = matches!(error.reason, BadReason::ConflictMarker).then(|| ContentHash::of(&bytes));
+        bad(error.line, error.reason.to_string()).map(|bad| BadEntry { marked, ..bad })
+    })?;
     if issue.head.id != parsed.id {
         let reason = format!("its name says issue {}, its frontmatter says {}", parsed.id, issue.head.id);
         return Err(bad(None, reason));
     }
-    Ok(measure(bytes, issue, parsed, stat))
+    Ok(measure(&bytes, issue, parsed, stat))
 }
 
-fn measure(bytes: Vec<u8>, mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
-    let file = ContentHash::of(&bytes);
+fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
+    let file = ContentHash::of(bytes);
     let offset = bytes.len() - issue.body.len();
     issue.head.slug = name.slug.clone();
-    let oxi_rendering = frontmatter::is_oxi_rendering(&bytes, &issue);
+    let oxi_rendering = frontmatter::is_oxi_rendering(bytes, &issue);
     issue.body = Issue::with_final_newline(issue.body);
     let rendered = frontmatter::render(&issue);
     let (content, text) = if rendered.as_bytes() == bytes {
         (file, None)
     } else {
         // the parser has checked that it is UTF-8
-        (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(&bytes).into_owned()))
+        (ContentHash::of(rendered.as_bytes()), Some(String::from_utf8_lossy(bytes).into_owned()))
     };
-    let read = ReadFile { name: name.clone(), stat, file, issue, content, text, dropped_body: None, oxi_rendering };
+    let read = ReadFile {
+        name: name.clone(),
+        stat,
+        file,
+        issue,
+        content,
+        text,
+        dropped_body: None,
+        oxi_rendering,
+        unmerged: None,
+    };
     (Box::new(read), offset)
 }
 

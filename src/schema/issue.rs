@@ -239,6 +239,12 @@ impl IssueHead {
         FileName { id: self.id, slug: self.slug.clone() }
     }
 
+    /// The claim on it, if there is one: a claim without a session's name, which the original could make, is none.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Assignment> {
+        self.assigned_to.as_ref().filter(|owner| !owner.session.is_empty())
+    }
+
     /// A link to it.
     #[must_use]
     pub fn link(&self) -> Link {

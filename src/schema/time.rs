@@ -56,9 +56,9 @@ impl Timestamp {
     /// The time of a sort key; none if the bytes are none.
     #[must_use]
     pub fn from_sort_key(key: [u8; Self::KEY_LEN]) -> Option<Self> {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = key;
-        let seconds = u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ (1 << 63);
-        DateTime::from_timestamp(seconds.cast_signed(), u32::from_be_bytes([i, j, k, l])).map(Self)
+        let (seconds, nanos) = key.split_last_chunk()?;
+        let seconds = u64::from_be_bytes(seconds.try_into().ok()?) ^ (1 << 63);
+        DateTime::from_timestamp(seconds.cast_signed(), u32::from_be_bytes(*nanos)).map(Self)
     }
 }
 

@@ -31,12 +31,27 @@ struct Landed {
 }
 
 impl Mirror<'_> {
-    /// Exports all records, or only some.
-    pub(super) fn export_locked(&self, gate: &Gate, only: Option<&BTreeSet<Identity>>) -> Result<Report, MirrorError> {
+    /// Exports some records.
+    pub(super) fn export_some(&self, gate: &Gate, only: &BTreeSet<Identity>) -> Result<Report, MirrorError> {
+        self.export_locked(gate, Some(only), Report::default())
+    }
+
+    /// Exports all records; `absent` is what [`Mirror::absent`] found.
+    pub(super) fn export_all(&self, gate: &Gate, absent: Option<Snapshot>) -> Result<Report, MirrorError> {
         let mut report = Report::default();
-        if only.is_none() {
-            self.forget_never_committed(&mut report)?;
+        if let Some(absent) = absent {
+            self.forget_never_committed(&absent, &mut report)?;
         }
+        self.export_locked(gate, None, report)
+    }
+
+    fn export_locked(
+        &self,
+        gate: &Gate,
+        only: Option<&BTreeSet<Identity>>,
+        mut report: Report,
+    ) -> Result<Report, MirrorError> {
+        self.tell_conflicts(only, &mut report)?;
         let (pending, total) = self.pending(only)?;
         report.unchanged = (total as u64).saturating_sub(pending.len() as u64);
         let dir = match self.project.issues()? {
@@ -61,8 +76,7 @@ impl Mirror<'_> {
         let read = self.store.read()?;
         let counters = read.counters()?;
         let total = crate::schema::issue::Status::ALL.iter().map(|status| counters.with_status(*status)).sum::<u64>();
-        let mut pending: Vec<_> =
-            read.all_pending()?.into_iter().map(|(_, (identity, kind))| (identity, kind)).collect();
+        let mut pending = read.all_pending()?;
         pending.retain(|(identity, _)| only.is_none_or(|only| only.contains(identity)));
         // a deletion may free the name that another issue's file takes
         pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
@@ -70,18 +84,34 @@ impl Mirror<'_> {
         Ok((pending, usize::try_from(total).unwrap_or(usize::MAX)))
     }
 
-    /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
-    fn forget_never_committed(&self, report: &mut Report) -> Result<(), MirrorError> {
+    /// Conflicts are skipped, and stay until a person ends them.
+    fn tell_conflicts(&self, only: Option<&BTreeSet<Identity>>, report: &mut Report) -> Result<(), MirrorError> {
+        let read = self.store.read()?;
+        for (identity, conflict) in read.all_conflicts()? {
+            if only.is_none_or(|only| only.contains(&identity)) {
+                report.add_conflict(read.id_of(&identity)?.unwrap_or(conflict.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in the folder beside the baselines, if any file of these is not there.
+    pub(super) fn absent(&self) -> Result<Option<Snapshot>, MirrorError> {
         let baselines = Baselines::new(self.store.read()?.all_baselines()?);
         let dir = self.project.issues()?;
         let names = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?;
         let names: Names = names.iter().filter_map(|name| FileName::parse(name).ok()).collect();
         if baselines.iter().all(|(_, baseline)| names.contains(&baseline.name)) {
-            return Ok(());
+            return Ok(None);
         }
         let folder = dir.as_ref().map(Dir::stat).transpose()?;
         let scan = Scan { unchanged: names, folder, ..Scan::default() };
-        let missing = self.missing(&Snapshot::of_scan(baselines, scan))?;
+        Ok(Some(Snapshot::of_scan(baselines, scan)))
+    }
+
+    /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
+    fn forget_never_committed(&self, absent: &Snapshot, report: &mut Report) -> Result<(), MirrorError> {
+        let missing = self.missing(absent)?;
         let never: Vec<_> = missing
             .why
             .iter()
@@ -128,11 +158,9 @@ impl Mirror<'_> {
                     }));
                 }
                 Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None }),
-                Prepared::Remove { name, stat } if !self.options.dry_run => {
-                    if still(dir, &name, &stat)? {
-                        dir.remove(&name.to_string())?;
-                        landed.push(Landed { identity: item.identity.clone(), file: None });
-                    }
+                Prepared::Remove { name, stat } if !self.options.dry_run && still(dir, &name, &stat)? => {
+                    dir.remove(&name.to_string())?;
+                    landed.push(Landed { identity: item.identity.clone(), file: None });
                 }
                 _ => {}
             }
@@ -281,13 +309,8 @@ fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirro
     let id = id.unwrap_or(IssueId(0));
     let path = |name: &FileName| mirror.project.issue_path(&name.to_string());
     match prepared {
-        Prepared::InConflict => {
-            report.needs_attention = true;
-            report.conflicts.push(id);
-            report.lines.push(format!(
-                "#{id} is in conflict and was not written; run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"
-            ));
-        }
+        // told by the list of all conflicts
+        Prepared::InConflict => {}
         Prepared::Converged { .. } | Prepared::Forget => report.unchanged += 1,
         Prepared::Write(write) => match &write.replaces {
             None => {

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::db::gate::Gate;
-use crate::db::record::Versioned;
+use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, WriteTxn};
-use crate::import::scan::ReadFile;
-use crate::schema::id::{Identity, IssueId};
+use crate::import::scan::{MAX_FILE, ReadFile};
+use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
 
-use super::gather::{Missing, Snapshot};
-use super::plan::{Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange, plan};
+use super::gather::{Missing, Number, Snapshot};
+use super::plan::{Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange};
 use super::report::Renumbered;
 use super::{Mirror, MirrorError, Problem, Report, current_folder_mark, folder_mark};
 
@@ -21,9 +21,14 @@ const ATTEMPTS: usize = 8;
 /// Everything that an import is about to do.
 pub(super) struct ImportPlan<'s> {
     pub(super) actions: Vec<Action<'s>>,
-    numbers: BTreeMap<Identity, IssueId>,
-    /// The present numbers of the records concerned.
-    before: BTreeMap<Identity, IssueId>,
+    numbers: BTreeMap<Identity, Number>,
+}
+
+impl ImportPlan<'_> {
+    /// The number that an issue is to have.
+    fn number(&self, identity: &Identity) -> Option<IssueId> {
+        self.numbers.get(identity).map(|number| number.assigned)
+    }
 }
 
 enum Commit {
@@ -32,9 +37,11 @@ enum Commit {
 }
 
 impl Mirror<'_> {
-    pub(super) fn import_locked(&self, gate: &Gate) -> Result<Report, MirrorError> {
-        for _ in 0..ATTEMPTS {
-            let snapshot = self.snapshot(gate)?;
+    pub(super) fn import_from(&self, gate: &Gate, mut snapshot: Snapshot) -> Result<Report, MirrorError> {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                snapshot = self.snapshot(gate)?;
+            }
             let missing = self.missing(&snapshot)?;
             let plan = self.plan_import(&snapshot, &missing)?;
             let mut report = self.report_import(&snapshot, &missing, &plan);
@@ -42,11 +49,14 @@ impl Mirror<'_> {
                 return Ok(report);
             }
             if let Commit::Done = self.commit_import(&snapshot, &plan)? {
-                let moved = self.moved(&plan);
+                self.remove_surplus(&plan)?;
+                let moved = moved(&plan);
                 if !moved.is_empty() {
-                    let moves = self.export_locked(gate, Some(&moved))?;
+                    let moves = self.export_some(gate, &moved)?;
                     report.needs_attention |= moves.needs_attention;
                     report.bad.extend(moves.bad);
+                }
+                if !moved.is_empty() || plan.actions.iter().any(|action| !action.surplus.is_empty()) {
                     self.note_folder()?;
                 }
                 return Ok(report);
@@ -60,37 +70,29 @@ impl Mirror<'_> {
         snapshot: &'s Snapshot,
         missing: &Missing,
     ) -> Result<ImportPlan<'s>, MirrorError> {
-        let mut known = self.known(snapshot, missing)?;
-        let mut actions: Vec<_> = known
-            .iter()
-            .filter(|(_, known)| known.files.is_empty())
-            .map(|(identity, known)| plan(identity, known))
-            .collect();
+        let mut concerned = self.concerned(snapshot, missing)?;
+        let mut actions = Vec::new();
+        self.plan_for(snapshot, concerned.iter().filter(|(_, issue)| issue.files.is_empty()), &mut actions)?;
         let leaving: HashSet<_> = actions
             .iter()
             .filter(|action| action.record == RecordChange::Delete)
             .map(|action| action.identity.clone())
             .collect();
-        let numbers = self.assign_numbers(&known, &leaving)?;
-        for (identity, known) in &mut known {
-            if !known.files.is_empty() {
-                // of several files of one issue, the one that has its number is the one that stays
-                known.files.sort_by_key(|file| Some(&file.name.id) != numbers.get(identity));
-                actions.push(plan(identity, known));
-            }
+        let numbers = self.assign_numbers(&concerned, &leaving)?;
+        concerned.retain(|_, issue| !issue.files.is_empty());
+        for (identity, issue) in &mut concerned {
+            // of several files of one issue, the one that has its number is the one that stays
+            let number = numbers.get(identity).map(|number| number.assigned);
+            issue.files.sort_by_key(|file| Some(file.name.id) != number);
         }
-        let before = known
-            .iter()
-            .filter_map(|(identity, known)| Some((identity.clone(), known.record.as_ref()?.issue.head.id)))
-            .collect();
-        actions.retain(|action| !action.is_nothing());
-        Ok(ImportPlan { actions, numbers, before })
+        self.plan_for(snapshot, concerned.iter(), &mut actions)?;
+        Ok(ImportPlan { actions, numbers })
     }
 
     fn commit_import(&self, snapshot: &Snapshot, plan: &ImportPlan<'_>) -> Result<Commit, MirrorError> {
         let refreshed = snapshot.refreshed();
         let mark = folder_mark(snapshot.scan.folder);
-        let moves = self.record_moves(plan)?;
+        let moves = record_moves(plan);
         if plan.actions.is_empty() && moves.is_empty() && refreshed.is_empty() {
             // one look is cheaper than a write transaction that has nothing to write
             if self.store.read()?.folder_mark()? == Some(mark) {
@@ -129,35 +131,19 @@ impl Mirror<'_> {
         })
     }
 
-    /// Records that get another number than they have.
-    fn record_moves(&self, plan: &ImportPlan<'_>) -> Result<Vec<(Identity, IssueId)>, MirrorError> {
-        let mut moves = Vec::new();
-        let read = if plan.numbers.is_empty() { return Ok(moves) } else { self.store.read()? };
-        for (identity, to) in &plan.numbers {
-            if read.id_of(identity)?.is_some_and(|now| now != *to) {
-                moves.push((identity.clone(), *to));
+    /// Removes the further files of issues, which say the same as the one that stays. A second import removes what a crash
+    /// left.
+    fn remove_surplus(&self, plan: &ImportPlan<'_>) -> Result<(), MirrorError> {
+        let mut surplus = plan.actions.iter().flat_map(|action| &action.surplus).peekable();
+        let (Some(_), Some(dir)) = (surplus.peek(), self.project.issues()?) else { return Ok(()) };
+        for file in surplus {
+            let name = file.name.to_string();
+            // whoever edited it since it was read keeps it
+            if dir.read(&name, MAX_FILE).is_ok_and(|(bytes, _)| ContentHash::of(&bytes) == file.file) {
+                dir.remove(&name)?;
             }
         }
-        Ok(moves)
-    }
-
-    /// Issues whose file does not have the name that it should.
-    fn moved(&self, plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
-        let misnamed =
-            |file: &ReadFile, identity: &Identity| plan.numbers.get(identity).is_some_and(|to| *to != file.name.id);
-        let of_actions = plan
-            .actions
-            .iter()
-            .filter(|action| {
-                action.file.is_some_and(|file| misnamed(file, &action.identity)) || !action.surplus.is_empty()
-            })
-            .map(|action| action.identity.clone());
-        let of_records = plan
-            .numbers
-            .iter()
-            .filter(|(identity, to)| plan.before.get(identity).is_some_and(|before| before != *to))
-            .map(|(identity, _)| identity.clone());
-        of_actions.chain(of_records).collect()
+        Ok(dir.sync()?)
     }
 
     /// Notes what the folder looks like after files were moved.
@@ -175,22 +161,16 @@ impl Mirror<'_> {
         let quiet = snapshot.scan.read.len().saturating_sub(plan.actions.iter().filter(|a| a.file.is_some()).count());
         report.unchanged += quiet as u64;
         for action in &plan.actions {
-            let id = plan
-                .numbers
-                .get(&action.identity)
-                .or_else(|| plan.before.get(&action.identity))
-                .copied()
-                .unwrap_or(IssueId(0));
+            let id = plan.number(&action.identity).or(action.present).unwrap_or(IssueId(0));
             describe(&mut report, action, id, self);
         }
         let files: HashMap<&Identity, &ReadFile> =
             plan.actions.iter().filter_map(|action| Some((&action.identity, action.file?))).collect();
-        for (identity, to) in &plan.numbers {
-            let carried = files.get(identity);
-            let from = plan.before.get(identity).copied().or_else(|| carried.map(|file| file.name.id));
-            if let Some(from) = from.filter(|from| from != to) {
-                report.lines.push(format!("renumbered {from} -> {to}"));
-                report.renumbered.push(Renumbered { from, to: *to });
+        for (identity, Number { assigned, present }) in &plan.numbers {
+            let from = present.or_else(|| files.get(identity).map(|file| file.name.id));
+            if let Some(from) = from.filter(|from| from != assigned) {
+                report.lines.push(format!("renumbered {from} -> {assigned}"));
+                report.renumbered.push(Renumbered { from, to: *assigned });
             }
         }
         for bad in &snapshot.scan.bad {
@@ -199,11 +179,27 @@ impl Mirror<'_> {
         }
         if let Some(caution) = &missing.caution {
             report.lines.push(caution.clone());
-            report.needs_attention = true;
+            report.needs_attention |= missing.suspicious;
         }
         report.sort();
         report
     }
+}
+
+/// Records that get another number than they have.
+fn record_moves(plan: &ImportPlan<'_>) -> Vec<(Identity, IssueId)> {
+    let moves =
+        plan.numbers.iter().filter(|(_, number)| number.present.is_some_and(|present| present != number.assigned));
+    moves.map(|(identity, number)| (identity.clone(), number.assigned)).collect()
+}
+
+/// Issues whose file does not have the name that it should.
+fn moved(plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
+    let misnamed = |action: &&Action<'_>| {
+        action.file.is_some_and(|file| plan.number(&action.identity).is_some_and(|number| number != file.name.id))
+    };
+    let of_files = plan.actions.iter().filter(misnamed).map(|action| action.identity.clone());
+    of_files.chain(record_moves(plan).into_iter().map(|(identity, _)| identity)).collect()
 }
 
 fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirror<'_>) {
@@ -218,10 +214,7 @@ fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirr
         Outcome::Merged => (&mut report.merged, "merged".into()),
         Outcome::Restored => (&mut report.kept, "restored: it was deleted here, but its file was edited".into()),
         Outcome::Kept(absence) => (&mut report.kept, format!("kept: {}", reason(absence))),
-        Outcome::Conflict => {
-            report.needs_attention = true;
-            (&mut report.conflicts, format!("conflict: run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"))
-        }
+        Outcome::Conflict => return report.add_conflict(id),
         Outcome::Silent => {
             report.unchanged += u64::from(action.file.is_some());
             for file in &action.surplus {
@@ -267,7 +260,7 @@ fn apply(
         _ => None,
     };
     let file = loaded.as_ref().or(action.file);
-    let number = |issue: &Issue| plan.numbers.get(identity).copied().unwrap_or(issue.head.id);
+    let number = |issue: &Issue| plan.number(identity).unwrap_or(issue.head.id);
     let put = match (&action.record, file) {
         (RecordChange::Put(issue, op), _) => Some(((**issue).clone(), *op, None)),
         (RecordChange::TakeFile, Some(file)) => Some((file.issue.clone(), Op::Import, Some(file.content))),
@@ -280,11 +273,22 @@ fn apply(
         }
         let hash = hash.filter(|_| issue.head.id == id);
         issue.head.id = id;
-        let version =
-            hash.map_or_else(|| Versioned::new(issue.clone()), |hash| Versioned { issue: issue.clone(), hash });
-        txn.put(version, op)?;
+        let version = match hash {
+            Some(hash) => Versioned { issue, hash },
+            None => Versioned::new(issue),
+        };
+        txn.put(&version, op)?;
     }
     match (action.baseline, file) {
+        // of two issues that met on one path, one moves away
+        (BaselineChange::Agree, Some(file)) if file.unmerged.is_some() && number(&file.issue) != file.name.id => {
+            txn.forget_baseline(identity)?;
+        }
+        (BaselineChange::Agree, Some(file)) if file.unmerged.is_some() => {
+            let text = action.text.clone().or_else(|| file.text.clone());
+            let content = txn.issue_of(identity)?.map_or_else(|| file.issue.clone(), |record| record.issue);
+            txn.agree(identity, &Baseline { text, ..file.baseline() }, &content)?;
+        }
         (BaselineChange::Agree, Some(file)) => txn.agree(identity, &file.baseline(), &file.issue)?,
         (BaselineChange::Forget, _) => txn.forget_baseline(identity)?,
         _ => {}

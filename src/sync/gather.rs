@@ -7,11 +7,14 @@ use crate::db::record::{Baseline, Pending};
 use crate::import::scan::{self, Baselines, ReadFile, Scan};
 use crate::schema::id::{FileName, Identity, IssueId};
 
-use super::plan::{Absence, Claims, Known, has_collision};
+use super::plan::{Absence, Action, Claims, Known, has_collision, plan};
 use super::{Mirror, MirrorError, numbers};
 
 /// More files than this, and more than a third of all, gone at once are not believed to be deleted.
 const MANY_GONE: usize = 20;
+
+/// So many records are in memory at once while an import is planned.
+const BATCH: usize = 1024;
 
 /// What the files and the baselines say, before any record is looked at.
 #[derive(Debug)]
@@ -32,12 +35,34 @@ struct Stored {
     pending: HashMap<Identity, Pending>,
 }
 
+/// The number of an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Number {
+    /// The one it is to have.
+    pub(super) assigned: IssueId,
+    /// The one its record has; none if there is no record.
+    pub(super) present: Option<IssueId>,
+}
+
+/// An issue that something may happen to.
+#[derive(Debug, Default)]
+pub(super) struct Concerned<'s> {
+    /// The files that hold it.
+    pub(super) files: Vec<&'s ReadFile>,
+    /// Why there is none, where there is none but was one.
+    absence: Option<Absence>,
+    /// The number of its record; none if there is no record.
+    present: Option<IssueId>,
+}
+
 /// The files that are gone, and what to make of it.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     pub(super) why: BTreeMap<Identity, Absence>,
     /// What to tell a person when nothing was deleted out of caution.
     pub(super) caution: Option<String>,
+    /// Whether that calls for a decision, where a merge in progress only calls for its end.
+    pub(super) suspicious: bool,
 }
 
 impl Mirror<'_> {
@@ -61,6 +86,7 @@ impl Mirror<'_> {
             }
             None => Scan::default(),
         };
+        self.take_unmerged(&mut scan)?;
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
         if let Some(dir) = dir.as_ref().filter(|_| !scan.read.is_empty()) {
@@ -83,7 +109,7 @@ impl Mirror<'_> {
             baselines: Baselines::new(read.all_baselines()?),
             high_water: read.high_water()?,
             in_conflict: read.all_conflicts()?.into_iter().map(|(identity, _)| identity).collect(),
-            pending: read.all_pending()?.into_iter().map(|(_, pending)| pending).collect(),
+            pending: read.all_pending()?.into_iter().collect(),
         })
     }
 
@@ -109,6 +135,7 @@ impl Mirror<'_> {
         let Some(git) = self.git() else {
             let tripped = is_many(gone.len()) && !self.options.allow_deletes;
             missing.caution = tripped.then(|| caution(gone.len()));
+            missing.suspicious = tripped;
             let why = if tripped { Absence::Unsure } else { Absence::Deleted };
             missing.why.extend(gone.into_iter().map(|(identity, _)| (identity, why)));
             return Ok(missing);
@@ -121,9 +148,11 @@ impl Mirror<'_> {
         let operation = git.operation_in_progress();
         if is_many(still_tracked) && !self.options.allow_deletes {
             missing.caution = Some(caution(still_tracked));
+            missing.suspicious = true;
         } else if let Some(operation) = operation {
-            missing.caution =
-                Some(format!("a {operation} is going on in git: no record was deleted for a file that is missing"));
+            missing.caution = Some(format!(
+                "a {operation} is going on in git: nothing is deleted before it has ended; then run the command again"
+            ));
         }
         let unsure = missing.caution.is_some();
         let untracked: Vec<_> = gone.iter().filter(|(_, name)| tracked(name).is_none()).collect();
@@ -143,17 +172,18 @@ impl Mirror<'_> {
         // a merge in progress is not a reason to fail if nothing would have been deleted
         if !missing.why.values().any(|why| *why == Absence::Unsure) {
             missing.caution = None;
+            missing.suspicious = false;
         }
         Ok(missing)
     }
 
-    /// The records, bases and files of all issues that something may happen to.
-    pub(super) fn known<'s>(
+    /// All issues that something may happen to.
+    pub(super) fn concerned<'s>(
         &self,
         snapshot: &'s Snapshot,
         missing: &Missing,
-    ) -> Result<BTreeMap<Identity, Known<'s>>, MirrorError> {
-        let mut all: BTreeMap<Identity, Known<'s>> = BTreeMap::new();
+    ) -> Result<BTreeMap<Identity, Concerned<'s>>, MirrorError> {
+        let mut all: BTreeMap<Identity, Concerned<'s>> = BTreeMap::new();
         for file in snapshot.changed_files() {
             all.entry(file.issue.head.identity()).or_default().files.push(file);
         }
@@ -161,55 +191,92 @@ impl Mirror<'_> {
             all.entry(identity.clone()).or_default().absence = Some(*absence);
         }
         let read = self.store.read()?;
-        for (identity, known) in &mut all {
-            known.files.sort_by_key(|file| file.name.id);
-            known.record = read.issue_of(identity)?;
-            known.base = read.merge_base(identity)?;
-            known.has_conflict = snapshot.in_conflict.contains(identity);
+        for (identity, concerned) in &mut all {
+            concerned.files.sort_by_key(|file| file.name.id);
+            concerned.present = read.id_of(identity)?;
         }
         Ok(all)
     }
 
-    /// The numbers of issues whose number changes or is new; `leaving` are records that this import deletes.
+    /// Plans for some issues. Their records are read in batches, so that not all are in memory at once, and nothing is
+    /// merged while the gate is held.
+    pub(super) fn plan_for<'c, 's: 'c>(
+        &self,
+        snapshot: &'s Snapshot,
+        concerned: impl Iterator<Item = (&'c Identity, &'c Concerned<'s>)>,
+        actions: &mut Vec<Action<'s>>,
+    ) -> Result<(), MirrorError> {
+        let mut concerned = concerned.peekable();
+        while concerned.peek().is_some() {
+            let mut batch = Vec::with_capacity(BATCH);
+            let read = self.store.read()?;
+            for (identity, concerned) in concerned.by_ref().take(BATCH) {
+                let known = Known {
+                    record: read.issue_of(identity)?,
+                    base: read.merge_base(identity)?,
+                    has_conflict: snapshot.in_conflict.contains(identity),
+                    files: concerned.files.clone(),
+                    absence: concerned.absence,
+                };
+                batch.push((identity, known));
+            }
+            drop(read);
+            let planned = batch.iter().map(|(identity, known)| plan(identity, known));
+            actions.extend(planned.filter(|action| !action.is_nothing()));
+        }
+        Ok(())
+    }
+
+    /// The numbers of all issues that something may happen to, and in a collision of all others whose number changes;
+    /// `leaving` are records that this import deletes.
     pub(super) fn assign_numbers(
         &self,
-        known: &BTreeMap<Identity, Known<'_>>,
+        concerned: &BTreeMap<Identity, Concerned<'_>>,
         leaving: &HashSet<Identity>,
-    ) -> Result<BTreeMap<Identity, IssueId>, MirrorError> {
+    ) -> Result<BTreeMap<Identity, Number>, MirrorError> {
         let mut claims = Claims::new();
-        for (identity, known) in known {
-            let numbers: Vec<_> = if known.files.is_empty() {
-                known.record.iter().map(|record| record.issue.head.id).collect()
+        for (identity, concerned) in concerned {
+            let numbers: Vec<_> = if concerned.files.is_empty() {
+                concerned.present.into_iter().collect()
             } else {
-                known.files.iter().map(|file| file.name.id).collect()
+                concerned.files.iter().map(|file| file.name.id).collect()
             };
             if !numbers.is_empty() && !leaving.contains(identity) {
                 claims.insert(identity.clone(), numbers);
             }
         }
         let read = self.store.read()?;
-        let mut holders = HashMap::new();
+        let mut holders = BTreeMap::new();
         for number in claims.values().flatten() {
             if let Some(stored) = read.head(*number)? {
                 holders.insert(*number, stored.head.identity());
             }
         }
         holders.retain(|_, holder| !leaving.contains(holder));
-        if !has_collision(&claims, &holders) {
-            return Ok(claims
-                .into_iter()
-                .filter_map(|(identity, numbers)| Some((identity, *numbers.first()?)))
-                .collect());
-        }
-        for stored in read.all_heads()? {
-            let head = stored?.head;
-            if !leaving.contains(&head.identity()) {
-                claims.entry(head.identity()).or_insert_with(|| vec![head.id]);
+        let mut present: BTreeMap<_, _> = concerned
+            .iter()
+            .filter_map(|(identity, issue)| Some((identity.clone(), issue.present?)))
+            .collect();
+        let assigned = if has_collision(&claims, &holders) {
+            for stored in read.all_heads()? {
+                let head = stored?.head;
+                if !leaving.contains(&head.identity()) {
+                    present.insert(head.identity(), head.id);
+                    claims.entry(head.identity()).or_insert_with(|| vec![head.id]);
+                }
             }
-        }
-        let claimants: Vec<_> =
-            claims.into_iter().map(|(identity, numbers)| numbers::Claimant { identity, numbers }).collect();
-        Ok(numbers::assign(&claimants)?)
+            let claimants: Vec<_> =
+                claims.into_iter().map(|(identity, numbers)| numbers::Claimant { identity, numbers }).collect();
+            numbers::assign(&claimants)?
+        } else {
+            claims.into_iter().filter_map(|(identity, numbers)| Some((identity, *numbers.first()?))).collect()
+        };
+        let number = |(identity, assigned): (Identity, IssueId)| {
+            let present = present.get(&identity).copied();
+            let concerns = concerned.contains_key(&identity) || present != Some(assigned);
+            concerns.then_some((identity, Number { assigned, present }))
+        };
+        Ok(assigned.into_iter().filter_map(number).collect())
     }
 }
 
@@ -219,7 +286,8 @@ impl Snapshot {
     pub(super) fn changed_files(&self) -> impl Iterator<Item = &ReadFile> {
         let same = |file: &ReadFile| self.baselines.of(&file.name).is_some_and(|(_, base)| base.file == file.file);
         let in_conflict = |file: &ReadFile| self.in_conflict.contains(&file.issue.head.identity());
-        self.scan.read.iter().filter(move |file| !same(file) || in_conflict(file)).chain(&self.twins)
+        let read = self.scan.read.iter().map(AsRef::as_ref);
+        read.filter(move |file| !same(file) || in_conflict(file)).chain(&self.twins)
     }
 
     /// Baselines whose file was read again and found to be the same, with fresh stat data.
@@ -229,7 +297,7 @@ impl Snapshot {
             let fresher = file.file == baseline.file && file.stat.is_some() && file.stat != baseline.stat;
             fresher.then(|| (key.clone(), Baseline { stat: file.stat, ..baseline.clone() }))
         };
-        self.scan.read.iter().filter_map(refresh).collect()
+        self.scan.read.iter().filter_map(|file| refresh(file)).collect()
     }
 
     /// Issues whose file is gone with its name, and issues whose file's name is now another issue's.
@@ -271,7 +339,7 @@ fn drop_far_numbers(scan: &mut Scan, high_water: IssueId) {
     let far = |file: &ReadFile| file.name.id.0 > highest;
     for file in scan.read.iter().filter(|file| far(file)) {
         let reason = format!("the number is more than {FARTHEST} above the highest, {highest}");
-        scan.bad.push(scan::BadEntry { name: file.name.to_string(), line: None, reason });
+        scan.bad.push(scan::BadEntry { name: file.name.to_string(), line: None, reason, marked: None });
     }
     scan.read.retain(|file| !far(file));
 }

@@ -16,9 +16,11 @@ mod gather;
 pub mod merge;
 pub mod numbers;
 pub mod plan;
+mod rehearse;
 pub mod report;
 pub mod resolve;
 mod status;
+mod unmerged;
 
 use std::path::PathBuf;
 
@@ -95,8 +97,8 @@ impl Mirror<'_> {
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn import(&self) -> Result<Report, MirrorError> {
-        let gate = self.lock()?;
-        self.import_locked(&gate)
+        let (gate, snapshot) = self.lock_and(|gate| self.snapshot(gate))?;
+        self.import_from(&gate, snapshot)
     }
 
     /// Moves what changed in the database into the files. Never writes over an edit that import has not seen.
@@ -104,8 +106,8 @@ impl Mirror<'_> {
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn export(&self) -> Result<Report, MirrorError> {
-        let gate = self.lock()?;
-        self.export_locked(&gate, None)
+        let (gate, absent) = self.lock_and(|_| self.absent())?;
+        self.export_all(&gate, absent)
     }
 
     /// Import, then export.
@@ -114,8 +116,11 @@ impl Mirror<'_> {
     /// If the database, the folder or git fails as a whole.
     pub fn sync(&self) -> Result<Report, MirrorError> {
         let gate = self.lock()?;
-        let mut report = self.import_locked(&gate)?;
-        report.add(self.export_locked(&gate, None)?);
+        if self.options.dry_run {
+            return self.rehearse_sync(&gate);
+        }
+        let mut report = self.import_from(&gate, self.snapshot(&gate)?)?;
+        report.add(self.export_all(&gate, self.absent()?)?);
         Ok(report)
     }
 
@@ -124,36 +129,47 @@ impl Mirror<'_> {
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn status(&self) -> Result<StatusReport, MirrorError> {
-        let gate = self.lock()?;
-        self.status_locked(&gate)
+        let (_gate, snapshot) = self.lock_and(|gate| self.snapshot(gate))?;
+        self.status_of(&snapshot)
     }
 
-    /// Makes the database, if there is none, and takes in the files that are there, if that was never done.
+    /// Makes the database, if there is none, with the files that are there taken in. It appears with its issues or not at
+    /// all.
     ///
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn ensure_database(&self) -> Result<Option<Report>, MirrorError> {
-        if self.store.create_if_missing()? == Birth::Existed && self.store.read()?.folder_mark()?.is_some() {
+        if self.store.exists()? {
             return Ok(None);
         }
-        self.import().map(Some)
+        let gate = self.lock()?;
+        self.store.remove_unborn()?;
+        let mut report = None;
+        let birth = self.store.create_filled(|unborn| {
+            let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
+            report = Some(mirror.import_from(&gate, mirror.snapshot(&gate)?)?);
+            Ok::<_, MirrorError>(())
+        })?;
+        Ok(report.filter(|_| birth == Birth::Created))
     }
 
     fn lock(&self) -> Result<Gate, MirrorError> {
-        let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
-        self.refuse_tracked_database()?;
-        Ok(gate)
+        Ok(self.lock_and(|_| Ok(()))?.0)
     }
 
-    /// A database that git tracks could be replaced by any checkout.
-    fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
+    /// Waits for the turn, and refuses it if git tracks the database, which any checkout could then replace. While git
+    /// thinks about that, `look` runs; it must change nothing.
+    fn lock_and<R>(&self, look: impl FnOnce(&Gate) -> Result<R, MirrorError>) -> Result<(Gate, R), MirrorError> {
+        let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
         let path = self.project.state_path(crate::db::DATABASE);
-        if let Some(git) = self.git()
-            && git.tracks(self.project.root(), &path)?
+        let asked = self.git().map(|git| git.ask_whether_tracked(self.project.root(), &path)).transpose()?;
+        let seen = look(&gate);
+        if let Some(asked) = asked
+            && asked.is_yes()?
         {
             return Err(StoreError::TrackedByGit(PathBuf::from(path)).into());
         }
-        Ok(())
+        Ok((gate, seen?))
     }
 
     fn git(&self) -> Option<Git> {

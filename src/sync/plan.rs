@@ -106,6 +106,8 @@ pub struct Action<'a> {
     pub identity: Identity,
     /// The record's hash when this was planned; it must still be that.
     pub expected: Option<ContentHash>,
+    /// The record's number when this was planned.
+    pub present: Option<IssueId>,
     /// The file it is about.
     pub file: Option<&'a ReadFile>,
     /// More files of the same issue and content, to be removed.
@@ -116,6 +118,8 @@ pub struct Action<'a> {
     pub baseline: BaselineChange,
     /// What happens to the conflict.
     pub conflict: ConflictChange,
+    /// The text whose comments and order the next export keeps, where that is not the file's own.
+    pub text: Option<String>,
     /// Values that a merge decided against, by field.
     pub lost: Vec<(String, Value)>,
     /// How it is reported.
@@ -162,7 +166,6 @@ fn same_to_a_person(a: &Issue, b: &Issue) -> bool {
 pub fn side(base: Option<&Issue>, version: Option<&Issue>) -> Side {
     match (base, version) {
         (_, None) => Side::Absent,
-        (None, Some(_)) => Side::Changed,
         (Some(base), Some(version)) if same_but_for_number(base, version) => Side::Same,
         (Some(base), Some(version)) if same_to_a_person(base, version) => Side::Touched,
         _ => Side::Changed,
@@ -185,11 +188,13 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     let mut action = Action {
         identity: identity.clone(),
         expected: known.record.as_ref().map(|record| record.hash),
+        present: known.record.as_ref().map(|record| record.issue.head.id),
         file: known.files.first().copied(),
         surplus: Vec::new(),
         record: RecordChange::Keep,
         baseline: BaselineChange::Keep,
         conflict: if known.has_conflict { ConflictChange::Clear } else { ConflictChange::Keep },
+        text: None,
         lost: Vec::new(),
         outcome: Outcome::Silent,
     };
@@ -204,6 +209,12 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
             return action;
         }
         action.surplus.push(other);
+    }
+    if let Some((stages, (ours, ours_text))) =
+        file.unmerged.as_ref().and_then(|stages| Some((stages, stages.ours.as_ref()?)))
+    {
+        plan_unmerged(&mut action, known, file, (stages.base.as_ref(), ours, ours_text));
+        return action;
     }
     // A file that the original rewrote lacks the keys it does not know; they were not deleted.
     let stripped = known.base.as_ref().filter(|_| file.oxi_rendering).map(without_foreign_keys);
@@ -229,6 +240,44 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         _ => {}
     }
     action
+}
+
+/// Both sides of a merge in git changed the file: their versions are merged with each other and with the record.
+fn plan_unmerged<'a>(
+    action: &mut Action<'a>,
+    known: &Known<'_>,
+    file: &'a ReadFile,
+    (base, ours, ours_text): (Option<&Issue>, &Issue, &str),
+) {
+    let record = known.record.as_ref().map(|record| &record.issue);
+    // the record is our version, or what became of it since
+    let is_ours = |version: Option<&Issue>| version.is_some_and(|version| same_but_for_number(version, ours));
+    let ours = match record {
+        Some(record) if is_ours(Some(record)) || is_ours(known.base.as_ref()) => record.clone(),
+        Some(record) => merge::merge(known.base.as_ref(), record, ours).issue,
+        None => ours.clone(),
+    };
+    let merged = merge::merge(base, &ours, &file.issue);
+    let changed = |issue: &Issue| record.is_none_or(|record| !same_but_for_number(record, issue));
+    if merged.body_conflict.is_some() {
+        conflict_of(action, known, file, file, vec!["body".into()]);
+        if changed(&ours) {
+            action.record = RecordChange::Put(Box::new(ours.clone()), Op::Merge);
+        }
+        if let ConflictChange::Set(conflict) = &mut action.conflict {
+            conflict.base = base.cloned();
+            conflict.ours = Some(ours);
+        }
+        action.baseline = BaselineChange::Keep;
+        return;
+    }
+    action.lost.extend(merged.lost.into_iter().map(|lost| (lost.field, lost.value)));
+    if merged.winner == merge::Side::Ours {
+        action.text = Some(ours_text.to_owned());
+    }
+    action.record = RecordChange::Put(Box::new(merged.issue), Op::Merge);
+    action.baseline = BaselineChange::Agree;
+    action.outcome = Outcome::Merged;
 }
 
 fn plan_absent(action: &mut Action<'_>, known: &Known<'_>, record: Option<&Issue>) {
@@ -306,6 +355,7 @@ fn conflict_of<'a>(
         base: known.base.clone(),
         ours: Some(ours.clone()),
         theirs: Some(theirs.issue.clone()),
+        theirs_file: theirs.file,
         theirs_text: theirs.text.clone().unwrap_or_else(|| crate::schema::frontmatter::render(&theirs.issue)),
     }));
 }
@@ -322,7 +372,7 @@ pub type Claims = BTreeMap<Identity, Vec<IssueId>>;
 
 /// Whether any number is claimed twice, or any issue by two numbers.
 #[must_use]
-pub fn has_collision(claims: &Claims, holders: &HashMap<IssueId, Identity>) -> bool {
+pub fn has_collision(claims: &Claims, holders: &BTreeMap<IssueId, Identity>) -> bool {
     let mut seen: HashMap<IssueId, &Identity> = HashMap::new();
     claims.iter().any(|(identity, numbers)| {
         numbers.len() != 1

@@ -70,8 +70,17 @@ impl Report {
         join(&mut self.conflicts, later.conflicts);
         join(&mut self.bad, later.bad);
         self.unchanged = self.unchanged.min(later.unchanged);
-        self.lines.extend(later.lines);
+        // a conflict is told by both halves of a sync
+        let news: Vec<_> = later.lines.into_iter().filter(|line| !self.lines.contains(line)).collect();
+        self.lines.extend(news);
         self.needs_attention |= later.needs_attention;
+    }
+
+    /// Tells of an issue that waits for a person.
+    pub(super) fn add_conflict(&mut self, id: IssueId) {
+        self.needs_attention = true;
+        self.conflicts.push(id);
+        self.lines.push(format!("#{id} is in conflict: run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"));
     }
 
     /// Whether nothing was done and nothing is wrong.

@@ -64,7 +64,7 @@ impl Mirror<'_> {
                 let lost = Value::Map(vec![("file".into(), Value::from(conflict.name.to_string()))]);
                 txn.note_lost(&identity, Op::Resolve, lost, Some(&theirs.body))?;
             }
-            txn.put(resolved.clone(), Op::Resolve)?;
+            txn.put(&resolved, Op::Resolve)?;
             if let Some(file) = file.as_ref().filter(|_| !second_file) {
                 txn.agree(&identity, &file.baseline(), &file.issue)?;
             }
@@ -86,12 +86,25 @@ impl Mirror<'_> {
         Ok((identity, conflict))
     }
 
-    /// The file of a conflict, which must still say what it said; none if it is gone.
+    /// The file of a conflict, which must still be what it was; none if it is gone.
     fn file_in_conflict(&self, conflict: &Conflict, now: (i64, u32)) -> Result<Option<Box<ReadFile>>, MirrorError> {
         let moved_on = || MirrorError::FileMovedOn(self.project.issue_path(&conflict.name.to_string()));
         let Some(dir) = self.project.issues()? else { return Ok(None) };
         match scan::read_file(&dir, &conflict.name, now) {
-            Ok(file) if Some(&file.issue) == conflict.theirs.as_ref() => Ok(Some(file)),
+            Ok(file) if file.file == conflict.theirs_file => Ok(Some(file)),
+            Err(Some(bad)) if bad.marked == Some(conflict.theirs_file) => Ok(conflict.theirs.clone().map(|theirs| {
+                Box::new(ReadFile {
+                    name: conflict.name.clone(),
+                    stat: None,
+                    file: conflict.theirs_file,
+                    content: theirs.content_hash(),
+                    issue: theirs,
+                    text: Some(conflict.theirs_text.clone()),
+                    dropped_body: None,
+                    oxi_rendering: false,
+                    unmerged: Some(Box::new(scan::Stages { base: None, ours: None })),
+                })
+            })),
             Ok(_) | Err(Some(_)) => Err(moved_on()),
             Err(None) => Ok(None),
         }

@@ -10,6 +10,7 @@ use crate::schema::value::Value;
 use super::super::args::UpdateArgs;
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult};
+use super::super::output;
 use super::super::view::Owners;
 use super::{admit, claim, full, read_body};
 
@@ -20,7 +21,7 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
     if nothing_asked(&args) {
         return Err(CliError::usage("nothing to change was given"));
     }
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;
@@ -43,8 +44,8 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
         Ok::<_, CliError>((changed, json))
     })?;
     match json {
-        Some(json) => context.print_json(&json),
-        None => context.print(&if changed {
+        Some(json) => output::json(&json),
+        None => output::text(&if changed {
             format!("updated issue #{id}\n")
         } else {
             format!("issue #{id} is so already\n")

@@ -1,12 +1,13 @@
 //! `issue start`, `release`, `close`, `reopen`, `link`, `delete`, and `next --start`
 
 use crate::claims::{self, Access, Claimed, Refusal};
-use crate::db::{Op, StoreError, WriteTxn};
+use crate::db::{Op, WriteTxn};
 use crate::schema::id::{ContentHash, IssueId};
 
 use super::super::args::ClaimArgs;
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
+use super::super::output;
 use super::super::view::Owners;
 use super::full;
 use super::query::{liveness_word, nothing_to_do};
@@ -35,7 +36,7 @@ impl Claim {
 
 pub(super) fn run(context: &Context, claim: Claim, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;
@@ -49,9 +50,9 @@ pub(super) fn run(context: &Context, claim: Claim, args: &ClaimArgs) -> CliResul
         Ok::<_, CliError>((lines, json.collect::<CliResult<Vec<_>>>()?))
     })?;
     match &json[..] {
-        [] => context.print(&lines.concat()),
-        [one] => context.print_json(one),
-        several => context.print_json(&several),
+        [] => output::text(&lines.concat()),
+        [one] => output::json(one),
+        several => output::json(&several),
     }
 }
 
@@ -107,7 +108,7 @@ fn refused(id: IssueId, refusal: Refusal) -> CliError {
             .detail("id", id)
             .detail("owner", owner.session)
             .detail("acquired_at", owner.acquired_at)
-            .detail("owner_state", state)
+            .detail("owner_state", liveness)
         }
         Refusal::NotOwner => CliError::new(Code::Claimed, format!("issue #{id} is not taken by this session"))
             .hint(format!("take it first with `oxi-state issue start {id}`"))
@@ -130,7 +131,7 @@ pub(super) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> CliR
 
 pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;
@@ -152,9 +153,9 @@ pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
         Ok::<_, CliError>(json)
     })?;
     match &json[..] {
-        [] => context.print(&args.ids.iter().map(|id| format!("deleted issue #{id}\n")).collect::<String>())?,
-        [one] => context.print_json(one)?,
-        several => context.print_json(&several)?,
+        [] => output::text(&args.ids.iter().map(|id| format!("deleted issue #{id}\n")).collect::<Vec<_>>().concat())?,
+        [one] => output::json(one)?,
+        several => output::json(&several)?,
     }
     context.note("hint: `oxi-state undo` brings it back; `oxi-state export` removes the file");
     Ok(())
@@ -162,7 +163,7 @@ pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
 
 /// Picks the next issue and takes it, in one transaction.
 pub(super) fn start_next(context: &Context) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     if author.session.is_none() {
         return Err(no_session());
@@ -171,10 +172,10 @@ pub(super) fn start_next(context: &Context) -> CliResult<()> {
     let issues = project.issues()?;
     let access = Access { issues: issues.as_ref(), force: false };
     let issue = store.write(&author, |txn| {
-        let found = txn.next_ready(|owner| owners.is_free(owner)).map_err(StoreError::from)?;
+        let found = txn.next_ready(|owner| owners.is_free(owner))?;
         let id = found.ok_or_else(nothing_to_do)?.head.id;
         step(txn, Claim::Start, id, None, access)?;
         full(txn, &project, &owners, id)
     })?;
-    if context.json { context.print_json(&issue) } else { context.print(&super::super::view::full(&issue)) }
+    if context.json { output::json(&issue) } else { output::text(&super::super::view::full(&issue)) }
 }

@@ -6,6 +6,7 @@ use crate::schema::issue::{Issue, IssueHead};
 use super::super::args::CreateArgs;
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult};
+use super::super::output;
 use super::super::view::Owners;
 use super::{admit, full, read_body};
 
@@ -16,7 +17,7 @@ pub(super) fn run(context: &Context, args: CreateArgs) -> CliResult<()> {
         (None, None) => String::new(),
     };
     let session = context.session()?;
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let mut head = IssueHead::new(IssueId(0), args.title, author.now);
     head.priority = args.priority;
@@ -49,7 +50,7 @@ pub(super) fn run(context: &Context, args: CreateArgs) -> CliResult<()> {
         Ok::<_, CliError>((id, json))
     })?;
     match json {
-        Some(json) => context.print_json(&json),
-        None => context.print(&format!("{id}\n")),
+        Some(json) => output::json(&json),
+        None => output::text(&format!("{id}\n")),
     }
 }

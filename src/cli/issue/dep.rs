@@ -13,11 +13,12 @@ use crate::schema::issue::Status;
 use super::super::args::DepCommand;
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
+use super::super::output;
 use super::super::view::Owners;
 use super::full;
 
-pub(super) fn run(context: &Context, command: DepCommand) -> CliResult<()> {
-    match command {
+pub(super) fn run(context: &Context, command: &DepCommand) -> CliResult<()> {
+    match *command {
         DepCommand::Add { issue, on } => change(context, issue, on, true),
         DepCommand::Remove { issue, on } => change(context, issue, on, false),
         DepCommand::Tree { id } => tree(context, id),
@@ -25,7 +26,10 @@ pub(super) fn run(context: &Context, command: DepCommand) -> CliResult<()> {
 }
 
 fn change(context: &Context, id: IssueId, on: IssueId, add: bool) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    if add && id == on {
+        return Err(CliError::usage("an issue cannot wait for itself"));
+    }
+    let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let owners = Owners::new(&project)?;
     let (changed, json) = store.write(&author, |txn| {
@@ -60,8 +64,8 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool) -> CliResult<(
         Ok::<_, CliError>((changed, json))
     })?;
     match json {
-        Some(json) => context.print_json(&json),
-        None => context.print(&match (changed, add) {
+        Some(json) => output::json(&json),
+        None => output::text(&match (changed, add) {
             (true, true) => format!("#{id} now waits for #{on}\n"),
             (true, false) => format!("#{id} no longer waits for #{on}\n"),
             (false, true) => format!("#{id} waits for #{on} already\n"),
@@ -116,11 +120,11 @@ fn tree(context: &Context, id: IssueId) -> CliResult<()> {
     let root = node(&read, id, &mut HashSet::new(), 0)?;
     drop(read);
     if context.json {
-        return context.print_json(&root);
+        return output::json(&root);
     }
     let mut text = String::new();
     draw(&mut text, &root, "", "");
-    context.print(&text)
+    output::text(&text)
 }
 
 /// Deeper trees are cut, so that no file can exhaust the stack.

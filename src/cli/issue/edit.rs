@@ -10,11 +10,12 @@ use crate::schema::issue::Issue;
 use super::super::context::Context;
 use super::super::editor::{self, Edited};
 use super::super::error::{CliError, CliResult, Code};
+use super::super::output;
 use super::super::view::Owners;
 use super::{admit, claim, full};
 
 pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
-    let (project, store) = context.writable()?;
+    let (project, store) = context.ready()?;
     let owners = Owners::new(&project)?;
     let issues = project.issues()?;
     let before = {
@@ -54,9 +55,9 @@ pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
         Ok::<_, CliError>((changed, json))
     });
     match result {
-        Ok((_, Some(json))) => context.print_json(&json),
-        Ok((true, None)) => context.print(&format!("updated issue #{id}\n")),
-        Ok((false, None)) => context.print(&format!("issue #{id} was not changed\n")),
+        Ok((_, Some(json))) => output::json(&json),
+        Ok((true, None)) => output::text(&format!("updated issue #{id}\n")),
+        Ok((false, None)) => output::text(&format!("issue #{id} was not changed\n")),
         Err(error) => Err(error.hint(format!("nothing was changed; your text is in {}", edited.keep()))),
     }
 }

@@ -10,6 +10,7 @@ use crate::schema::issue::{Priority, Status};
 use super::super::args::{ClaimArgs, ListArgs, SortBy, StatusFilter};
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
+use super::super::output;
 use super::super::view::{self, IssueJson, Owners};
 use super::{claim, full, moved_note};
 
@@ -38,12 +39,12 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
     let (project, read) = context.read()?;
     let owners = Owners::new(&project)?;
     let heads = read.list(&query, |stored| match &stored.head.assigned_to {
-        Some(owner) => !(args.free && !owners.is_free(owner)) && !(args.claimed && owners.is_free(owner)),
-        None => true,
+        Some(owner) if args.free || args.claimed => owners.is_free(owner) == args.free,
+        _ => true,
     })?;
     if !context.json {
         drop(read);
-        return context.print(&view::list(&heads));
+        return output::text(&view::list(&heads));
     }
     let mut items = Vec::with_capacity(heads.len());
     for stored in heads {
@@ -51,7 +52,7 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
     }
     // a slow reader of the output must not keep the gate
     drop(read);
-    context.print_json(&items)
+    output::json(&items)
 }
 
 const fn classes(status: StatusFilter) -> Classes {
@@ -72,11 +73,13 @@ pub(super) fn show(context: &Context, ids: &[IssueId]) -> CliResult<()> {
         notes.extend(moved_note(&read, *id)?);
     }
     drop(read);
-    notes.iter().for_each(|note| context.note(&format!("note: {note}")));
+    for note in notes {
+        context.note(&format!("note: {note}"));
+    }
     match (context.json, &issues[..]) {
-        (true, [issue]) => context.print_json(issue),
-        (true, issues) => context.print_json(&issues),
-        (false, issues) => context.print(&issues.iter().map(view::full).collect::<Vec<_>>().join("\n")),
+        (true, [issue]) => output::json(issue),
+        (true, issues) => output::json(&issues),
+        (false, issues) => output::text(&issues.iter().map(view::full).collect::<Vec<_>>().join("\n")),
     }
 }
 
@@ -88,14 +91,14 @@ pub(super) fn search(context: &Context, text: &str, status: StatusFilter, limit:
     let heads = read.search(text, classes(status), limit)?;
     if !context.json {
         drop(read);
-        return context.print(&view::list(&heads));
+        return output::text(&view::list(&heads));
     }
     let mut items = Vec::with_capacity(heads.len());
     for stored in heads {
         items.push(IssueJson::new(&read, &project, stored)?);
     }
     drop(read);
-    context.print_json(&items)
+    output::json(&items)
 }
 
 /// What `issue summary` prints.
@@ -121,11 +124,11 @@ pub(super) fn summary(context: &Context) -> CliResult<()> {
         latest_open_title: latest.into_iter().next().map(|stored| stored.head.title),
     };
     if context.json {
-        return context.print_json(&summary);
+        return output::json(&summary);
     }
-    let Some(title) = &summary.latest_open_title else { return context.print("no open issues\n") };
+    let Some(title) = &summary.latest_open_title else { return output::text("no open issues\n") };
     let word = |priority: Option<Priority>| priority.map_or("none", Priority::as_str);
-    context.print(&format!(
+    output::text(&format!(
         "open          {} ({} taken)\ntop priority  {} (free: {})\nlatest        {}\n",
         summary.open_count,
         summary.locked_open_count,
@@ -145,7 +148,7 @@ pub(super) fn next(context: &Context, start: bool) -> CliResult<()> {
     let Some(stored) = found else { return Err(nothing_to_do()) };
     let issue = full(&read, &project, &owners, stored.head.id)?;
     drop(read);
-    if context.json { context.print_json(&issue) } else { context.print(&view::full(&issue)) }
+    if context.json { output::json(&issue) } else { output::text(&view::full(&issue)) }
 }
 
 pub(super) fn nothing_to_do() -> CliError {
@@ -158,7 +161,7 @@ pub(super) const fn liveness_word(liveness: Liveness) -> &'static str {
     match liveness {
         Liveness::Alive => "alive",
         Liveness::Dead => "dead",
-        Liveness::Unknown => "unknown",
+        Liveness::Unknown => "not known to live",
     }
 }
 

@@ -179,6 +179,8 @@ fn replacement(
         return lines;
     }
     let lines = match &node.kind {
+        // An empty list has no other form, so it says nothing about the writer's taste; but a comment behind it must stay.
+        Kind::List { flow: true, items } if items.is_empty() && line.ends_with(']') => lines,
         Kind::List { flow: true, .. } => in_brackets(&key.name, head).unwrap_or(lines),
         _ => lines,
     };

@@ -1,0 +1,86 @@
+//! Files that git left with conflict markers, because a merge changed them on both sides.
+//!
+//! git keeps both versions, and the one they come from, in its index. They are merged from there by the rules of every
+//! other merge; the export then writes the result over the markers, and the person runs `git add`. A file with markers
+//! that git no longer knows to be unmerged stays bad.
+
+use crate::import::scan::{self, ReadFile, Scan, Stages};
+use crate::schema::frontmatter;
+use crate::schema::id::{ContentHash, FileName};
+use crate::schema::issue::Issue;
+
+use super::{Mirror, MirrorError};
+
+struct Version {
+    issue: Issue,
+    text: String,
+}
+
+impl Mirror<'_> {
+    /// Replaces bad files with conflict markers by what git's index holds for them.
+    pub(super) fn take_unmerged(&self, scan: &mut Scan) -> Result<(), MirrorError> {
+        if scan.bad.iter().all(|bad| bad.marked.is_none()) {
+            return Ok(());
+        }
+        let Some(git) = self.git() else { return Ok(()) };
+        let unmerged = git.unmerged(self.project.root(), &self.project.issues_path())?;
+        let mut taken = Vec::new();
+        for bad in &scan.bad {
+            let (Some(marked), Some(stages)) = (bad.marked, unmerged.get(&bad.name)) else { continue };
+            let Ok(name) = FileName::parse(&bad.name) else { continue };
+            let mut versions = Vec::with_capacity(3);
+            for stage in stages {
+                let bytes = stage.as_ref().map(|object| git.blob(self.project.root(), object)).transpose()?;
+                versions.push(bytes.and_then(|bytes| read(bytes, &name)));
+            }
+            if let [base, Some(ours), Some(theirs)] = &mut versions[..] {
+                taken.extend(virtual_files(&name, marked, base.take(), ours, theirs));
+            }
+        }
+        scan.bad.retain(|bad| !taken.iter().any(|file| file.name.to_string() == bad.name));
+        scan.read.extend(taken.into_iter().map(Box::new));
+        Ok(())
+    }
+}
+
+/// One version from the index; none if it could not be a file of that name.
+fn read(bytes: Vec<u8>, name: &FileName) -> Option<Version> {
+    if bytes.len() as u64 > scan::MAX_FILE {
+        return None;
+    }
+    let mut issue = frontmatter::parse(&bytes).ok()?;
+    if issue.head.id != name.id {
+        return None;
+    }
+    issue.head.slug = name.slug.clone();
+    issue.body = Issue::with_final_newline(issue.body);
+    Some(Version { issue, text: String::from_utf8(bytes).ok()? })
+}
+
+/// The versions as files to take in: one for two versions of an issue, two for two issues that met on one path.
+fn virtual_files(
+    name: &FileName,
+    marked: ContentHash,
+    base: Option<Version>,
+    ours: &Version,
+    theirs: &Version,
+) -> Vec<ReadFile> {
+    let file = |version: &Version, stages: Stages| ReadFile {
+        name: name.clone(),
+        stat: None,
+        file: marked,
+        issue: version.issue.clone(),
+        content: version.issue.content_hash(),
+        text: Some(version.text.clone()),
+        dropped_body: None,
+        oxi_rendering: false,
+        unmerged: Some(Box::new(stages)),
+    };
+    if ours.issue.head.identity() == theirs.issue.head.identity() {
+        let base = base.map(|base| base.issue).filter(|base| base.head.created_at == ours.issue.head.created_at);
+        let ours = Some((ours.issue.clone(), ours.text.clone()));
+        return vec![file(theirs, Stages { base, ours })];
+    }
+    let alone = || Stages { base: None, ours: None };
+    vec![file(ours, alone()), file(theirs, alone())]
+}

@@ -1,0 +1,246 @@
+//! Two issues under one number, one path, or one name: what clones do about it.
+
+use serde_json::{Value, json};
+
+use crate::project::{Project, issue, number, project_with};
+
+/// Two clones that each made an issue #3 since they parted; the left one's is the earlier.
+fn parted() -> (Project, Project) {
+    let left = project_with(&[issue(1, "first"), issue(2, "second")]);
+    let right = left.clone_as("right");
+    left.oxi("issue create 'left thing' --depends-on 1").ok().prints("3\n");
+    right.oxi("issue create 'right thing' -b 'on the right'").ok().prints("3\n");
+    right.oxi("issue create 'right waits' --depends-on 3").ok().prints("4\n");
+    for clone in [&left, &right] {
+        clone.oxi("sync").ok();
+        clone.commit("work");
+    }
+    (left, right)
+}
+
+/// What everybody must agree on in the end.
+#[track_caller]
+fn assert_numbers(project: &Project) {
+    assert_eq!(
+        project.files(),
+        ["0001-first.md", "0002-second.md", "0003-left-thing.md", "0004-right-waits.md", "0005-right-thing.md"]
+    );
+    assert_eq!(project.field(3, "title"), "left thing");
+    assert_eq!(project.field(5, "title"), "right thing");
+    assert_eq!(project.show(4)["depends_on"], json!([5]));
+    assert!(project.read("0004-right-waits.md").contains("- 0005-right-thing\n"));
+    assert!(project.read("0005-right-thing.md").contains("id: 5\n"));
+    project.oxi("status --check").ok();
+}
+
+/// All that two clones must agree on: records and files.
+fn holdings(project: &Project) -> (Vec<Value>, Vec<(String, String)>) {
+    let files = project.files().into_iter().map(|name| (name.clone(), project.read(&name))).collect();
+    (project.all_issues(), files)
+}
+
+#[test]
+fn two_clones_that_made_one_number_agree_when_the_left_merges() {
+    let (left, right) = parted();
+    let stamp = right.field(3, "updated_at");
+    left.pull(&right);
+    let report = left.oxi("sync --json").ok().json();
+    assert_eq!(report["renumbered"], json!([{"from": 3, "to": 5}]));
+    assert_numbers(&left);
+    assert_eq!(left.field(5, "updated_at"), stamp, "renumbering is no edit");
+    left.commit("merged");
+    right.pull(&left);
+    right.oxi("sync").ok();
+    assert_numbers(&right);
+    assert_eq!(holdings(&left), holdings(&right));
+    assert_eq!(right.git("status --porcelain"), "");
+}
+
+#[test]
+fn two_clones_that_made_one_number_agree_when_the_right_merges() {
+    let (left, right) = parted();
+    right.pull(&left);
+    let report = right.oxi("sync --json").ok().json();
+    assert_eq!(report["renumbered"], json!([{"from": 3, "to": 5}]));
+    assert_numbers(&right);
+    right.commit("merged");
+    left.pull(&right);
+    left.oxi("sync").ok();
+    assert_numbers(&left);
+    assert_eq!(holdings(&left), holdings(&right));
+}
+
+#[test]
+fn two_clones_that_both_merge_and_sync_agree() {
+    let (left, right) = parted();
+    let point = right.clone_as("point");
+    left.pull(&right);
+    left.oxi("sync").ok();
+    left.commit("merged left");
+    right.pull(&{
+        point.git("pull -q --no-rebase --no-edit origin main");
+        left.clone_as("other")
+    });
+    right.oxi("sync").ok();
+    assert_eq!(holdings(&left), holdings(&right));
+    assert_numbers(&right);
+}
+
+#[test]
+fn clones_that_sync_apart_before_they_meet_agree() {
+    let (left, right) = parted();
+    // each has the other's commit only, merges it and syncs; then they meet
+    let (left_before, right_before) = (left.clone_as("left-before"), right.clone_as("right-before"));
+    left.pull(&right_before);
+    left.oxi("sync").ok();
+    left.commit("left merged");
+    right.pull(&left_before);
+    right.oxi("sync").ok();
+    right.commit("right merged");
+    left.pull(&right);
+    left.oxi("sync").ok();
+    left.commit("left met");
+    right.pull(&left);
+    right.oxi("sync").ok();
+    assert_eq!(holdings(&left), holdings(&right));
+    assert_numbers(&left);
+}
+
+#[test]
+fn the_old_number_says_where_the_issue_went() {
+    let (left, right) = parted();
+    right.pull(&left);
+    // the import moves the file too
+    right.oxi("import").ok().says("renumbered 3 -> 5");
+    assert!(right.exists("0005-right-thing.md") && !right.exists("0003-right-thing.md"));
+    right.oxi("issue show 3").ok().says("left thing").warns("the issue that was #3 is now #5 (right thing)");
+    right.oxi("issue delete 3").ok();
+    let error = right.oxi("issue show 3 --json").exits(3).error();
+    assert!(error["hint"].as_str().unwrap().contains("#5"), "{error}");
+}
+
+#[test]
+fn a_dependency_follows_also_where_the_files_never_were_in_step() {
+    let (left, right) = parted();
+    left.pull(&right);
+    // a third clone sees the merge before anybody synced it
+    left.commit("merged, not synced");
+    let third = left.clone_as("third");
+    third.oxi("status --check").exits(4);
+    third.oxi("sync").ok();
+    assert_numbers(&third);
+}
+
+#[test]
+fn a_new_issue_gets_a_number_above_all() {
+    let (left, right) = parted();
+    left.pull(&right);
+    left.oxi("sync").ok();
+    left.oxi("issue create after").ok().prints("6\n");
+}
+
+#[test]
+fn two_issues_that_meet_on_one_path_are_both_kept() {
+    let left = project_with(&[issue(1, "first")]);
+    let right = left.clone_as("right");
+    for (clone, body) in [(&left, "from the left"), (&right, "from the right")] {
+        clone.oxi(&format!("issue create 'same title' -b '{body}'")).ok().prints("2\n");
+        clone.oxi("sync").ok();
+        clone.commit("work");
+    }
+    // git cannot merge two files that were added under one name
+    let merge = left.try_git(&format!("pull -q --no-rebase --no-edit {} main", right.root.display()));
+    assert!(!merge.status.success());
+    left.git("checkout -q --theirs .oxi/issues/0002-same-title.md");
+    left.oxi("sync").ok();
+    let mut bodies: Vec<String> = left.all_issues().iter().map(|issue| issue["body"].to_string()).collect();
+    bodies.sort();
+    assert_eq!(bodies.len(), 3, "{bodies:?}");
+    assert!(bodies[0].contains("from the left") && bodies[1].contains("from the right"), "{bodies:?}");
+    assert_eq!(left.files().len(), 3);
+    left.oxi("status --check").ok();
+    left.commit("merged");
+    right.pull(&left);
+    right.oxi("sync").ok();
+    assert_eq!(holdings(&left), holdings(&right));
+}
+
+#[test]
+fn a_file_that_replaces_another_issues_file_does_not_end_that_issue() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    // a branch deleted #2 and made another issue of that number and title
+    project.add(&issue(2, "second").created("2026-05-05T05:05:05Z").body("another\n"));
+    project.oxi("sync").ok();
+    let issues = project.all_issues();
+    let bodies: Vec<_> = issues.iter().map(|issue| (number(&issue["id"]), issue["body"].as_str().unwrap())).collect();
+    let five = "one\ntwo\nthree\nfour\nfive\n";
+    assert_eq!(bodies, [(1, five), (2, five), (3, "another\n")]);
+    assert_eq!(project.files(), ["0001-first.md", "0002-second.md", "0003-second.md"]);
+    project.oxi("status --check").ok();
+}
+
+#[test]
+fn a_file_copied_under_another_name_is_another_issue() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.write("0003-copy.md", issue(1, "first").text().replace("id: 1", "id: 3"));
+    project.oxi("sync").ok();
+    assert_eq!(project.all_issues().len(), 3);
+    assert_eq!(project.field(3, "path"), ".oxi/issues/0003-copy.md");
+    project.oxi("issue update 3 -p high").ok();
+    assert_eq!(project.field(1, "priority"), "medium");
+    project.oxi("sync").ok();
+    project.oxi("status --check").ok();
+}
+
+#[test]
+fn a_file_copied_under_another_number_and_edited_is_a_conflict() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    let copy = issue(1, "first").text().replace("id: 1", "id: 3").replace("three", "3");
+    project.write("0003-first.md", &copy);
+    let files = project.snapshot();
+    let report = project.oxi("import --json").exits(4).json();
+    assert_eq!((&report["conflicts"], &report["bad"]), (&json!([1]), &json!([])));
+    assert_eq!(project.all_issues().len(), 2, "never two records of one identity");
+    project.oxi("sync").exits(4);
+    assert_eq!(project.snapshot(), files, "neither file is touched");
+    let conflicts = project.json("conflicts");
+    assert_eq!((&conflicts[0]["id"], &conflicts[0]["path"]), (&json!(1), &json!(".oxi/issues/0003-first.md")));
+    assert_eq!(conflicts[0]["theirs"], json!(copy));
+}
+
+#[test]
+fn of_two_files_of_one_issue_resolve_keeps_one() {
+    for (choice, third) in [("--ours", "three"), ("--theirs", "3")] {
+        let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+        project.write("0003-first.md", issue(1, "first").text().replace("id: 1", "id: 3").replace("three", "3"));
+        project.oxi("import").exits(4);
+        project.oxi(&format!("resolve 1 {choice}")).ok();
+        project.oxi("sync").ok();
+        assert_eq!(project.files(), ["0001-first.md", "0002-second.md"], "{choice}");
+        assert_eq!(project.field(1, "body"), format!("one\ntwo\n{third}\nfour\nfive\n"));
+        project.oxi("status --check").ok();
+        assert!(project.oxi("log --json").ok().stdout.contains(if third == "3" { "three" } else { "\\n3\\n" }));
+    }
+}
+
+#[test]
+fn an_equal_copy_under_another_number_goes() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.write("0003-first.md", issue(1, "first").text().replace("id: 1", "id: 3"));
+    project.oxi("sync").ok().says("0003-first.md");
+    assert_eq!(project.files(), ["0001-first.md", "0002-second.md"]);
+    assert_eq!(project.all_issues().len(), 2);
+    project.oxi("status --check").ok();
+}
+
+#[test]
+fn a_number_far_above_the_rest_does_not_end_creation() {
+    let project = project_with(&[issue(1, "first")]);
+    project.add(&issue(4_294_967_295, "far"));
+    let report = project.oxi("import --json").exits(7).json();
+    assert_eq!(report["bad"][0]["path"], json!(".oxi/issues/4294967295-far.md"));
+    project.oxi("issue create next").ok().prints("2\n");
+    project.add(&issue(100_000, "high-but-fine"));
+    project.oxi("import").exits(7);
+    project.oxi("issue create next").ok().prints("100001\n");
+}

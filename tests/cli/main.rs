@@ -1,0 +1,19 @@
+//! The program from outside: given files, run a command, expect its output, its exit code and the files.
+//!
+//! Every test has a temporary git repository and home directory of its own; nothing reaches the network or the
+//! developer's configuration.
+
+#![allow(clippy::disallowed_methods, reason = "tests stand outside of the program: they play the user and other tools")]
+
+mod bad_files;
+mod collisions;
+mod concurrency;
+mod corpus;
+mod deletions;
+mod errors;
+mod history;
+mod issues;
+mod merge_conflicts;
+mod mirror;
+mod project;
+mod unmerged;

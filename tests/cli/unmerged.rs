@@ -1,0 +1,121 @@
+//! Files that a merge in git left with conflict markers: merged from git's index.
+
+use serde_json::json;
+
+use crate::project::{Project, issue, project_with};
+
+/// Two clones that changed the same two issues since they parted, and a merge of the left into the right that git could
+/// not finish. The bodies of the first overlap nowhere, those of the second do.
+fn left_in_conflict() -> (Project, Project) {
+    let left = project_with(&[issue(1, "first").with("kind: task\n"), issue(2, "second")]);
+    let right = left.clone_as("right");
+    left.oxi("issue update 1 --body 'LEFT\ntwo\nthree\nfour\nfive' --add-label left").ok();
+    left.oxi("issue update 2 --body 'one\ntwo\nLEFT\nfour\nfive'").ok();
+    right.oxi("issue update 1 --body 'one\ntwo\nthree\nfour\nRIGHT' --add-label right --priority high").ok();
+    right.oxi("issue update 2 --body 'one\ntwo\nRIGHT\nfour\nfive'").ok();
+    for clone in [&left, &right] {
+        clone.oxi("sync").ok();
+        clone.commit("work");
+    }
+    merge(&right, &left);
+    (left, right)
+}
+
+/// A merge that ends in conflict.
+fn merge(into: &Project, from: &Project) {
+    into.git(&format!("fetch -q {} main", from.path("").display()));
+    assert!(!into.try_git("merge -q --no-edit FETCH_HEAD").status.success());
+}
+
+#[test]
+fn both_versions_are_merged_and_the_export_writes_over_the_markers() {
+    let (left, right) = left_in_conflict();
+    assert!(right.read("0001-first.md").contains("<<<<<<< "));
+    let report = right.oxi("import --json").exits(4).json();
+    assert_eq!((&report["merged"], &report["conflicts"], &report["bad"]), (&json!([1]), &json!([2]), &json!([])));
+    assert!(right.read("0001-first.md").contains("<<<<<<< "), "import leaves the file to the export");
+    let merged = right.show(1);
+    assert_eq!(merged["body"], "LEFT\ntwo\nthree\nfour\nRIGHT\n");
+    assert_eq!(merged["labels"], json!(["left", "right"]));
+    assert_eq!((&merged["priority"], &merged["extra"]["kind"]), (&json!("high"), &json!("task")));
+
+    let again = right.oxi("import --json").exits(4).json();
+    assert_eq!((&again["merged"], &again["conflicts"]), (&json!([]), &json!([2])), "the second import does nothing");
+    right.oxi("export").exits(4).says("updated .oxi/issues/0001-first.md");
+    let text = right.read("0001-first.md");
+    assert!(!text.contains("<<<<<<<") && text.contains("LEFT\ntwo\nthree\nfour\nRIGHT\n"), "{text}");
+    assert!(right.read("0002-second.md").contains("<<<<<<< "), "a conflict keeps its file as git left it");
+
+    right.oxi("resolve 2 --union").ok();
+    right.oxi("sync").ok();
+    assert!(right.read("0002-second.md").contains("two\nRIGHT\nLEFT\nfour\n"));
+    right.oxi("status --check").ok();
+    right.commit("merged");
+    left.pull(&right);
+    left.oxi("sync").ok();
+    assert_eq!(left.all_issues(), right.all_issues());
+}
+
+#[test]
+fn an_edit_that_was_never_exported_is_merged_too() {
+    let (_left, right) = left_in_conflict();
+    right.oxi("issue update 1 --assignee ana").ok();
+    right.oxi("sync").exits(4);
+    let merged = right.show(1);
+    assert_eq!((&merged["assignee"], &merged["body"]), (&json!("ana"), &json!("LEFT\ntwo\nthree\nfour\nRIGHT\n")));
+    assert!(right.read("0001-first.md").contains("assignee: ana\n"));
+}
+
+#[test]
+fn a_person_may_end_it_in_the_file_instead() {
+    let (left, right) = left_in_conflict();
+    right.oxi("sync").exits(4);
+    right.write("0002-second.md", left.read("0002-second.md").replace("LEFT", "BOTH"));
+    right.oxi("sync").ok();
+    assert_eq!(right.field(2, "body"), "one\ntwo\nBOTH\nfour\nfive\n");
+    right.oxi("conflicts").ok().prints("no conflicts\n");
+}
+
+#[test]
+fn a_new_clone_in_the_middle_of_a_merge_builds_the_same_records() {
+    let (_left, right) = left_in_conflict();
+    right.oxi("sync").exits(4);
+    right.oxi("resolve 2 --theirs").ok();
+    let records = right.all_issues();
+    right.oxi("export").ok();
+    right.drop_database();
+    assert_eq!(right.all_issues(), records);
+}
+
+#[test]
+fn two_issues_that_met_on_one_path_are_both_kept() {
+    let left = project_with(&[issue(1, "first")]);
+    let right = left.clone_as("right");
+    left.oxi("issue create 'same title' -b 'by the left'").ok().prints("2\n");
+    right.oxi("issue create 'same title' -b 'by the right' --depends-on 1").ok().prints("2\n");
+    for clone in [&left, &right] {
+        clone.oxi("sync").ok();
+        clone.commit("work");
+    }
+    merge(&right, &left);
+    let report = right.oxi("sync --json").ok().json();
+    assert_eq!(report["renumbered"], json!([{"from": 2, "to": 3}]));
+    assert_eq!(right.files(), ["0001-first.md", "0002-same-title.md", "0003-same-title.md"]);
+    assert_eq!((right.field(2, "body"), right.field(3, "body")), ("by the left\n".into(), "by the right\n".into()));
+    assert!(right.read("0002-same-title.md").ends_with("by the left\n"));
+    right.commit("merged");
+    left.pull(&right);
+    left.oxi("sync").ok();
+    assert_eq!(left.all_issues(), right.all_issues());
+}
+
+#[test]
+fn markers_that_git_no_longer_knows_of_make_a_bad_file() {
+    let (_left, right) = left_in_conflict();
+    right.commit("committed with the markers in it");
+    let report = right.oxi("import --json").exits(7).json();
+    assert_eq!(report["bad"].as_array().unwrap().len(), 2);
+    assert_eq!(report["bad"][0]["path"], ".oxi/issues/0001-first.md");
+    right.oxi("export --json").exits(0);
+    assert!(right.read("0001-first.md").contains("<<<<<<< "));
+}

@@ -1,0 +1,44 @@
+//! Clones that exchanged all commits and synced hold equal issues and equal files, whatever happened before.
+//!
+//! The script in Python plays one random history with real git; here it is run for some seeds. `OXI_STATE_LONG=1` plays
+//! three hundred.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[test]
+fn clones_converge() {
+    if Command::new("python3").arg("--version").output().is_err()
+        || Command::new("git").arg("--version").output().is_err()
+    {
+        println!("skipped: this test needs python3 and git");
+        return;
+    }
+    let seeds = if std::env::var_os("OXI_STATE_LONG").is_some() { 300 } else { 8 };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/convergence/converge.py");
+    let next = AtomicU32::new(1);
+    let play = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > seeds {
+                return;
+            }
+            let played = Command::new("python3")
+                .args([script, env!("CARGO_BIN_EXE_oxi-state"), &seed.to_string()])
+                .output()
+                .unwrap();
+            assert!(
+                played.status.success(),
+                "{}{}",
+                String::from_utf8_lossy(&played.stdout),
+                String::from_utf8_lossy(&played.stderr)
+            );
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(play), scope.spawn(play)];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
