@@ -21,7 +21,32 @@ pub struct Git {
 pub struct GitError {
     question: &'static str,
     detail: String,
+    not_installed: bool,
 }
+
+impl GitError {
+    /// Whether there is no program of that name.
+    #[must_use]
+    pub fn is_not_installed(&self) -> bool {
+        self.not_installed
+    }
+
+    fn of_start(question: &'static str, error: &std::io::Error) -> Self {
+        let not_installed = error.kind() == std::io::ErrorKind::NotFound;
+        Self { question, detail: error.to_string(), not_installed }
+    }
+}
+
+/// What a hook's environment says of the repository that it runs for, which need not be the one that is asked about.
+const HOOK_VARIABLES: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+];
 
 /// A file in git's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,7 +182,7 @@ impl Git {
     pub fn ask_whether_tracked(&self, root: &Path, path: &str) -> Result<Asked, GitError> {
         let question = "whether it tracks the database";
         let child = Self::command(root, &["ls-files", "-z", "--", path]).spawn();
-        child.map(|child| Asked { child, question }).map_err(|error| GitError { question, detail: error.to_string() })
+        child.map(|child| Asked { child, question }).map_err(|error| GitError::of_start(question, &error))
     }
 
     /// The folder that all work trees of the repository share.
@@ -181,6 +206,9 @@ impl Git {
 
     fn command(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new("git");
+        for variable in HOOK_VARIABLES {
+            command.env_remove(variable);
+        }
         command
             .arg("-C")
             .arg(root)
@@ -214,12 +242,12 @@ impl Asked {
 }
 
 fn output(output: std::io::Result<Output>, question: &'static str) -> Result<Vec<u8>, GitError> {
-    let output = output.map_err(|error| GitError { question, detail: error.to_string() })?;
+    let output = output.map_err(|error| GitError::of_start(question, &error))?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
         let detail = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned();
-        Err(GitError { question, detail })
+        Err(GitError { question, detail, not_installed: false })
     }
 }
 

@@ -136,6 +136,7 @@ impl From<StoreError> for CliError {
             StoreError::CommitUnknown(_) => {
                 Self::new(Code::Database, message).hint("`oxi-state log` shows whether the change is there")
             }
+            StoreError::NumberTaken(_) => Self::new(Code::Conflict, message),
             StoreError::NumbersExhausted => Self::new(Code::Error, message),
         }
     }

@@ -48,6 +48,9 @@ pub enum StoreError {
     /// The file is no database.
     #[error("{} is not a database", .0.display())]
     NotADatabase(std::path::PathBuf),
+    /// Another issue has the number that an issue was to get.
+    #[error("number {0} is taken by another issue")]
+    NumberTaken(IssueId),
     /// Every issue number is taken.
     #[error("no issue number is left")]
     NumbersExhausted,

@@ -341,6 +341,9 @@ impl<'t> WriteTxn<'t> {
             return self.replace_index_rows(&old_keys, &IndexKeys::none());
         };
         let (head, key) = (&new.issue.head, id_key(new.issue.head.id));
+        if self.head(head.id)?.is_some_and(|holder| holder.head.identity() != *identity) {
+            return Err(StoreError::NumberTaken(head.id));
+        }
         let stored = StoredHead { blocked: self.is_blocked(head)?, head: head.clone(), hash: new.hash };
         self.replace_index_rows(&old_keys, &IndexKeys::of(&stored))?;
         self.tables.heads.put(&key, &stored)?;

@@ -120,7 +120,11 @@ fn prepare_removal(dir: &Dir, baseline: &Baseline) -> Result<Prepared, PathError
     Ok(match look(dir, &name)? {
         Found::Nothing => Prepared::Forget,
         Found::File(bytes, stat) if ContentHash::of(&bytes) == baseline.file => Prepared::Remove { name, stat },
-        Found::File(..) => Prepared::Refused { name, reason: EDITED },
+        Found::File(bytes, _) => match frontmatter::parse(&bytes) {
+            Ok(_) => Prepared::Refused { name, reason: EDITED },
+            // an import will not take it in, so it is no use to name one
+            Err(bad) => Prepared::Bad { name, line: bad.line, reason: bad.reason.to_string() },
+        },
         Found::Bad(reason) => Prepared::Bad { name, line: None, reason },
     })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
-use crate::db::{Op, WriteTxn};
+use crate::db::{Op, StoreError, WriteTxn};
 use crate::import::scan::{MAX_FILE, ReadFile};
 use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::Issue;
@@ -31,11 +31,6 @@ impl ImportPlan<'_> {
     }
 }
 
-enum Commit {
-    Done,
-    Stale,
-}
-
 impl Mirror<'_> {
     pub(super) fn import_from(&self, gate: &Gate, mut snapshot: Snapshot) -> Result<Report, MirrorError> {
         for attempt in 0..ATTEMPTS {
@@ -48,7 +43,12 @@ impl Mirror<'_> {
             if self.options.dry_run {
                 return Ok(report);
             }
-            if let Commit::Done = self.commit_import(&snapshot, &plan)? {
+            let committed = match self.commit_import(&snapshot, &plan) {
+                // a record changed, or a number was given, since the plan was made
+                Err(MirrorError::Contended | MirrorError::Store(StoreError::NumberTaken(_))) => false,
+                other => other.map(|()| true)?,
+            };
+            if committed {
                 self.remove_surplus(&plan)?;
                 let moved = moved(&plan);
                 if !moved.is_empty() {
@@ -89,14 +89,14 @@ impl Mirror<'_> {
         Ok(ImportPlan { actions, numbers })
     }
 
-    fn commit_import(&self, snapshot: &Snapshot, plan: &ImportPlan<'_>) -> Result<Commit, MirrorError> {
+    fn commit_import(&self, snapshot: &Snapshot, plan: &ImportPlan<'_>) -> Result<(), MirrorError> {
         let refreshed = snapshot.refreshed();
         let mark = folder_mark(snapshot.scan.folder);
         let moves = record_moves(plan);
         if plan.actions.is_empty() && moves.is_empty() && refreshed.is_empty() {
             // one look is cheaper than a write transaction that has nothing to write
             if self.store.read()?.folder_mark()? == Some(mark) {
-                return Ok(Commit::Done);
+                return Ok(());
             }
         }
         let dir = self.project.issues()?;
@@ -104,7 +104,7 @@ impl Mirror<'_> {
             for action in &plan.actions {
                 let current = txn.id_of(&action.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
                 if current.map(|current| current.hash) != action.expected {
-                    return Ok(Commit::Stale);
+                    return Err(MirrorError::Contended);
                 }
             }
             for (key, baseline) in &refreshed {
@@ -121,13 +121,11 @@ impl Mirror<'_> {
                 if done % 256 == 0 {
                     (self.progress)("storing", done as u64, total);
                 }
-                if !apply(txn, action, plan, dir.as_ref())? {
-                    return Ok(Commit::Stale);
-                }
+                apply(txn, action, plan, dir.as_ref())?;
             }
             txn.normalize_links(plan.actions.iter().map(|action| &action.identity))?;
             txn.set_folder_mark(mark)?;
-            Ok(Commit::Done)
+            Ok(())
         })
     }
 
@@ -243,13 +241,13 @@ const fn reason(absence: Absence) -> &'static str {
     }
 }
 
-/// Applies one action; false if another issue has taken its number since it was planned.
+/// Applies one action.
 fn apply(
     txn: &mut WriteTxn<'_>,
     action: &Action<'_>,
     plan: &ImportPlan<'_>,
     dir: Option<&crate::fs::Dir>,
-) -> Result<bool, MirrorError> {
+) -> Result<(), MirrorError> {
     let identity = &action.identity;
     let loaded = match (action.file, dir) {
         (Some(file), Some(dir)) if file.dropped_body.is_some() => {
@@ -268,9 +266,6 @@ fn apply(
     };
     if let Some((mut issue, op, hash)) = put {
         let id = number(&issue);
-        if txn.head(id)?.is_some_and(|holder| holder.head.identity() != *identity) {
-            return Ok(false);
-        }
         let hash = hash.filter(|_| issue.head.id == id);
         issue.head.id = id;
         let version = match hash {
@@ -309,5 +304,5 @@ fn apply(
         let lost = vec![("file".to_owned(), Value::from(surplus.name.to_string()))];
         txn.note_lost(identity, Op::Renumber, Value::Map(lost), None)?;
     }
-    Ok(true)
+    Ok(())
 }

@@ -162,7 +162,12 @@ impl Mirror<'_> {
     fn lock_and<R>(&self, look: impl FnOnce(&Gate) -> Result<R, MirrorError>) -> Result<(Gate, R), MirrorError> {
         let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
         let path = self.project.state_path(crate::db::DATABASE);
-        let asked = self.git().map(|git| git.ask_whether_tracked(self.project.root(), &path)).transpose()?;
+        let asked = match self.git().map(|git| git.ask_whether_tracked(self.project.root(), &path)).transpose() {
+            Ok(asked) => asked,
+            // nobody can check anything out then
+            Err(error) if error.is_not_installed() => None,
+            Err(error) => return Err(error.into()),
+        };
         let seen = look(&gate);
         if let Some(asked) = asked
             && asked.is_yes()?

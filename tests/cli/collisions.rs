@@ -244,3 +244,84 @@ fn a_number_far_above_the_rest_does_not_end_creation() {
     project.oxi("import").exits(7);
     project.oxi("issue create next").ok().prints("100001\n");
 }
+
+#[test]
+fn an_edit_follows_the_issue_to_its_new_number() {
+    let (left, right) = parted();
+    left.pull(&right);
+    left.oxi("sync").ok();
+    left.commit("merged");
+    right.oxi("issue update 3 -p high --append 'edited under the old number'").ok();
+    right.oxi("sync").ok();
+    right.commit("edit");
+    right.pull(&left);
+    right.oxi("sync").ok();
+    assert_numbers(&right);
+    assert_eq!(right.field(5, "priority"), "high");
+    assert!(right.field(5, "body").contains("edited under the old number"));
+    right.commit("met");
+    left.pull(&right);
+    left.oxi("sync").ok();
+    assert_eq!(holdings(&left), holdings(&right));
+}
+
+#[test]
+fn an_edit_not_yet_exported_follows_the_issue_too() {
+    let (left, right) = parted();
+    left.pull(&right);
+    left.oxi("sync").ok();
+    left.commit("merged");
+    right.oxi("issue update 3 -p high --append 'not exported'").ok();
+    right.pull(&left);
+    right.oxi("sync").ok();
+    assert_numbers(&right);
+    assert_eq!(right.field(5, "priority"), "high");
+    assert!(right.read("0005-right-thing.md").contains("not exported"));
+}
+
+#[test]
+fn clones_that_push_unsynced_merges_recover_the_file_that_both_removed() {
+    let (left, right) = parted();
+    let (left_before, right_before) = (left.clone_as("left-before"), right.clone_as("right-before"));
+    // both merge and sync, but commit different halves of the renumbering
+    left.pull(&right_before);
+    left.oxi("sync").ok();
+    left.git("add -A");
+    left.git("rm -q --cached .oxi/issues/0005-right-thing.md");
+    left.git("commit -q -m half");
+    right.pull(&left_before);
+    right.oxi("sync").ok();
+    right.commit("whole");
+    left.git("add -A");
+    left.git("commit -q -m rest");
+    right.pull(&left);
+    right.oxi("sync").ok();
+    assert_numbers(&right);
+}
+
+#[test]
+fn a_file_renumbered_by_hand_renumbers_the_record() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second").with("depends_on:\n- 0001-first\n")]);
+    project.remove("0001-first.md");
+    project.write("0010-first.md", issue(1, "first").text().replace("id: 1", "id: 10"));
+    let report = project.oxi("sync --json").ok().json();
+    assert_eq!(report["renumbered"], json!([{"from": 1, "to": 10}]));
+    assert_eq!(project.field(10, "title"), "first");
+    assert_eq!(project.show(2)["depends_on"], json!([10]));
+    assert_eq!(project.files(), ["0002-second.md", "0010-first.md"]);
+    assert!(project.read("0002-second.md").contains("- 0010-first\n"));
+    project.oxi("status --check").ok();
+}
+
+#[test]
+fn an_undo_of_a_renumbering_restores_all_records() {
+    let (left, right) = parted();
+    right.pull(&left);
+    let before = right.all_issues();
+    right.oxi("import").ok();
+    assert_eq!(right.field(5, "title"), "right thing");
+    // the import created #3, moved #3 to #5 and rewrote the link to it
+    right.oxi("undo").ok();
+    assert_eq!(right.all_issues(), before);
+    assert_eq!(right.field(3, "title"), "right thing");
+}

@@ -187,7 +187,7 @@ fn in_the_middle_of_a_merge_or_rebase_nothing_is_deleted() {
         project.remove("0001-first.md");
         let sign = project.path(".git").join(sign);
         std::fs::write(&sign, project.git("rev-parse HEAD")).unwrap();
-        project.oxi("sync").exits(4).says("no record was deleted");
+        project.oxi("sync").ok().says("is going on in git: nothing is deleted");
         assert_eq!(count(&project), 2, "{}", sign.display());
         std::fs::remove_file(&sign).unwrap();
         assert_eq!(project.json("sync")["deleted"], json!([1]));
@@ -238,4 +238,48 @@ fn switching_to_a_branch_without_a_file_deletes_and_back_restores() {
     project.oxi("sync").ok();
     assert_eq!(project.show(2), record);
     project.oxi("status --check").ok();
+}
+
+#[test]
+fn a_project_beneath_the_top_of_the_repository_is_told_the_same() {
+    let top = project_with(&[issue(99, "another project at the top")]);
+    let below = top.beneath("tools/tidewatch");
+    for file in many(30) {
+        below.add(&file);
+    }
+    below.oxi("-C . init").ok();
+    top.commit("a project below");
+    assert_eq!(count(&below), 30);
+    remove(&below, 1);
+    assert_eq!(below.json("sync")["deleted"], json!([1]));
+    below.oxi("issue create fresh").ok();
+    below.oxi("export").ok();
+    below.remove("0031-fresh.md");
+    assert_eq!(below.json("sync")["kept"], json!([31]));
+    remove(&below, 22);
+    below.oxi("sync").exits(4).says("gone");
+    top.commit("gone");
+    assert_eq!(below.json("sync")["deleted"].as_array().unwrap().len(), 22);
+    assert_eq!((count(&below), count(&top)), (8, 1));
+}
+
+#[test]
+fn the_variables_that_a_git_hook_sets_are_no_hindrance() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.remove("0001-first.md");
+    let variables = [("GIT_DIR", "/nowhere/.git"), ("GIT_INDEX_FILE", "/nowhere/index"), ("GIT_PREFIX", "src/")];
+    let run = project.oxi_with("sync --json", &variables).ok();
+    assert_eq!(run.json()["deleted"], json!([1]));
+}
+
+#[test]
+fn without_the_git_program_queries_and_changes_work() {
+    let project = project_with(&[issue(1, "first")]);
+    let nothing = [("PATH", "/nowhere")];
+    project.oxi_with("issue list", &nothing).ok().says("first");
+    project.oxi_with("issue create second", &nothing).ok();
+    let clone = project.clone_as("clone");
+    clone.oxi_with("issue list", &nothing).ok().says("first");
+    project.oxi_with("sync", &nothing).ok();
+    assert!(project.exists("0002-second.md"));
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the program: they play the user and other tools")]
 
 mod bad_files;
+mod claims;
 mod collisions;
 mod concurrency;
 mod corpus;

@@ -290,3 +290,80 @@ fn two_clones_merge_in_git_and_agree() {
     project.oxi("status --check").ok();
     other.oxi("status --check").ok();
 }
+
+// ---- unmerged paths
+
+/// Two clones that edited one issue, and the merge that git could not finish in the first.
+fn unmerged(left: [(&str, &str); 2], right: [(&str, &str); 2]) -> (Project, Project) {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    let other = project.clone_as("other");
+    for (clone, edits) in [(&project, left), (&other, right)] {
+        for (from, to) in edits {
+            clone.edit("0001-first.md", from, to);
+        }
+        clone.oxi("sync").ok();
+        clone.commit("edit");
+    }
+    let merge = project.try_git(&format!("pull -q --no-rebase --no-edit {} main", other.root.display()));
+    assert!(!merge.status.success());
+    assert!(project.read("0001-first.md").contains("<<<<<<<"));
+    (project, other)
+}
+
+#[test]
+fn what_git_could_not_merge_is_merged_by_field() {
+    // neighbouring lines: git sees one conflict, this sees two fields
+    let (project, other) = unmerged(
+        [("status: open", "status: closed"), ("one", "ONE")],
+        [("priority: medium", "priority: high"), ("five", "FIVE")],
+    );
+    let index = project.git("ls-files --stage");
+    let report = project.oxi("sync --json").ok().json();
+    assert_eq!((&report["merged"], &report["bad"]), (&json!([1]), &json!([])));
+    let record = project.show(1);
+    assert_eq!((&record["status"], &record["priority"]), (&json!("closed"), &json!("high")));
+    assert_eq!(record["body"], json!("ONE\ntwo\nthree\nfour\nFIVE\n"));
+    let text = project.read("0001-first.md");
+    assert!(!text.contains("<<<<<<<") && text.contains("status: closed\npriority: high\n"), "{text}");
+    assert_eq!(project.git("ls-files --stage"), index, "`git add` is the person's");
+    project.oxi("status --check").ok();
+    project.commit("merged");
+    other.pull(&project);
+    other.oxi("sync").ok();
+    assert_eq!(other.all_issues(), project.all_issues());
+}
+
+#[test]
+fn an_export_after_an_import_writes_over_the_markers() {
+    let (project, _) = unmerged(
+        [("status: open", "status: closed"), ("one", "ONE")],
+        [("priority: medium", "priority: high"), ("five", "FIVE")],
+    );
+    project.oxi("import").ok();
+    assert!(project.read("0001-first.md").contains("<<<<<<<"));
+    project.oxi("import").ok();
+    project.oxi("export").ok();
+    assert!(!project.read("0001-first.md").contains("<<<<<<<"));
+    project.oxi("status --check").ok();
+}
+
+#[test]
+fn unmerged_bodies_that_overlap_are_a_conflict() {
+    let (project, other) =
+        unmerged([("three", "LEFT"), ("one", "ONE")], [("three", "RIGHT"), ("priority: medium", "priority: low")]);
+    let file = project.read("0001-first.md");
+    project.oxi("sync").exits(4);
+    assert_eq!(project.read("0001-first.md"), file);
+    let conflict = &project.json("conflicts")[0];
+    assert!(conflict["ours"].as_str().unwrap().contains("LEFT"), "{conflict}");
+    assert!(conflict["theirs"].as_str().unwrap().contains("RIGHT"), "{conflict}");
+    project.oxi("resolve 1 --theirs").ok();
+    project.oxi("sync").ok();
+    let text = project.read("0001-first.md");
+    assert!(text.ends_with("ONE\ntwo\nRIGHT\nfour\nfive\n") && text.contains("priority: low"), "{text}");
+    project.oxi("status --check").ok();
+    project.commit("merged");
+    other.pull(&project);
+    other.oxi("sync").ok();
+    assert_eq!(other.all_issues(), project.all_issues());
+}

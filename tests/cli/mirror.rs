@@ -475,3 +475,14 @@ fn a_closed_pipe_is_no_error() {
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{line}");
     }
 }
+
+#[test]
+fn the_hash_is_the_originals_hash_of_the_canonical_file() {
+    let project = two();
+    project.oxi("issue update 1 -p high").ok();
+    let hash = project.field(1, "hash");
+    project.oxi("sync").ok();
+    assert_eq!(project.field(1, "hash"), hash);
+    let text = project.read("0001-first.md");
+    assert_eq!(oxi_state::schema::id::ContentHash::of(text.as_bytes()).to_string(), hash);
+}

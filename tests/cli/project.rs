@@ -141,6 +141,11 @@ impl Project {
         self.oxi(&format!("{line} --json")).ok().json()
     }
 
+    /// What the program answers in JSON with an exit code of its own.
+    pub(crate) fn json_of(&self, line: &str, code: i32) -> Value {
+        self.oxi(&format!("{line} --json")).exits(code).json()
+    }
+
     /// An issue as `issue show` gives it.
     pub(crate) fn show(&self, id: u32) -> Value {
         self.json(&format!("issue show {id}"))
@@ -187,6 +192,13 @@ impl Project {
     pub(crate) fn clone_as(&self, name: &str) -> Self {
         let root = self.root.with_file_name(name);
         self.git(&format!("clone -q {} {}", self.root.display(), root.display()));
+        Self { root, temp: Arc::clone(&self.temp) }
+    }
+
+    /// A folder of this repository that can be a project of its own.
+    pub(crate) fn beneath(&self, folder: &str) -> Self {
+        let root = self.root.join(folder);
+        std::fs::create_dir_all(root.join(ISSUES)).unwrap();
         Self { root, temp: Arc::clone(&self.temp) }
     }
 
@@ -433,10 +445,6 @@ pub(crate) fn issue(id: u32, title: &str) -> IssueFile {
 impl IssueFile {
     pub(crate) fn created(self, time: &str) -> Self {
         Self { created: time.to_owned(), ..self }
-    }
-
-    pub(crate) fn slug(self, slug: &str) -> Self {
-        Self { slug: slug.to_owned(), ..self }
     }
 
     pub(crate) fn body(self, body: &str) -> Self {

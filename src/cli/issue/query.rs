@@ -161,7 +161,7 @@ pub(super) const fn liveness_word(liveness: Liveness) -> &'static str {
     match liveness {
         Liveness::Alive => "alive",
         Liveness::Dead => "dead",
-        Liveness::Unknown => "not known to live",
+        Liveness::Unknown => "unknown",
     }
 }
 
