@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A git work tree.
 #[derive(Clone, Debug)]
@@ -29,6 +29,11 @@ impl GitError {
     #[must_use]
     pub fn is_not_installed(&self) -> bool {
         self.not_installed
+    }
+
+    fn of_start(question: &'static str, error: &std::io::Error) -> Self {
+        let not_installed = error.kind() == std::io::ErrorKind::NotFound;
+        Self { question, detail: error.to_string(), not_installed }
     }
 }
 
@@ -169,12 +174,15 @@ impl Git {
         Self::run(root, "what a version holds", &["cat-file", "blob", object])
     }
 
-    /// Whether git tracks a file, given by path from the root.
+    /// Asks whether git tracks a file, given by path from the root. The answer takes a while: there is time for other
+    /// work until it is wanted.
     ///
     /// # Errors
-    /// If git cannot be run or refuses.
-    pub fn tracks(&self, root: &Path, path: &str) -> Result<bool, GitError> {
-        Ok(!Self::run(root, "whether it tracks the database", &["ls-files", "-z", "--", path])?.is_empty())
+    /// If git cannot be run.
+    pub fn ask_whether_tracked(&self, root: &Path, path: &str) -> Result<Asked, GitError> {
+        let question = "whether it tracks the database";
+        let child = Self::command(root, &["ls-files", "-z", "--", path]).spawn();
+        child.map(|child| Asked { child, question }).map_err(|error| GitError::of_start(question, &error))
     }
 
     /// The folder that all work trees of the repository share.
@@ -193,11 +201,15 @@ impl Git {
     }
 
     fn run(root: &Path, question: &'static str, arguments: &[impl AsRef<OsStr>]) -> Result<Vec<u8>, GitError> {
+        output(Self::command(root, arguments).output(), question)
+    }
+
+    fn command(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new("git");
         for variable in HOOK_VARIABLES {
             command.env_remove(variable);
         }
-        let output = command
+        command
             .arg("-C")
             .arg(root)
             // nothing that a repository configures may run, and no path is a pattern
@@ -206,18 +218,36 @@ impl Git {
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
-            .output()
-            .map_err(|error| GitError {
-                question,
-                detail: error.to_string(),
-                not_installed: error.kind() == std::io::ErrorKind::NotFound,
-            })?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            let detail = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned();
-            Err(GitError { question, detail, not_installed: false })
-        }
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A question that git is at work on.
+#[derive(Debug)]
+pub struct Asked {
+    child: Child,
+    question: &'static str,
+}
+
+impl Asked {
+    /// Waits for the answer: yes if git printed anything.
+    ///
+    /// # Errors
+    /// If git refuses.
+    pub fn is_yes(self) -> Result<bool, GitError> {
+        Ok(!output(self.child.wait_with_output(), self.question)?.is_empty())
+    }
+}
+
+fn output(output: std::io::Result<Output>, question: &'static str) -> Result<Vec<u8>, GitError> {
+    let output = output.map_err(|error| GitError::of_start(question, &error))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        let detail = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned();
+        Err(GitError { question, detail, not_installed: false })
     }
 }
 

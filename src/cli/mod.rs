@@ -15,7 +15,7 @@ mod progress;
 mod schemas;
 mod view;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
 use context::Context;
@@ -25,7 +25,12 @@ use mirror::Direction;
 /// Runs the program with the arguments of this process; answers its exit code.
 #[must_use]
 pub fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    // the tree of all commands and their help is left for the end of the process to free
+    let mut command = std::mem::ManuallyDrop::new(Cli::command());
+    let parsed = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return parse_failure(&error),
     };

@@ -23,7 +23,7 @@ impl WriteTxn<'_> {
         let record = self.id_of(identity)?.map(|id| self.head(id)).transpose()?.flatten();
         self.tables.baseline.put(&key, baseline)?;
         self.touched = true;
-        self.raise_high_water(baseline.name.id)?;
+        self.raise_high_water(baseline.name.id);
         match record {
             Some(record) if record.hash == baseline.content => {
                 self.tables.bases.remove(&key)?;

@@ -41,6 +41,7 @@ pub struct WriteTxn<'t> {
     stale: BTreeSet<IssueId>,
     first: Revision,
     last: Revision,
+    highest: IssueId,
     undoes: Option<Revision>,
     pub(super) touched: bool,
 }
@@ -55,8 +56,9 @@ impl<'t> std::ops::Deref for WriteTxn<'t> {
 
 impl<'t> WriteTxn<'t> {
     pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
-        let (counters, first) = (tables.counters()?, tables.revision()?);
-        Ok(Self { tables, author, counters, stale: BTreeSet::new(), first, last: first, undoes: None, touched: false })
+        let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
+        let (stale, last, undoes) = (BTreeSet::new(), first, None);
+        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, touched: false })
     }
 
     /// Who makes the changes.
@@ -81,7 +83,7 @@ impl<'t> WriteTxn<'t> {
     /// # Errors
     /// [`StoreError::NumbersExhausted`], or if the database fails.
     pub fn create(&mut self, build: impl FnOnce(IssueId, Timestamp) -> Issue) -> Result<Versioned, StoreError> {
-        let id = self.high_water()?.0.checked_add(1).map(IssueId).ok_or(StoreError::NumbersExhausted)?;
+        let id = self.highest.0.checked_add(1).map(IssueId).ok_or(StoreError::NumbersExhausted)?;
         let mut issue = build(id, self.author.now);
         // Two issues of one title, created in one tick of the clock, are still two.
         while self.id_of(&issue.head.identity())?.is_some() || self.tombstone(&issue.head.identity())?.is_some() {
@@ -298,6 +300,9 @@ impl<'t> WriteTxn<'t> {
                 self.tables.heads.put(&id_key(id), &stored)?;
             }
         }
+        if self.high_water()? != self.highest {
+            self.tables.meta.put(mark::HIGH_WATER, &self.highest)?;
+        }
         self.tables.meta.put(mark::COUNTERS, &self.counters)?;
         self.tables.meta.put(mark::REVISION, &self.last)
     }
@@ -353,16 +358,16 @@ impl<'t> WriteTxn<'t> {
         if reshaped {
             let sources = self.dependents(&head.file_name())?;
             self.stale.extend(sources);
-            self.stale.insert(head.id);
+            if !head.depends_on.is_empty() {
+                self.stale.insert(head.id);
+            }
         }
-        self.raise_high_water(head.id)
+        self.raise_high_water(head.id);
+        Ok(())
     }
 
-    pub(super) fn raise_high_water(&mut self, id: IssueId) -> Result<(), StoreError> {
-        if id > self.high_water()? {
-            self.tables.meta.put(mark::HIGH_WATER, &id)?;
-        }
-        Ok(())
+    pub(super) fn raise_high_water(&mut self, id: IssueId) {
+        self.highest = self.highest.max(id);
     }
 
     fn replace_index_rows(&mut self, old: &IndexKeys, new: &IndexKeys) -> Result<(), StoreError> {

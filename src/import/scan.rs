@@ -4,7 +4,8 @@
 //! the file system's clock as the last look at the file (git calls such a file *racily clean*): where a file's time of
 //! change is not older than the start of the scan, no stat data is kept, and the next scan reads it again.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use unicode_normalization::UnicodeNormalization as _;
@@ -19,10 +20,7 @@ use crate::schema::issue::Issue;
 pub const MAX_FILE: u64 = 1 << 20;
 
 /// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
-const HELD_BODIES: usize = 48 << 20;
-
-/// The baselines by file name.
-pub type Known<'a> = HashMap<String, &'a Baseline>;
+const HELD_BODIES: usize = 32 << 20;
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -113,43 +111,163 @@ pub struct BadEntry {
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Files that are not as the baseline says, or have none.
-    pub read: Vec<ReadFile>,
+    #[expect(clippy::vec_box, reason = "there can be 100,000, and they are moved from the thread that read them")]
+    pub read: Vec<Box<ReadFile>>,
     /// Files that are as the baseline says.
-    pub unchanged: HashSet<String>,
+    pub unchanged: Names,
     /// Files to leave alone.
     pub bad: Vec<BadEntry>,
     /// The folder's own stat data; none if it is missing.
     pub folder: Option<FileStat>,
 }
 
-impl Scan {
-    /// Whether a file of that name is there, good or bad.
+/// Names of issue files, sorted: a folder holds many, from other people's branches, so nothing is hashed.
+#[derive(Debug, Default)]
+pub struct Names(Vec<FileName>);
+
+impl Names {
+    /// Whether a name is among them.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.unchanged.contains(name)
-            || self.read.iter().any(|file| file.name.to_string() == name)
-            || self.bad.iter().any(|bad| bad.name == name)
+    pub fn contains(&self, name: &FileName) -> bool {
+        self.0.binary_search(name).is_ok()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-/// Looks at every file in the folder; reads those that are new or changed.
+impl FromIterator<FileName> for Names {
+    fn from_iter<I: IntoIterator<Item = FileName>>(names: I) -> Self {
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        Self(names)
+    }
+}
+
+/// Baselines with the keys of their identities, sorted by file name.
+#[derive(Debug, Default)]
+pub struct Baselines(Vec<(Vec<u8>, Baseline)>);
+
+impl Baselines {
+    /// Takes them in any order.
+    #[must_use]
+    pub fn new(mut baselines: Vec<(Vec<u8>, Baseline)>) -> Self {
+        baselines.sort_unstable_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        Self(baselines)
+    }
+
+    /// The one of a file.
+    #[must_use]
+    pub fn of(&self, name: &FileName) -> Option<&(Vec<u8>, Baseline)> {
+        self.0.binary_search_by(|(_, baseline)| baseline.name.cmp(name)).ok().map(|index| &self.0[index])
+    }
+
+    /// All, by file name.
+    pub fn iter(&self) -> std::slice::Iter<'_, (Vec<u8>, Baseline)> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Baselines {
+    type Item = &'a (Vec<u8>, Baseline);
+    type IntoIter = std::slice::Iter<'a, (Vec<u8>, Baseline)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// The folder as the file system describes it; no file has been opened.
+#[derive(Debug)]
+pub struct Listing {
+    folder: FileStat,
+    entries: Vec<Listed>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    name: String,
+    parsed: Result<FileName, NotAnIssueFile>,
+    entry: Result<Option<Entry>, PathError>,
+}
+
+/// Lists the folder and asks for the stat data of every issue file, on all cores.
 ///
 /// # Errors
-/// If the folder itself cannot be read. A file that cannot is bad.
-pub fn scan(
-    dir: &Dir,
-    known: &Known<'_>,
-    now: (i64, u32),
-    progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Scan, PathError> {
+/// If the folder itself cannot be read.
+pub fn list(dir: &Dir) -> Result<Listing, PathError> {
     let folder = dir.stat()?;
     let mut names = dir.names()?;
     names.sort_unstable();
-    let mut scan = Scan { folder: Some(folder), ..Scan::default() };
-    let mut to_read = Vec::new();
-    let mut twins = Twins::new(&names, known);
-    for name in names {
-        let parsed = match FileName::parse(&name) {
+    let described = on_all_cores(&names, |name| {
+        let parsed = FileName::parse(name);
+        let entry = if parsed.is_ok() { dir.entry(name) } else { Ok(None) };
+        (parsed, entry)
+    });
+    let entries = names.into_iter().zip(described).map(|(name, (parsed, entry))| Listed { name, parsed, entry });
+    Ok(Listing { folder, entries: entries.collect() })
+}
+
+/// What `each` makes of every item, in order.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    /// Fewer are not worth a thread.
+    const SHARE: usize = 512;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = items.len().div_ceil(cores).max(SHARE);
+    let Some((first, rest)) = items.split_at_checked(share).filter(|(_, rest)| !rest.is_empty()) else {
+        return items.iter().map(each).collect();
+    };
+    std::thread::scope(|scope| {
+        let each = &each;
+        let others: Vec<_> =
+            rest.chunks(share).map(|chunk| scope.spawn(move || chunk.iter().map(each).collect::<Vec<_>>())).collect();
+        let mut results: Vec<R> = Vec::with_capacity(items.len());
+        results.extend(first.iter().map(each));
+        for other in others {
+            match other.join() {
+                Ok(more) => results.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
+}
+
+/// Looks at every file of a listing; reads those that are new or changed.
+#[must_use]
+pub fn scan(
+    dir: &Dir,
+    listing: Listing,
+    known: &Baselines,
+    now: (i64, u32),
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Scan {
+    let mut scan = Scan { folder: Some(listing.folder), ..Scan::default() };
+    let (mut to_read, mut unchanged) = (Vec::new(), Vec::with_capacity(listing.entries.len()));
+    let younger = younger_twins(&listing.entries, known);
+    for Listed { name, parsed, entry } in listing.entries {
+        let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(NotAnIssueFile::Unrelated) => continue,
             Err(reason) => {
@@ -157,11 +275,10 @@ pub fn scan(
                 continue;
             }
         };
-        let entry = dir.entry(&name);
-        match check(&entry, &name, &mut twins) {
+        match check(&entry, &name, younger.get(&name)) {
             Ok(None) => {}
-            Ok(Some(stat)) if known.get(&name).is_some_and(|baseline| baseline.stat == Some(stat)) => {
-                scan.unchanged.insert(name);
+            Ok(Some(stat)) if known.of(&parsed).is_some_and(|(_, baseline)| baseline.stat == Some(stat)) => {
+                unchanged.push(parsed);
             }
             Ok(Some(_)) => to_read.push((name, parsed)),
             Err(reason) => scan.bad.push(BadEntry { name, line: None, reason, marked: None }),
@@ -169,23 +286,31 @@ pub fn scan(
     }
     for result in read_all(dir, &to_read, known, now, progress) {
         match result {
-            Ok(file) => scan.read.push(*file),
+            Ok(file) => scan.read.push(file),
             // gone between the listing and the reading
             Err(None) => {}
             Err(Some(bad)) => scan.bad.push(bad),
         }
     }
     // markers that were merged from git's index already; the export writes over them
-    let merged =
-        |bad: &BadEntry| bad.marked.is_some() && known.get(&bad.name).map(|baseline| baseline.file) == bad.marked;
-    scan.unchanged.extend(scan.bad.iter().filter(|bad| merged(bad)).map(|bad| bad.name.clone()));
-    scan.bad.retain(|bad| !merged(bad));
+    scan.bad.retain(|bad| {
+        let name = bad.marked.and_then(|_| FileName::parse(&bad.name).ok());
+        let merged = name.filter(|name| known.of(name).map(|(_, baseline)| baseline.file) == bad.marked);
+        let is_merged = merged.is_some();
+        unchanged.extend(merged);
+        !is_merged
+    });
     scan.bad.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(scan)
+    scan.unchanged = unchanged.into_iter().collect();
+    scan
 }
 
 /// The stat data of an entry that may be an issue file; nothing if it is gone.
-fn check(entry: &Result<Option<Entry>, PathError>, name: &str, twins: &mut Twins) -> Result<Option<FileStat>, String> {
+fn check(
+    entry: &Result<Option<Entry>, PathError>,
+    name: &str,
+    elder: Option<&String>,
+) -> Result<Option<FileStat>, String> {
     let stat = match entry {
         Err(error) => return Err(error.source.to_string()),
         // names come with that sign in place of what is not UTF-8, and there is no such file
@@ -198,42 +323,39 @@ fn check(entry: &Result<Option<Entry>, PathError>, name: &str, twins: &mut Twins
     if stat.size > MAX_FILE {
         return Err("the file is larger than 1 MiB".into());
     }
-    match twins.elder(name) {
+    match elder {
         Some(elder) => Err(format!("its name differs from {elder} only in case or Unicode form")),
         None => Ok(Some(stat)),
     }
 }
 
-/// Names that a file system which folds case or normalises Unicode would take for one.
-struct Twins {
-    elders: HashMap<String, String>,
-}
-
-impl Twins {
-    fn new(names: &[String], known: &Known<'_>) -> Self {
-        let mut elders: HashMap<String, String> = HashMap::new();
-        for name in names.iter().filter(|name| FileName::parse(name).is_ok()) {
-            match elders.entry(fold(name)) {
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(name.clone());
-                }
-                std::collections::hash_map::Entry::Occupied(mut place) => {
-                    if known.contains_key(name) && !known.contains_key(place.get()) {
-                        place.insert(name.clone());
-                    }
-                }
+/// Names that a file system which folds case or normalises Unicode would take for another's, with that other: one that is
+/// known if there is, else the first.
+fn younger_twins(entries: &[Listed], known: &Baselines) -> HashMap<String, String> {
+    let is_issue = |listed: &&Listed| listed.parsed.is_ok();
+    let mut folded: Vec<_> = entries.iter().filter(is_issue).map(|listed| (fold(&listed.name), listed)).collect();
+    folded.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.name.cmp(&y.name)));
+    let is_known = |listed: &Listed| listed.parsed.as_ref().is_ok_and(|name| known.of(name).is_some());
+    let mut younger = HashMap::new();
+    for twins in folded.chunk_by(|(a, _), (b, _)| a == b).filter(|twins| twins.len() > 1) {
+        let elder = twins.iter().position(|(_, listed)| is_known(listed)).unwrap_or(0);
+        for (index, (_, listed)) in twins.iter().enumerate() {
+            if index != elder {
+                younger.insert(listed.name.clone(), twins[elder].1.name.clone());
             }
         }
-        Self { elders }
     }
-
-    fn elder(&self, name: &str) -> Option<&str> {
-        self.elders.get(&fold(name)).map(String::as_str).filter(|elder| *elder != name)
-    }
+    younger
 }
 
-fn fold(name: &str) -> String {
-    if name.is_ascii() { name.to_ascii_lowercase() } else { name.nfc().flat_map(char::to_lowercase).nfc().collect() }
+fn fold(name: &str) -> Cow<'_, str> {
+    if !name.is_ascii() {
+        name.nfc().flat_map(char::to_lowercase).nfc().collect()
+    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    }
 }
 
 type ReadResult = Result<Box<ReadFile>, Option<BadEntry>>;
@@ -241,7 +363,7 @@ type ReadResult = Result<Box<ReadFile>, Option<BadEntry>>;
 fn read_all(
     dir: &Dir,
     names: &[(String, FileName)],
-    known: &Known<'_>,
+    known: &Baselines,
     now: (i64, u32),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Vec<ReadResult> {
@@ -256,7 +378,7 @@ fn read_all(
             }
             let mut result = read_one(dir, name, parsed, now);
             if let Ok((file, offset)) = &mut result
-                && !known.contains_key(name)
+                && known.of(parsed).is_none()
                 && held.fetch_add(file.issue.body.len(), Ordering::Relaxed) > HELD_BODIES
             {
                 file.issue.body = String::new();

@@ -89,7 +89,8 @@ pub fn apply(issue: &mut Issue, fields: &Value) -> Result<(), InvalidFields> {
 /// Whether two values are the same. Unlike with `==`, NaN is the same as itself.
 #[must_use]
 pub fn same(left: &Value, right: &Value) -> bool {
-    left == right || canonical(left) == canonical(right)
+    let may_hold_nan = |value: &Value| matches!(value, Value::Float(_) | Value::List(_) | Value::Map(_));
+    left == right || (may_hold_nan(left) && may_hold_nan(right) && canonical(left) == canonical(right))
 }
 
 /// A text that tells any two different values apart and whose byte order breaks ties in a merge: nothing comes first,

@@ -114,13 +114,17 @@ impl FileName {
         if digits == 0 || !has_md_end || !(rest.len() == 3 || rest.starts_with('-')) {
             return Err(NotAnIssueFile::Unrelated);
         }
-        if name.chars().any(is_deceptive) {
+        // most names are plain ASCII, where a glance at the bytes will do
+        let plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !plain && name.chars().any(is_deceptive) {
             return Err(NotAnIssueFile::Deceptive);
         }
         let id = IssueId(name[..digits].parse().map_err(|_| NotAnIssueFile::NumberTooLarge)?);
         let slug = rest[..rest.len() - 3].strip_prefix('-').unwrap_or_default();
-        let parsed = Self { id, slug: Slug(slug.to_owned()) };
-        if parsed.to_string() == name { Ok(parsed) } else { Err(NotAnIssueFile::Misspelled) }
+        let one_spelling = (digits == 4 || (digits > 4 && !name.starts_with('0')))
+            && rest.ends_with(".md")
+            && (rest.len() == 3 || !slug.is_empty());
+        if one_spelling { Ok(Self { id, slug: Slug(slug.to_owned()) }) } else { Err(NotAnIssueFile::Misspelled) }
     }
 
     /// The name without `.md`, as `depends_on` spells it.

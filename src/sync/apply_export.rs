@@ -1,14 +1,14 @@
 //! Export: look at what lies in the way, write temporary files, sync, look again, rename, sync, and only then commit the
 //! new baselines.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use crate::db::Op;
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Pending, Versioned};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
 use crate::fs::{Dir, Entry, FileStat, is_temporary};
-use crate::import::scan::Scan;
+use crate::import::scan::{Baselines, Names, Scan};
 use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
@@ -35,12 +35,26 @@ struct Landed {
 }
 
 impl Mirror<'_> {
-    /// Exports all records, or only some.
-    pub(super) fn export_locked(&self, gate: &Gate, only: Option<&BTreeSet<Identity>>) -> Result<Report, MirrorError> {
+    /// Exports some records.
+    pub(super) fn export_some(&self, gate: &Gate, only: &BTreeSet<Identity>) -> Result<Report, MirrorError> {
+        self.export_locked(gate, Some(only), Report::default())
+    }
+
+    /// Exports all records; `absent` is what [`Mirror::absent`] found.
+    pub(super) fn export_all(&self, gate: &Gate, absent: Option<Snapshot>) -> Result<Report, MirrorError> {
         let mut report = Report::default();
-        if only.is_none() {
-            self.forget_never_committed(&mut report)?;
+        if let Some(absent) = absent {
+            self.forget_never_committed(&absent, &mut report)?;
         }
+        self.export_locked(gate, None, report)
+    }
+
+    fn export_locked(
+        &self,
+        gate: &Gate,
+        only: Option<&BTreeSet<Identity>>,
+        mut report: Report,
+    ) -> Result<Report, MirrorError> {
         self.tell_conflicts(only, &mut report)?;
         let (pending, total) = self.pending(only)?;
         report.unchanged = (total as u64).saturating_sub(pending.len() as u64);
@@ -85,17 +99,23 @@ impl Mirror<'_> {
         Ok(())
     }
 
-    /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
-    fn forget_never_committed(&self, report: &mut Report) -> Result<(), MirrorError> {
-        let baselines = self.store.read()?.all_baselines()?;
+    /// The names in the folder beside the baselines, if any file of these is not there.
+    pub(super) fn absent(&self) -> Result<Option<Snapshot>, MirrorError> {
+        let baselines = Baselines::new(self.store.read()?.all_baselines()?);
         let dir = self.project.issues()?;
-        let names: HashSet<String> = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?.into_iter().collect();
-        if baselines.iter().all(|(_, baseline)| names.contains(&baseline.name.to_string())) {
-            return Ok(());
+        let names = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?;
+        let names: Names = names.iter().filter_map(|name| FileName::parse(name).ok()).collect();
+        if baselines.iter().all(|(_, baseline)| names.contains(&baseline.name)) {
+            return Ok(None);
         }
         let folder = dir.as_ref().map(Dir::stat).transpose()?;
         let scan = Scan { unchanged: names, folder, ..Scan::default() };
-        let missing = self.missing(&Snapshot::of_scan(baselines, scan))?;
+        Ok(Some(Snapshot::of_scan(baselines, scan)))
+    }
+
+    /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
+    fn forget_never_committed(&self, absent: &Snapshot, report: &mut Report) -> Result<(), MirrorError> {
+        let missing = self.missing(absent)?;
         if let Some(caution) = missing.caution.as_ref().filter(|_| missing.suspicious) {
             report.lines.push(caution.clone());
             report.needs_attention = true;
@@ -266,7 +286,7 @@ impl Mirror<'_> {
 
 impl Snapshot {
     /// A snapshot that knows nothing but which names are there.
-    fn of_scan(baselines: Vec<(Vec<u8>, Baseline)>, scan: Scan) -> Self {
+    fn of_scan(baselines: Baselines, scan: Scan) -> Self {
         let (in_conflict, pending) = Default::default();
         Self { baselines, scan, twins: Vec::new(), in_conflict, pending }
     }

@@ -1,17 +1,17 @@
 //! Import: plan from a snapshot, commit in one transaction if the records are still those, then move renumbered files.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, StoreError, WriteTxn};
-use crate::import::scan::MAX_FILE;
+use crate::import::scan::{MAX_FILE, ReadFile};
 use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
 
 use super::gather::{Missing, Number, Snapshot};
-use super::plan::{Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange, plan};
+use super::plan::{Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange};
 use super::report::Renumbered;
 use super::{Mirror, MirrorError, Problem, Report, current_folder_mark, folder_mark};
 
@@ -32,9 +32,11 @@ impl ImportPlan<'_> {
 }
 
 impl Mirror<'_> {
-    pub(super) fn import_locked(&self, gate: &Gate) -> Result<Report, MirrorError> {
-        for _ in 0..ATTEMPTS {
-            let snapshot = self.snapshot(gate)?;
+    pub(super) fn import_from(&self, gate: &Gate, mut snapshot: Snapshot) -> Result<Report, MirrorError> {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                snapshot = self.snapshot(gate)?;
+            }
             let missing = self.missing(&snapshot)?;
             let plan = self.plan_import(&snapshot, &missing)?;
             let mut report = self.report_import(&snapshot, &missing, &plan);
@@ -50,11 +52,13 @@ impl Mirror<'_> {
                 self.remove_surplus(&plan)?;
                 let moved = moved(&plan);
                 if !moved.is_empty() {
-                    let moves = self.export_locked(gate, Some(&moved))?;
+                    let moves = self.export_some(gate, &moved)?;
                     report.needs_attention |= moves.needs_attention;
                     report.bad.extend(moves.bad);
                 }
-                self.note_folder()?;
+                if !moved.is_empty() || plan.actions.iter().any(|action| !action.surplus.is_empty()) {
+                    self.note_folder()?;
+                }
                 return Ok(report);
             }
         }
@@ -66,27 +70,22 @@ impl Mirror<'_> {
         snapshot: &'s Snapshot,
         missing: &Missing,
     ) -> Result<ImportPlan<'s>, MirrorError> {
-        let mut known = self.known(snapshot, missing)?;
-        let mut actions: Vec<_> = known
-            .iter()
-            .filter(|(_, known)| known.files.is_empty())
-            .map(|(identity, known)| plan(identity, known))
-            .collect();
+        let mut concerned = self.concerned(snapshot, missing)?;
+        let mut actions = Vec::new();
+        self.plan_for(snapshot, concerned.iter().filter(|(_, issue)| issue.files.is_empty()), &mut actions)?;
         let leaving: HashSet<_> = actions
             .iter()
             .filter(|action| action.record == RecordChange::Delete)
             .map(|action| action.identity.clone())
             .collect();
-        let numbers = self.assign_numbers(&known, &leaving)?;
-        for (identity, known) in &mut known {
-            if !known.files.is_empty() {
-                // of several files of one issue, the one that has its number is the one that stays
-                let number = numbers.get(identity).map(|number| number.assigned);
-                known.files.sort_by_key(|file| Some(file.name.id) != number);
-                actions.push(plan(identity, known));
-            }
+        let numbers = self.assign_numbers(&concerned, &leaving)?;
+        concerned.retain(|_, issue| !issue.files.is_empty());
+        for (identity, issue) in &mut concerned {
+            // of several files of one issue, the one that has its number is the one that stays
+            let number = numbers.get(identity).map(|number| number.assigned);
+            issue.files.sort_by_key(|file| Some(file.name.id) != number);
         }
-        actions.retain(|action| !action.is_nothing());
+        self.plan_for(snapshot, concerned.iter(), &mut actions)?;
         Ok(ImportPlan { actions, numbers })
     }
 
@@ -163,10 +162,10 @@ impl Mirror<'_> {
             let id = plan.number(&action.identity).or(action.present).unwrap_or(IssueId(0));
             describe(&mut report, action, id, self);
         }
+        let files: HashMap<&Identity, &ReadFile> =
+            plan.actions.iter().filter_map(|action| Some((&action.identity, action.file?))).collect();
         for (identity, Number { assigned, present }) in &plan.numbers {
-            let carried =
-                plan.actions.iter().find(|action| action.identity == *identity).and_then(|action| action.file);
-            let from = present.or_else(|| carried.map(|file| file.name.id));
+            let from = present.or_else(|| files.get(identity).map(|file| file.name.id));
             if let Some(from) = from.filter(|from| from != assigned) {
                 report.lines.push(format!("renumbered {from} -> {assigned}"));
                 report.renumbered.push(Renumbered { from, to: *assigned });
@@ -269,8 +268,10 @@ fn apply(
         let id = number(&issue);
         let hash = hash.filter(|_| issue.head.id == id);
         issue.head.id = id;
-        let version =
-            hash.map_or_else(|| Versioned::new(issue.clone()), |hash| Versioned { issue: issue.clone(), hash });
+        let version = match hash {
+            Some(hash) => Versioned { issue, hash },
+            None => Versioned::new(issue),
+        };
         txn.put(&version, op)?;
     }
     match (action.baseline, file) {

@@ -4,24 +4,35 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Pending};
-use crate::import::scan::{self, ReadFile, Scan};
+use crate::import::scan::{self, Baselines, ReadFile, Scan};
 use crate::schema::id::{FileName, Identity, IssueId};
 
-use super::plan::{Absence, Claims, Known, has_collision};
+use super::plan::{Absence, Action, Claims, Known, has_collision, plan};
 use super::{Mirror, MirrorError, numbers};
 
 /// More files than this, and more than a third of all, gone at once are not believed to be deleted.
 const MANY_GONE: usize = 20;
 
+/// So many records are in memory at once while an import is planned.
+const BATCH: usize = 1024;
+
 /// What the files and the baselines say, before any record is looked at.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    pub(super) baselines: Vec<(Vec<u8>, Baseline)>,
+    pub(super) baselines: Baselines,
     pub(super) scan: Scan,
     /// Further files of issues that have more than one.
     pub(super) twins: Vec<ReadFile>,
     pub(super) in_conflict: HashSet<Identity>,
     pub(super) pending: HashMap<Identity, Pending>,
+}
+
+/// The database's part of a snapshot.
+struct Stored {
+    baselines: Baselines,
+    high_water: IssueId,
+    in_conflict: HashSet<Identity>,
+    pending: HashMap<Identity, Pending>,
 }
 
 /// The number of an issue.
@@ -31,6 +42,17 @@ pub(super) struct Number {
     pub(super) assigned: IssueId,
     /// The one its record has; none if there is no record.
     pub(super) present: Option<IssueId>,
+}
+
+/// An issue that something may happen to.
+#[derive(Debug, Default)]
+pub(super) struct Concerned<'s> {
+    /// The files that hold it.
+    pub(super) files: Vec<&'s ReadFile>,
+    /// Why there is none, where there is none but was one.
+    absence: Option<Absence>,
+    /// The number of its record; none if there is no record.
+    present: Option<IssueId>,
 }
 
 /// The files that are gone, and what to make of it.
@@ -46,28 +68,32 @@ pub(super) struct Missing {
 impl Mirror<'_> {
     pub(super) fn snapshot(&self, gate: &Gate) -> Result<Snapshot, MirrorError> {
         let now = gate.file_system_now(self.store.dir())?;
-        let (baselines, high_water, in_conflict, pending) = {
-            let read = self.store.read()?;
-            let in_conflict = read.all_conflicts()?.into_iter().map(|(identity, _)| identity).collect();
-            let pending = read.all_pending()?.into_iter().collect();
-            (read.all_baselines()?, read.high_water()?, in_conflict, pending)
-        };
-        let known: HashMap<String, &Baseline> =
-            baselines.iter().map(|(_, baseline)| (baseline.name.to_string(), baseline)).collect();
         let dir = self.project.issues()?;
-        let mut scan = match &dir {
-            Some(dir) => scan::scan(dir, &known, now, &|done, all| (self.progress)("reading", done, all))?,
+        // neither the folder nor the database waits for the other
+        let (stored, listing) = std::thread::scope(|scope| {
+            let listing = dir.as_ref().map(|dir| scope.spawn(|| scan::list(dir)));
+            let stored = self.stored();
+            let join = |listing: std::thread::ScopedJoinHandle<'_, _>| match listing.join() {
+                Ok(listing) => listing,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            (stored, listing.map(join).transpose())
+        });
+        let (Stored { baselines, high_water, in_conflict, pending }, listing) = (stored?, listing?);
+        let mut scan = match dir.as_ref().zip(listing) {
+            Some((dir, listing)) => {
+                scan::scan(dir, listing, &baselines, now, &|done, all| (self.progress)("reading", done, all))
+            }
             None => Scan::default(),
         };
         self.take_unmerged(&mut scan)?;
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
-        if let Some(dir) = &dir {
+        if let Some(dir) = dir.as_ref().filter(|_| !scan.read.is_empty()) {
+            let read: HashSet<Identity> = scan.read.iter().map(|file| file.issue.head.identity()).collect();
             for (key, baseline) in &baselines {
-                let name = baseline.name.to_string();
-                if scan.unchanged.contains(&name)
-                    && let Some(identity) = Identity::from_key(key)
-                    && scan.read.iter().any(|file| file.issue.head.identity() == identity)
+                if scan.unchanged.contains(&baseline.name)
+                    && Identity::from_key(key).is_some_and(|identity| read.contains(&identity))
                     && let Ok(file) = scan::read_file(dir, &baseline.name, now)
                 {
                     twins.push(*file);
@@ -75,6 +101,16 @@ impl Mirror<'_> {
             }
         }
         Ok(Snapshot { baselines, scan, twins, in_conflict, pending })
+    }
+
+    fn stored(&self) -> Result<Stored, MirrorError> {
+        let read = self.store.read()?;
+        Ok(Stored {
+            baselines: Baselines::new(read.all_baselines()?),
+            high_water: read.high_water()?,
+            in_conflict: read.all_conflicts()?.into_iter().map(|(identity, _)| identity).collect(),
+            pending: read.all_pending()?.into_iter().collect(),
+        })
     }
 
     /// Why the files of these issues are not in the folder. git is asked only if there are any.
@@ -141,13 +177,13 @@ impl Mirror<'_> {
         Ok(missing)
     }
 
-    /// The records, bases and files of all issues that something may happen to.
-    pub(super) fn known<'s>(
+    /// All issues that something may happen to.
+    pub(super) fn concerned<'s>(
         &self,
         snapshot: &'s Snapshot,
         missing: &Missing,
-    ) -> Result<BTreeMap<Identity, Known<'s>>, MirrorError> {
-        let mut all: BTreeMap<Identity, Known<'s>> = BTreeMap::new();
+    ) -> Result<BTreeMap<Identity, Concerned<'s>>, MirrorError> {
+        let mut all: BTreeMap<Identity, Concerned<'s>> = BTreeMap::new();
         for file in snapshot.changed_files() {
             all.entry(file.issue.head.identity()).or_default().files.push(file);
         }
@@ -155,28 +191,55 @@ impl Mirror<'_> {
             all.entry(identity.clone()).or_default().absence = Some(*absence);
         }
         let read = self.store.read()?;
-        for (identity, known) in &mut all {
-            known.files.sort_by_key(|file| file.name.id);
-            known.record = read.issue_of(identity)?;
-            known.base = read.merge_base(identity)?;
-            known.has_conflict = snapshot.in_conflict.contains(identity);
+        for (identity, concerned) in &mut all {
+            concerned.files.sort_by_key(|file| file.name.id);
+            concerned.present = read.id_of(identity)?;
         }
         Ok(all)
+    }
+
+    /// Plans for some issues. Their records are read in batches, so that not all are in memory at once, and nothing is
+    /// merged while the gate is held.
+    pub(super) fn plan_for<'c, 's: 'c>(
+        &self,
+        snapshot: &'s Snapshot,
+        concerned: impl Iterator<Item = (&'c Identity, &'c Concerned<'s>)>,
+        actions: &mut Vec<Action<'s>>,
+    ) -> Result<(), MirrorError> {
+        let mut concerned = concerned.peekable();
+        while concerned.peek().is_some() {
+            let mut batch = Vec::with_capacity(BATCH);
+            let read = self.store.read()?;
+            for (identity, concerned) in concerned.by_ref().take(BATCH) {
+                let known = Known {
+                    record: read.issue_of(identity)?,
+                    base: read.merge_base(identity)?,
+                    has_conflict: snapshot.in_conflict.contains(identity),
+                    files: concerned.files.clone(),
+                    absence: concerned.absence,
+                };
+                batch.push((identity, known));
+            }
+            drop(read);
+            let planned = batch.iter().map(|(identity, known)| plan(identity, known));
+            actions.extend(planned.filter(|action| !action.is_nothing()));
+        }
+        Ok(())
     }
 
     /// The numbers of all issues that something may happen to, and in a collision of all others whose number changes;
     /// `leaving` are records that this import deletes.
     pub(super) fn assign_numbers(
         &self,
-        known: &BTreeMap<Identity, Known<'_>>,
+        concerned: &BTreeMap<Identity, Concerned<'_>>,
         leaving: &HashSet<Identity>,
     ) -> Result<BTreeMap<Identity, Number>, MirrorError> {
         let mut claims = Claims::new();
-        for (identity, known) in known {
-            let numbers: Vec<_> = if known.files.is_empty() {
-                known.record.iter().map(|record| record.issue.head.id).collect()
+        for (identity, concerned) in concerned {
+            let numbers: Vec<_> = if concerned.files.is_empty() {
+                concerned.present.into_iter().collect()
             } else {
-                known.files.iter().map(|file| file.name.id).collect()
+                concerned.files.iter().map(|file| file.name.id).collect()
             };
             if !numbers.is_empty() && !leaving.contains(identity) {
                 claims.insert(identity.clone(), numbers);
@@ -190,10 +253,8 @@ impl Mirror<'_> {
             }
         }
         holders.retain(|_, holder| !leaving.contains(holder));
-        let mut present: BTreeMap<_, _> = known
-            .iter()
-            .filter_map(|(identity, known)| Some((identity.clone(), known.record.as_ref()?.issue.head.id)))
-            .collect();
+        let mut present: BTreeMap<_, _> =
+            concerned.iter().filter_map(|(identity, issue)| Some((identity.clone(), issue.present?))).collect();
         let assigned = if has_collision(&claims, &holders) {
             for stored in read.all_heads()? {
                 let head = stored?.head;
@@ -210,7 +271,7 @@ impl Mirror<'_> {
         };
         let number = |(identity, assigned): (Identity, IssueId)| {
             let present = present.get(&identity).copied();
-            let concerns = known.contains_key(&identity) || present != Some(assigned);
+            let concerns = concerned.contains_key(&identity) || present != Some(assigned);
             concerns.then_some((identity, Number { assigned, present }))
         };
         Ok(assigned.into_iter().filter_map(number).collect())
@@ -221,43 +282,40 @@ impl Snapshot {
     /// Files that say something else than their baseline, or have none, and second files of one issue. A file of an
     /// issue in conflict always counts.
     pub(super) fn changed_files(&self) -> impl Iterator<Item = &ReadFile> {
-        let known: HashMap<&FileName, &Baseline> =
-            self.baselines.iter().map(|(_, baseline)| (&baseline.name, baseline)).collect();
-        let same = move |file: &ReadFile| known.get(&file.name).is_some_and(|baseline| baseline.file == file.file);
+        let same = |file: &ReadFile| self.baselines.of(&file.name).is_some_and(|(_, base)| base.file == file.file);
         let in_conflict = |file: &ReadFile| self.in_conflict.contains(&file.issue.head.identity());
-        self.scan.read.iter().filter(move |file| !same(file) || in_conflict(file)).chain(&self.twins)
+        let read = self.scan.read.iter().map(AsRef::as_ref);
+        read.filter(move |file| !same(file) || in_conflict(file)).chain(&self.twins)
     }
 
     /// Baselines whose file was read again and found to be the same, with fresh stat data.
     pub(super) fn refreshed(&self) -> Vec<(Vec<u8>, Baseline)> {
-        let files: HashMap<&FileName, &ReadFile> = self.scan.read.iter().map(|file| (&file.name, file)).collect();
-        let refresh = |(key, baseline): &(Vec<u8>, Baseline)| {
-            let file = files.get(&baseline.name)?;
+        let refresh = |file: &ReadFile| {
+            let (key, baseline) = self.baselines.of(&file.name)?;
             let fresher = file.file == baseline.file && file.stat.is_some() && file.stat != baseline.stat;
             fresher.then(|| (key.clone(), Baseline { stat: file.stat, ..baseline.clone() }))
         };
-        self.baselines.iter().filter_map(refresh).collect()
+        self.scan.read.iter().filter_map(|file| refresh(file)).collect()
     }
 
     /// Issues whose file is gone with its name, and issues whose file's name is now another issue's.
     fn gone(&self) -> (Vec<(Identity, FileName)>, Vec<Identity>) {
-        let read: HashMap<String, &ReadFile> =
-            self.scan.read.iter().map(|file| (file.name.to_string(), file)).collect();
+        let read: HashSet<&FileName> = self.scan.read.iter().map(|file| &file.name).collect();
         let present: HashSet<Identity> = self.scan.read.iter().map(|file| file.issue.head.identity()).collect();
         let bad: HashSet<&str> = self.scan.bad.iter().map(|bad| bad.name.as_str()).collect();
         let (mut gone, mut displaced) = (Vec::new(), Vec::new());
         for (key, baseline) in &self.baselines {
-            let name = baseline.name.to_string();
-            if self.scan.unchanged.contains(&name) || bad.contains(name.as_str()) {
+            let name = &baseline.name;
+            if self.scan.unchanged.contains(name) || (!bad.is_empty() && bad.contains(name.to_string().as_str())) {
                 continue;
             }
             let Some(identity) = Identity::from_key(key).filter(|identity| !present.contains(identity)) else {
                 continue;
             };
-            if read.contains_key(&name) {
+            if read.contains(name) {
                 displaced.push(identity);
             } else {
-                gone.push((identity, baseline.name.clone()));
+                gone.push((identity, name.clone()));
             }
         }
         (gone, displaced)

@@ -97,8 +97,8 @@ impl Mirror<'_> {
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn import(&self) -> Result<Report, MirrorError> {
-        let gate = self.lock()?;
-        self.import_locked(&gate)
+        let (gate, snapshot) = self.lock_and(|gate| self.snapshot(gate))?;
+        self.import_from(&gate, snapshot)
     }
 
     /// Moves what changed in the database into the files. Never writes over an edit that import has not seen.
@@ -106,8 +106,8 @@ impl Mirror<'_> {
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn export(&self) -> Result<Report, MirrorError> {
-        let gate = self.lock()?;
-        self.export_locked(&gate, None)
+        let (gate, absent) = self.lock_and(|_| self.absent())?;
+        self.export_all(&gate, absent)
     }
 
     /// Import, then export.
@@ -119,8 +119,8 @@ impl Mirror<'_> {
         if self.options.dry_run {
             return self.rehearse_sync(&gate);
         }
-        let mut report = self.import_locked(&gate)?;
-        report.add(self.export_locked(&gate, None)?);
+        let mut report = self.import_from(&gate, self.snapshot(&gate)?)?;
+        report.add(self.export_all(&gate, self.absent()?)?);
         Ok(report)
     }
 
@@ -129,8 +129,8 @@ impl Mirror<'_> {
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn status(&self) -> Result<StatusReport, MirrorError> {
-        let gate = self.lock()?;
-        self.status_locked(&gate)
+        let (_gate, snapshot) = self.lock_and(|gate| self.snapshot(gate))?;
+        self.status_of(&snapshot)
     }
 
     /// Makes the database, if there is none, with the files that are there taken in. It appears with its issues or not at
@@ -149,16 +149,14 @@ impl Mirror<'_> {
         let mut report = None;
         let birth = self.store.create_filled(|unborn| {
             let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
-            report = Some(mirror.import_locked(&gate)?);
+            report = Some(mirror.import_from(&gate, mirror.snapshot(&gate)?)?);
             Ok::<_, MirrorError>(())
         })?;
         Ok(report.filter(|_| birth == Birth::Created))
     }
 
     fn lock(&self) -> Result<Gate, MirrorError> {
-        let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
-        self.refuse_tracked_database()?;
-        Ok(gate)
+        Ok(self.lock_and(|_| Ok(()))?.0)
     }
 
     /// A database that git tracks could be replaced by any checkout.
@@ -166,13 +164,27 @@ impl Mirror<'_> {
     /// # Errors
     /// [`StoreError::TrackedByGit`], or if git cannot be asked.
     pub fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
+        self.lock().map(|_| ())
+    }
+
+    /// Waits for the turn, and refuses it if git tracks the database, which any checkout could then replace. While git
+    /// thinks about that, `look` runs; it must change nothing.
+    fn lock_and<R>(&self, look: impl FnOnce(&Gate) -> Result<R, MirrorError>) -> Result<(Gate, R), MirrorError> {
+        let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
         let path = self.project.state_path(crate::db::DATABASE);
-        match self.git().map(|git| git.tracks(self.project.root(), &path)) {
-            Some(Ok(true)) => Err(StoreError::TrackedByGit(PathBuf::from(path)).into()),
+        let asked = match self.git().map(|git| git.ask_whether_tracked(self.project.root(), &path)).transpose() {
+            Ok(asked) => asked,
             // nobody can check anything out then
-            Some(Err(error)) if !error.is_not_installed() => Err(error.into()),
-            _ => Ok(()),
+            Err(error) if error.is_not_installed() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let seen = look(&gate);
+        if let Some(asked) = asked
+            && asked.is_yes()?
+        {
+            return Err(StoreError::TrackedByGit(PathBuf::from(path)).into());
         }
+        Ok((gate, seen?))
     }
 
     fn git(&self) -> Option<Git> {

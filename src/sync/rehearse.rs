@@ -28,7 +28,7 @@ impl Mirror<'_> {
         }
         rest.unchanged = report.unchanged;
         report.add(rest);
-        report.add(self.export_locked(gate, Some(&others))?);
+        report.add(self.export_some(gate, &others)?);
         Ok(report)
     }
 }

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::db::gate::Gate;
 use crate::schema::id::Identity;
 
+use super::gather::Snapshot;
 use super::plan::{Absence, ConflictChange, Outcome, RecordChange};
 use super::{Mirror, MirrorError, Problem, StatusReport};
 
 impl Mirror<'_> {
-    pub(super) fn status_locked(&self, gate: &Gate) -> Result<StatusReport, MirrorError> {
-        let snapshot = self.snapshot(gate)?;
-        let missing = self.missing(&snapshot)?;
-        let plan = self.plan_import(&snapshot, &missing)?;
-        let import = self.report_import(&snapshot, &missing, &plan);
+    pub(super) fn status_of(&self, snapshot: &Snapshot) -> Result<StatusReport, MirrorError> {
+        let missing = self.missing(snapshot)?;
+        let plan = self.plan_import(snapshot, &missing)?;
+        let import = self.report_import(snapshot, &missing, &plan);
 
         let mut to_import: BTreeSet<&Identity> = BTreeSet::new();
         let mut to_export: BTreeSet<&Identity> = snapshot.pending.keys().collect();

@@ -38,7 +38,7 @@ impl Mirror<'_> {
             }
         }
         scan.bad.retain(|bad| !taken.iter().any(|file| file.name.to_string() == bad.name));
-        scan.read.extend(taken);
+        scan.read.extend(taken.into_iter().map(Box::new));
         Ok(())
     }
 }
