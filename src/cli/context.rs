@@ -152,6 +152,7 @@ impl Context {
         let store = self.store(&project);
         if !store.exists()? {
             self.build(&project, &store)?;
+            let _ = store.mark_seen();
         }
         if !store.is_seen()? {
             self.with_mirror(&project, &store, Options::default(), |mirror| Ok(mirror.refuse_tracked_database()?))?;

@@ -185,6 +185,7 @@ impl From<MirrorError> for CliError {
             MirrorError::NotInConflict(id) => {
                 Self::new(Code::NotFound, error).hint("`oxi-state conflicts` lists those that are").detail("id", id)
             }
+            MirrorError::RecordMovedOn { id, current } => Self::stale(id, current),
             MirrorError::FileMovedOn(_) => {
                 Self::new(Code::Conflict, error).hint("run `oxi-state import`, then resolve again")
             }

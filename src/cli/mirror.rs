@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::schema::frontmatter;
-use crate::schema::id::{IssueId, printable};
+use crate::schema::id::{ContentHash, IssueId, printable};
 use crate::schema::issue::Issue;
 use crate::sync::resolve::Choice;
 use crate::sync::{Mirror, Options, Problem, Report};
@@ -183,18 +183,20 @@ pub(super) fn resolve(context: &Context, args: &ResolveArgs) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let id = args.id;
     let resolved = context.with_mirror(&project, &store, Options::default(), |mirror| {
-        let choice = if args.choice.ours {
-            Choice::Ours
+        let (choice, expect) = if args.choice.ours {
+            (Choice::Ours, None)
         } else if args.choice.theirs {
-            Choice::Theirs
+            (Choice::Theirs, None)
         } else if args.choice.union {
-            Choice::Union
+            (Choice::Union, None)
         } else if let Some(path) = &args.choice.body_file {
-            Choice::Body(super::issue::read_body(path)?)
+            let body = super::issue::read_body(path)?;
+            (Choice::Body(super::issue::admit_body(context, &mirror.draft(id)?.text, &body)?), None)
         } else {
-            Choice::Body(edit(mirror, id)?)
+            let (body, hash) = edit(context, mirror, id)?;
+            (Choice::Body(body), Some(hash))
         };
-        Ok(mirror.resolve(id, &choice)?)
+        Ok(mirror.resolve(id, &choice, expect)?)
     })?;
     if context.json {
         let read = store.read()?;
@@ -209,16 +211,27 @@ pub(super) fn resolve(context: &Context, args: &ResolveArgs) -> CliResult<()> {
     Ok(())
 }
 
-fn edit(mirror: &Mirror<'_>, id: IssueId) -> CliResult<String> {
-    let draft = mirror.draft(id)?.text;
-    let edited = editor::edit(&draft, &format!("conflict-{id}.md"))?;
-    if has_markers(&edited.text) && has_markers(&draft) {
-        return Err(CliError::new(Code::Conflict, "the text still has conflict markers").hint(format!(
-            "your text is in {}; finish it and run `oxi-state resolve {id} --body-file FILE`",
-            edited.keep()
-        )));
+/// Lets a person merge the body; also answers the hash of the record that it was merged for.
+fn edit(context: &Context, mirror: &Mirror<'_>, id: IssueId) -> CliResult<(String, ContentHash)> {
+    let draft = mirror.draft(id)?;
+    let edited = editor::edit(&draft.text, &format!("conflict-{id}.md"))?;
+    let admitted = if has_markers(&edited.text) && has_markers(&draft.text) {
+        Err(CliError::new(Code::Conflict, "the text still has conflict markers"))
+    } else {
+        super::issue::admit_body(context, &draft.text, &edited.text)
+    };
+    let unchanged = mirror.draft(id).is_ok_and(|now| now.hash == draft.hash);
+    match admitted {
+        Ok(body) if unchanged => Ok((body, draft.hash)),
+        outcome => {
+            let error = outcome.err().unwrap_or_else(|| {
+                CliError::new(Code::Conflict, format!("issue #{id} was changed while you were editing"))
+            });
+            let file = edited.keep();
+            Err(error
+                .hint(format!("your text is in {file}; finish it and run `oxi-state resolve {id} --body-file {file}`")))
+        }
     }
-    Ok(edited.text)
 }
 
 fn has_markers(text: &str) -> bool {

@@ -23,13 +23,18 @@ const TURNSTILE: &str = "state.lock-turn";
 /// Held by the one import, export or sync that runs.
 pub(crate) const SYNC: &str = "state.lock-sync";
 
+pub(crate) const DATABASE_BUSY: &str = "the database was busy";
+const SYNC_BUSY: &str = "another import, export or sync was running";
+
 /// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateError {
     /// Others held it for the whole of the waiting time.
-    #[error("the database was busy for {waited:?}{}", holder.map(|pid| format!(" (process {pid} is writing)")).unwrap_or_default())]
+    #[error("{what} for {:.1} s{}", waited.as_secs_f64(), holder.map(|pid| format!(" (process {pid} holds it)")).unwrap_or_default())]
     Busy {
+        /// What kept it waiting.
+        what: &'static str,
         /// How long was waited.
         waited: Duration,
         /// The process that holds it to write, if it can be known; for display only.
@@ -67,10 +72,7 @@ impl Gate {
     /// # Errors
     /// [`GateError::Busy`] after `timeout`.
     pub fn exclusive(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
-        let mut gate = Self::acquire(dir, GATE, Some(TURNSTILE), Kind::Exclusive, timeout)?;
-        // only shown to those who wait, so a failure to note it is none
-        let _ = gate.file.rewind().and_then(|()| write!(gate.file, "{:<10}", std::process::id()));
-        Ok(gate)
+        Self::acquire(dir, GATE, Some(TURNSTILE), Kind::Exclusive, timeout).map(Self::signed)
     }
 
     /// Waits for the right to be the one import, export or sync.
@@ -78,7 +80,13 @@ impl Gate {
     /// # Errors
     /// [`GateError::Busy`] after `timeout`.
     pub fn sync(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
-        Self::acquire(dir, SYNC, None, Kind::Exclusive, timeout)
+        Self::acquire(dir, SYNC, None, Kind::Exclusive, timeout).map(Self::signed)
+    }
+
+    /// Notes who holds it; only shown to those who wait, so a failure to note it is none.
+    fn signed(mut self) -> Self {
+        let _ = self.file.rewind().and_then(|()| write!(self.file, "{:<10}", std::process::id()));
+        self
     }
 
     /// The present time of the file system that the lock file is on.
@@ -167,7 +175,8 @@ fn wait(
     match receiver.recv_timeout(timeout.saturating_sub(start.elapsed())) {
         Ok(result) => Ok(result?),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            Err(GateError::Busy { waited: start.elapsed(), holder: holder(dir, name) })
+            let what = if name == SYNC { SYNC_BUSY } else { DATABASE_BUSY };
+            Err(GateError::Busy { what, waited: start.elapsed(), holder: holder(dir, name) })
         }
     }
 }
@@ -217,7 +226,7 @@ mod tests {
         assert!(matches!(Gate::exclusive(&dir, SHORT), Err(GateError::Busy { holder: None, .. })));
         drop((first, second));
         let writer = Gate::exclusive(&dir, Duration::from_secs(5)).unwrap();
-        let Err(GateError::Busy { holder, waited }) = Gate::shared(&dir, SHORT) else {
+        let Err(GateError::Busy { holder, waited, .. }) = Gate::shared(&dir, SHORT) else {
             panic!("a reader beside a writer")
         };
         assert_eq!(holder, Some(std::process::id()));

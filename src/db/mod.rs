@@ -46,7 +46,7 @@ mod model;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
 
@@ -243,6 +243,7 @@ impl Store {
     /// # Errors
     /// If there is no database, the gate is not free in time, or the file is damaged or of a newer version.
     pub fn read(&self) -> Result<ReadTxn, StoreError> {
+        let start = Instant::now();
         loop {
             let gate = Gate::shared(&self.dir, self.timeout)?;
             self.require_regular_file()?;
@@ -258,6 +259,7 @@ impl Store {
                     let _gate = Gate::exclusive(&self.dir, self.timeout)?;
                     drop(self.open_database()?);
                 }
+                Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
                 Err(error) => return Err(self.open_error(error)),
             }
         }
@@ -307,12 +309,31 @@ impl Store {
     }
 
     fn open_database(&self) -> Result<Database, StoreError> {
-        let file = self.dir.open_existing(&self.name)?;
-        // redb would make an empty file into a new database, and an emptied one is a loss to be told
-        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-            return Err(StoreError::NotADatabase(self.path()));
+        let start = Instant::now();
+        loop {
+            let file = self.dir.open_existing(&self.name)?;
+            // redb would make an empty file into a new database, and an emptied one is a loss to be told
+            if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+                return Err(StoreError::NotADatabase(self.path()));
+            }
+            match Builder::new().set_cache_size(CACHE_BYTES).create_file(file) {
+                Ok(database) => return Ok(database),
+                Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
+                Err(error) => return Err(self.open_error(error)),
+            }
         }
-        Builder::new().set_cache_size(CACHE_BYTES).create_file(file).map_err(|error| self.open_error(error))
+    }
+
+    /// redb locks the file, too. Whoever has passed the gate meets that lock only for the moment in which a killed process
+    /// is being cleared away, its lock on the gate already gone and that on the file not yet; or if a program that does
+    /// not know of the gate has the file open.
+    fn wait_for_the_dead(&self, start: Instant) -> Result<(), StoreError> {
+        let waited = start.elapsed();
+        if waited >= self.timeout {
+            return Err(gate::GateError::Busy { what: gate::DATABASE_BUSY, waited, holder: None }.into());
+        }
+        std::thread::sleep(Duration::from_millis(1).min(self.timeout - waited));
+        Ok(())
     }
 
     fn open_error(&self, error: DatabaseError) -> StoreError {

@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::schema::frontmatter::{self, BadReason};
-use crate::schema::id::{ContentHash, FileName, IssueId, NotAnIssueFile};
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId, NotAnIssueFile};
 use crate::schema::issue::Issue;
 
 /// Largest issue file, in bytes.
@@ -105,6 +105,16 @@ pub struct BadEntry {
     pub reason: String,
     /// The hash of its bytes, if what is wrong is that git left conflict markers.
     pub marked: Option<ContentHash>,
+    /// The issue that it holds all the same, if all that is wrong is the number in its name.
+    pub identity: Option<Identity>,
+}
+
+impl BadEntry {
+    /// A bad file.
+    #[must_use]
+    pub fn new(name: String, line: Option<u32>, reason: String) -> Self {
+        Self { name, line, reason, marked: None, identity: None }
+    }
 }
 
 /// What the folder holds.
@@ -271,7 +281,7 @@ pub fn scan(
             Ok(parsed) => parsed,
             Err(NotAnIssueFile::Unrelated) => continue,
             Err(reason) => {
-                scan.bad.push(BadEntry { name, line: None, reason: reason.to_string(), marked: None });
+                scan.bad.push(BadEntry::new(name, None, reason.to_string()));
                 continue;
             }
         };
@@ -281,7 +291,7 @@ pub fn scan(
                 unchanged.push(parsed);
             }
             Ok(Some(_)) => to_read.push((name, parsed)),
-            Err(reason) => scan.bad.push(BadEntry { name, line: None, reason, marked: None }),
+            Err(reason) => scan.bad.push(BadEntry::new(name, None, reason)),
         }
     }
     for result in read_all(dir, &to_read, known, now, progress) {
@@ -411,7 +421,7 @@ fn read_one(
     parsed: &FileName,
     now: (i64, u32),
 ) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
-    let bad = |line, reason: String| Some(BadEntry { name: name.to_owned(), line, reason, marked: None });
+    let bad = |line, reason: String| Some(BadEntry::new(name.to_owned(), line, reason));
     let (bytes, stat) = match dir.read(name, MAX_FILE) {
         Ok(read) => read,
         Err(error) if error.is_not_found() => return Err(None),
@@ -424,7 +434,9 @@ fn read_one(
         bad(error.line, error.reason.to_string()).map(|bad| BadEntry { marked, ..bad })
     })?;
     if issue.head.id != parsed.id {
-        return Err(bad(id_line(&bytes), id_mismatch(parsed.id, issue.head.id)));
+        let identity = Identity { created_at: issue.head.created_at, slug: parsed.slug.clone() };
+        let bad = bad(id_line(&bytes), id_mismatch(parsed.id, issue.head.id));
+        return Err(bad.map(|bad| BadEntry { identity: Some(identity), ..bad }));
     }
     Ok(measure(&bytes, issue, parsed, stat))
 }

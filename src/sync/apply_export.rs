@@ -37,27 +37,30 @@ struct Landed {
 impl Mirror<'_> {
     /// Exports some records.
     pub(super) fn export_some(&self, gate: &Gate, only: &BTreeSet<Identity>) -> Result<Report, MirrorError> {
-        self.export_locked(gate, Some(only), Report::default())
+        self.export_locked(gate, Some(only), &BTreeSet::new(), Report::default())
     }
 
     /// Exports all records; `absent` is what [`Mirror::absent`] found.
     pub(super) fn export_all(&self, gate: &Gate, absent: Option<Snapshot>) -> Result<Report, MirrorError> {
         let mut report = Report::default();
-        if let Some(absent) = absent {
-            self.forget_never_committed(&absent, &mut report)?;
-        }
-        self.export_locked(gate, None, report)
+        let hidden = match absent {
+            Some(absent) => self.forget_never_committed(&absent, &mut report)?,
+            None => BTreeSet::new(),
+        };
+        self.export_locked(gate, None, &hidden, report)
     }
 
     fn export_locked(
         &self,
         gate: &Gate,
         only: Option<&BTreeSet<Identity>>,
+        hidden: &BTreeSet<Identity>,
         mut report: Report,
     ) -> Result<Report, MirrorError> {
         self.tell_conflicts(only, &mut report)?;
-        let (pending, total) = self.pending(only)?;
-        report.unchanged = (total as u64).saturating_sub(pending.len() as u64);
+        let (mut pending, unchanged) = self.pending(only)?;
+        pending.retain(|identity| !hidden.contains(identity));
+        report.unchanged = unchanged;
         let dir = match self.project.issues()? {
             Some(dir) => dir,
             None if pending.is_empty() || self.options.dry_run => return Ok(report),
@@ -75,8 +78,8 @@ impl Mirror<'_> {
         Ok(report)
     }
 
-    /// The records that differ from their baselines, and the number of all.
-    fn pending(&self, only: Option<&BTreeSet<Identity>>) -> Result<(Vec<Identity>, usize), MirrorError> {
+    /// The records that differ from their baselines, and the number of those that do not.
+    fn pending(&self, only: Option<&BTreeSet<Identity>>) -> Result<(Vec<Identity>, u64), MirrorError> {
         let read = self.store.read()?;
         let counters = read.counters()?;
         let total = crate::schema::issue::Status::ALL.iter().map(|status| counters.with_status(*status)).sum::<u64>();
@@ -84,8 +87,9 @@ impl Mirror<'_> {
         pending.retain(|(identity, _)| only.is_none_or(|only| only.contains(identity)));
         // a deletion may free the name that another issue's file takes
         pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
+        let living = pending.iter().filter(|(_, kind)| *kind != Pending::Deleted).count() as u64;
         let pending = pending.into_iter().map(|(identity, _)| identity).collect();
-        Ok((pending, usize::try_from(total).unwrap_or(usize::MAX)))
+        Ok((pending, total.saturating_sub(living)))
     }
 
     /// Conflicts are skipped, and stay until a person ends them.
@@ -113,9 +117,16 @@ impl Mirror<'_> {
         Ok(Some(Snapshot::of_scan(baselines, scan)))
     }
 
-    /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again.
-    fn forget_never_committed(&self, absent: &Snapshot, report: &mut Report) -> Result<(), MirrorError> {
+    /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again. Answers
+    /// the issues whose files sparse checkout keeps out of the work tree, which are neither written nor removed there.
+    fn forget_never_committed(
+        &self,
+        absent: &Snapshot,
+        report: &mut Report,
+    ) -> Result<BTreeSet<Identity>, MirrorError> {
         let missing = self.missing(absent)?;
+        let is_hidden = |(identity, why): (&Identity, &Absence)| (*why == Absence::Sparse).then(|| identity.clone());
+        let hidden = missing.why.iter().filter_map(is_hidden).collect();
         if let Some(caution) = missing.caution.as_ref().filter(|_| missing.suspicious) {
             report.lines.push(caution.clone());
             report.needs_attention = true;
@@ -127,7 +138,7 @@ impl Mirror<'_> {
             .map(|(identity, _)| identity)
             .collect();
         if never.is_empty() {
-            return Ok(());
+            return Ok(hidden);
         }
         let read = self.store.read()?;
         for identity in &never {
@@ -137,11 +148,12 @@ impl Mirror<'_> {
         }
         drop(read);
         if self.options.dry_run {
-            return Ok(());
+            return Ok(hidden);
         }
         self.store.write(&self.author, |txn| {
             never.iter().try_for_each(|identity| txn.forget_baseline(identity)).map_err(MirrorError::from)
-        })
+        })?;
+        Ok(hidden)
     }
 
     fn export_batch(
@@ -151,7 +163,9 @@ impl Mirror<'_> {
         identities: &[Identity],
         report: &mut Report,
     ) -> Result<(), MirrorError> {
-        let changed = self.changed(identities)?;
+        let mut changed = self.changed(identities)?;
+        // deletions first, which free names; then by number
+        changed.sort_by_key(|item| item.record.as_ref().map(|record| record.issue.head.id));
         let mut landed = Vec::new();
         let mut writes = Vec::new();
         for item in &changed {

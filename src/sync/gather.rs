@@ -301,7 +301,10 @@ impl Snapshot {
     /// Issues whose file is gone with its name, and issues whose file's name is now another issue's.
     fn gone(&self) -> (Vec<(Identity, FileName)>, Vec<Identity>) {
         let read: HashSet<&FileName> = self.scan.read.iter().map(|file| &file.name).collect();
-        let present: HashSet<Identity> = self.scan.read.iter().map(|file| file.issue.head.identity()).collect();
+        // a bad file that holds the issue keeps its record as it was
+        let in_bad = self.scan.bad.iter().filter_map(|bad| bad.identity.clone());
+        let present: HashSet<Identity> =
+            self.scan.read.iter().map(|file| file.issue.head.identity()).chain(in_bad).collect();
         let bad: HashSet<&str> = self.scan.bad.iter().map(|bad| bad.name.as_str()).collect();
         let (mut gone, mut displaced) = (Vec::new(), Vec::new());
         for (key, baseline) in &self.baselines {
@@ -337,7 +340,8 @@ fn drop_far_numbers(scan: &mut Scan, high_water: IssueId) {
     let far = |file: &ReadFile| file.name.id.0 > highest;
     for file in scan.read.iter().filter(|file| far(file)) {
         let reason = format!("the number is more than {FARTHEST} above the highest, {highest}");
-        scan.bad.push(scan::BadEntry { name: file.name.to_string(), line: None, reason, marked: None });
+        let entry = scan::BadEntry::new(file.name.to_string(), None, reason);
+        scan.bad.push(scan::BadEntry { identity: Some(file.issue.head.identity()), ..entry });
     }
     scan.read.retain(|file| !far(file));
 }

@@ -54,6 +54,14 @@ pub enum MirrorError {
     /// An issue in conflict was asked for, and is not.
     #[error("issue #{0} is not in conflict")]
     NotInConflict(crate::schema::id::IssueId),
+    /// The record changed while a person was resolving.
+    #[error("issue #{id} was changed meanwhile; its hash is now {current}")]
+    RecordMovedOn {
+        /// The issue.
+        id: crate::schema::id::IssueId,
+        /// Its present hash.
+        current: crate::schema::id::ContentHash,
+    },
     /// The file changed after the conflict was noted.
     #[error("{} changed after the conflict was noted", .0)]
     FileMovedOn(String),
@@ -143,7 +151,6 @@ impl Mirror<'_> {
             return Ok(None);
         }
         let gate = self.lock()?;
-        self.store.remove_unborn()?;
         // a project that the original program began has none, and git would take the database for a new file
         self.project.write_gitignore()?;
         let mut report = None;
@@ -164,13 +171,19 @@ impl Mirror<'_> {
     /// # Errors
     /// [`StoreError::TrackedByGit`], or if git cannot be asked.
     pub fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
-        self.lock().map(|_| ())
+        self.while_git_thinks(|| ())
     }
 
-    /// Waits for the turn, and refuses it if git tracks the database, which any checkout could then replace. While git
-    /// thinks about that, `look` runs; it must change nothing.
+    /// Waits for the turn, and refuses it if git tracks the database. While git thinks about that, `look` runs; it must
+    /// change nothing.
     fn lock_and<R>(&self, look: impl FnOnce(&Gate) -> Result<R, MirrorError>) -> Result<(Gate, R), MirrorError> {
         let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
+        self.store.remove_unborn()?;
+        let seen = self.while_git_thinks(|| look(&gate))?;
+        Ok((gate, seen?))
+    }
+
+    fn while_git_thinks<R>(&self, work: impl FnOnce() -> R) -> Result<R, MirrorError> {
         let path = self.project.state_path(crate::db::DATABASE);
         let asked = match self.git().map(|git| git.ask_whether_tracked(self.project.root(), &path)).transpose() {
             Ok(asked) => asked,
@@ -178,13 +191,13 @@ impl Mirror<'_> {
             Err(error) if error.is_not_installed() => None,
             Err(error) => return Err(error.into()),
         };
-        let seen = look(&gate);
+        let result = work();
         if let Some(asked) = asked
             && asked.is_yes()?
         {
             return Err(StoreError::TrackedByGit(PathBuf::from(path)).into());
         }
-        Ok((gate, seen?))
+        Ok(result)
     }
 
     fn git(&self) -> Option<Git> {

@@ -283,7 +283,8 @@ fn plan_unmerged<'a>(
 fn plan_absent(action: &mut Action<'_>, known: &Known<'_>, record: Option<&Issue>) {
     let base = known.base.as_ref();
     match (decide(base.is_some(), side(base, record), Side::Absent, false), known.absence) {
-        (Step::Forget, Some(_)) => action.baseline = BaselineChange::Forget,
+        // a file that sparse checkout keeps out of sight cannot be removed yet
+        (Step::Forget, Some(why)) if why != Absence::Sparse => action.baseline = BaselineChange::Forget,
         (Step::DeleteRecord, Some(Absence::Deleted)) => {
             action.record = RecordChange::Delete;
             action.baseline = BaselineChange::Forget;
@@ -319,7 +320,10 @@ fn merge_sides<'a>(
         action.lost.push((lost.field, lost.value));
     }
     if merged.issue == *record {
-        // the file holds nothing that the record has not; the export's work
+        // the file holds nothing that the record takes; the export's work, but what was not taken is told
+        if !action.lost.is_empty() {
+            action.outcome = Outcome::Merged;
+        }
         return;
     }
     action.record = if same_but_for_number(&merged.issue, &file.issue) {

@@ -3,7 +3,7 @@
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::{self, ReadFile};
-use crate::schema::id::{Identity, IssueId};
+use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
@@ -30,6 +30,8 @@ pub enum Choice {
 pub struct Draft {
     /// The merged body, with git's conflict markers where the sides overlap.
     pub text: String,
+    /// The record's hash.
+    pub hash: ContentHash,
 }
 
 impl Mirror<'_> {
@@ -41,21 +43,25 @@ impl Mirror<'_> {
         let (identity, conflict) = self.conflict(id)?;
         let record = self.store.read()?.issue_of(&identity)?.ok_or(MirrorError::NotInConflict(id))?;
         let (_, chunks) = sides(&conflict, &record.issue);
-        Ok(Draft { text: diff3::with_markers(&chunks, "record", "file") })
+        Ok(Draft { text: diff3::with_markers(&chunks, "record", "file"), hash: record.hash })
     }
 
     /// Ends a conflict. The record takes the outcome at once; the file with the next export.
     ///
     /// # Errors
-    /// [`MirrorError::NotInConflict`]; [`MirrorError::FileMovedOn`] if the file is no longer as it was noted, so that a
+    /// [`MirrorError::NotInConflict`]; [`MirrorError::RecordMovedOn`] if the record's hash is not the one that is expected,
+    /// where one is; [`MirrorError::FileMovedOn`] if the file is no longer as it was noted, so that a
     /// new import must look at it first; or if the database fails.
-    pub fn resolve(&self, id: IssueId, choice: &Choice) -> Result<Versioned, MirrorError> {
+    pub fn resolve(&self, id: IssueId, choice: &Choice, expect: Option<ContentHash>) -> Result<Versioned, MirrorError> {
         let gate = self.lock()?;
         let (identity, conflict) = self.conflict(id)?;
         let now = gate.file_system_now(self.store.dir())?;
         let file = self.file_in_conflict(&conflict, now)?;
         let resolved = self.store.write(&self.author, |txn| {
             let record = txn.issue_of(&identity)?.ok_or(MirrorError::NotInConflict(id))?;
+            if expect.is_some_and(|expect| expect != record.hash) {
+                return Err(MirrorError::RecordMovedOn { id, current: record.hash });
+            }
             let second_file = txn.baseline(&identity)?.is_some_and(|baseline| baseline.name != conflict.name);
             let mut issue = outcome(&conflict, &record.issue, choice, second_file);
             issue.head.updated_at = Timestamp::after(self.author.now, record.issue.head.updated_at);

@@ -17,4 +17,5 @@ mod issues;
 mod merge_conflicts;
 mod mirror;
 mod project;
+mod regressions;
 mod unmerged;

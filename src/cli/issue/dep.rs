@@ -41,9 +41,11 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
         if add {
             let target = super::head(txn, on)?;
             if let Some(cycle) = path(txn, on, id)? {
-                let way = cycle.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(" -> ");
-                return Err(CliError::usage(format!("#{id} cannot wait for #{on}: {way} already waits for it"))
-                    .hint(format!("`oxi-state issue dep tree {on}` shows the chain")));
+                return Err(CliError::usage(format!(
+                    "#{id} cannot wait for #{on}, which waits for #{id}: {}",
+                    chain(&cycle)
+                ))
+                .hint(format!("`oxi-state issue dep tree {on}` shows the chain")));
             }
             if !resolved(txn, &links)?.contains(&on) {
                 links.push(target.head.link());
@@ -75,6 +77,17 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
             (false, false) => format!("#{id} does not wait for #{on}\n"),
         }),
     }
+}
+
+/// A chain of dependencies in words, its middle left out where it is long.
+fn chain(ids: &[IssueId]) -> String {
+    const ENDS: usize = 4;
+    let words: Vec<_> = ids.iter().map(|id| format!("#{id}")).collect();
+    if words.len() <= 2 * ENDS {
+        return words.join(" -> ");
+    }
+    let (first, last) = (&words[..ENDS], &words[words.len() - ENDS..]);
+    format!("{} -> … -> {}", first.join(" -> "), last.join(" -> "))
 }
 
 fn resolved<T: Readable>(tables: &Tables<T>, links: &[crate::schema::id::Link]) -> CliResult<Vec<IssueId>> {

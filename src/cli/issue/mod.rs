@@ -116,18 +116,32 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
     }
 }
 
+/// A body that a person merged, within limits and with nothing secret that was not in the versions it was merged from.
+pub(super) fn admit_body(context: &Context, before: &str, body: &str) -> CliResult<String> {
+    if body.len() > MAX_BODY {
+        return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
+    }
+    clean(context, "body", before, body)
+}
+
+/// A text as it may be stored; refused if what it adds looks like a secret.
+fn clean(context: &Context, name: &'static str, before: &str, text: &str) -> CliResult<String> {
+    privacy::check_added(before, text, &context.policy).map(std::borrow::Cow::into_owned).map_err(|refused| {
+        let rule = refused.rule;
+        CliError::new(Code::Refused, format!("{name}: {refused}"))
+            .hint(format!(
+                "take it out; or store [redacted:{rule}] in its place with --redact; or, if it is no secret, --allow {rule}"
+            ))
+            .detail("rule", rule.to_string())
+            .detail("field", name)
+            .detail("line", refused.line)
+            .detail("column", refused.column)
+    })
+}
+
 fn scrub(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliResult<()> {
     let old = |field: fn(&Issue) -> String| before.map(field).unwrap_or_default();
-    let clean = |name: &'static str, before: &str, text: &str| -> CliResult<String> {
-        privacy::check_added(before, text, &context.policy).map(std::borrow::Cow::into_owned).map_err(|refused| {
-            CliError::new(Code::Refused, format!("{name}: {refused}"))
-                .hint(format!("take it out; or store [redacted:{0}] in its place with --redact; or, if it is no secret, --allow {0}", refused.rule))
-                .detail("rule", refused.rule.to_string())
-                .detail("field", name)
-                .detail("line", refused.line)
-                .detail("column", refused.column)
-        })
-    };
+    let clean = |name, before: &str, text: &str| clean(context, name, before, text);
     after.head.title = clean("title", &old(|issue| issue.head.title.clone()), &after.head.title)?;
     after.body = clean("body", &old(|issue| issue.body.clone()), &after.body)?;
     if let Some(assignee) = &after.head.assignee {

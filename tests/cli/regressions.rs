@@ -1,0 +1,252 @@
+//! Bugs that were found by using the program, each with the test it left behind.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use serde_json::json;
+
+use crate::project::{empty_folder, issue, project, project_with};
+
+/// A text that a scrubber must take for a secret; built from parts, so that this file holds none.
+fn fake_token() -> String {
+    ["gh", "p_", &"a1B2".repeat(9)].concat()
+}
+
+#[test]
+fn a_damaged_page_never_ends_in_a_panic() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second"), issue(3, "third")]);
+    let path = project.path(".oxi/state.redb");
+    let whole = fs::read(&path).unwrap();
+    let mut found = 0;
+    for page in 0..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096] ^= 4;
+        fs::write(&path, damaged).unwrap();
+        let output = project.command("issue list --json").output().unwrap();
+        let code = output.status.code().unwrap();
+        assert!(matches!(code, 0 | 9), "page {page}: {code} {}", String::from_utf8_lossy(&output.stderr));
+        if code == 9 {
+            let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+            assert_eq!(error["error"]["code"], json!("database"));
+            found += 1;
+        } else {
+            assert_eq!(
+                output.stdout.iter().filter(|byte| **byte == b'{').count(),
+                3 + 3,
+                "a wrong answer from page {page}"
+            );
+        }
+    }
+    assert!(found > 0);
+}
+
+#[test]
+fn a_database_file_that_is_still_locked_is_waited_for_and_then_busy() {
+    // the kernel clears away a killed process piece by piece: its lock on the gate goes before that on the file
+    let project = project_with(&[issue(1, "first")]);
+    let file = fs::File::open(project.path(".oxi/state.redb")).unwrap();
+    file.lock().unwrap();
+    for line in ["issue list --lock-timeout 0.2", "issue create a --lock-timeout 0.2"] {
+        let error = project.oxi(&format!("{line} --json")).exits(6).error();
+        assert!(error["retryable"].as_bool().unwrap() && !error["hint"].as_str().unwrap().contains("aside"), "{error}");
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            file.unlock().unwrap();
+        });
+        project.oxi("issue list").ok().says("first");
+    });
+}
+
+#[test]
+fn a_crlf_file_and_its_record_say_the_same_after_a_change() {
+    let project = project();
+    let text = issue(1, "first").body("l1\nl2\n").text().replace('\n', "\r\n");
+    project.write("0001-first.md", text);
+    project.oxi("import").ok();
+    project.oxi("issue update 1 --append x").ok();
+    project.oxi("sync").ok();
+    let record = project.show(1);
+    assert_eq!(record["body"], "l1\r\nl2\r\n\r\nx\r\n");
+    project.drop_database();
+    assert_eq!(project.show(1), record);
+}
+
+#[test]
+fn a_file_that_cannot_be_changed_line_by_line_leaves_its_old_text_in_the_log() {
+    let project = project();
+    let text = issue(1, "first").text().replacen("---\n", "---\n# a comment\n? odd\n: v\n", 1);
+    project.write("0001-first.md", &text);
+    project.oxi("import").ok();
+    project.oxi("issue update 1 -p high").ok();
+    project.oxi("export").ok().says("as a whole").says("oxi-state log");
+    assert!(!project.read("0001-first.md").contains("a comment"));
+    let log = project.json("log");
+    assert!(log.as_array().unwrap().iter().any(|row| row["before"]["body"] == json!(text)), "{log}");
+}
+
+#[test]
+fn a_key_that_would_need_such_a_file_cannot_be_set() {
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi(&format!("issue update 1 --set {}=1", "k".repeat(130))).exits(2).warns("a key has");
+}
+
+#[test]
+fn names_pass_the_scrubber_too() {
+    let project = project_with(&[issue(1, "first")]);
+    let token = fake_token();
+    project.oxi(&format!("--session {token} issue start 1")).exits(8).warns("session");
+    project.oxi(&format!("--actor {token} issue close 1")).exits(8).warns("actor");
+    project.oxi("log").ok().says_not(&token);
+}
+
+#[test]
+fn what_the_editor_left_is_kept_when_it_cannot_be_read() {
+    let project = project_with(&[issue(1, "first")]);
+    let script = project.scratch().join("editor");
+    fs::write(&script, "#!/bin/sh\nprintf '\\351' >> \"$1\"\n").unwrap();
+    let run = project.oxi_with("issue edit 1 --json", &[("EDITOR", &format!("sh {}", script.display()))]);
+    let hint = run.exits(7).error()["hint"].as_str().unwrap().to_owned();
+    let kept = hint.rsplit(' ').next().unwrap();
+    assert!(fs::read(kept).unwrap().ends_with(b"\xe9"), "{hint}");
+}
+
+#[test]
+fn a_record_whose_file_got_a_wrong_number_stays() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.git("mv .oxi/issues/0002-second.md .oxi/issues/0007-second.md");
+    let report = project.json_of("import", 7);
+    assert_eq!((&report["deleted"], &report["bad"][0]["line"]), (&json!([]), &json!(2)));
+    assert_eq!(project.field(2, "title"), "second");
+}
+
+#[test]
+fn an_export_names_a_file_with_a_wrong_number_as_bad() {
+    let project = project_with(&[issue(1, "first")]);
+    project.edit("0001-first.md", "id: 1", "id: 9");
+    project.oxi("issue update 1 -p high").ok();
+    let report = project.json_of("export", 7);
+    assert_eq!((&report["conflicts"], report["bad"].as_array().unwrap().len()), (&json!([]), 1));
+}
+
+#[test]
+fn text_may_begin_with_a_dash() {
+    let project = project();
+    project.oxi("issue create list -b '- [ ] one'").ok();
+    project.oxi("issue update 1 --append '- two' --title '- three'").ok();
+    assert_eq!(
+        (project.field(1, "body"), project.field(1, "title")),
+        ("- [ ] one\n\n- two\n".into(), "- three".into())
+    );
+}
+
+#[test]
+fn a_deletion_waits_until_sparse_checkout_shows_the_file_again() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.git("sparse-checkout set --no-cone '/*' '!/.oxi/issues/0002*'");
+    project.oxi("issue delete 2").ok();
+    project.oxi("sync").ok();
+    project.git("sparse-checkout disable");
+    project.oxi("sync").ok();
+    assert_eq!(project.files(), ["0001-first.md"]);
+    project.oxi("issue show 2").exits(3);
+}
+
+#[test]
+fn resolving_by_hand_does_not_overwrite_what_changed_meanwhile() {
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("issue update 1 --body 'one\ntwo\nRECORD\nfour\nfive'").ok();
+    project.edit("0001-first.md", "three", "FILE");
+    project.oxi("import").exits(4);
+    let script = project.scratch().join("editor");
+    let program = env!("CARGO_BIN_EXE_oxi-state");
+    fs::write(&script, format!("{program} issue update 1 --append ACKED && printf 'mine\\n' > \"$1\"")).unwrap();
+    let editor = format!("sh {}", script.display());
+    project.oxi_with("resolve 1 --edit", &[("EDITOR", &editor)]).exits(4).warns("your text is in");
+    assert!(project.field(1, "body").contains("ACKED"));
+    project.oxi("resolve 1 --body-file /dev/null").ok();
+}
+
+#[test]
+fn a_merged_body_passes_the_scrubber() {
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("issue update 1 --body 'one\ntwo\nRECORD\nfour\nfive'").ok();
+    project.edit("0001-first.md", "three", "FILE");
+    project.oxi("import").exits(4);
+    let path = project.scratch().join("merged");
+    fs::write(&path, format!("the key is {}\n", fake_token())).unwrap();
+    project.oxi(&format!("resolve 1 --body-file {}", path.display())).exits(8);
+}
+
+#[test]
+fn a_value_that_the_file_lost_is_told() {
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("issue update 1 --title 'by the record'").ok();
+    project.edit("0001-first.md", "title: first", "title: by the file");
+    project.edit("0001-first.md", "updated_at: 2026", "updated_at: 2025");
+    let report = project.oxi("sync").ok().says("title was changed on both sides; not taken: \"by the file\"");
+    drop(report);
+    assert_eq!(project.field(1, "title"), "by the record");
+}
+
+#[test]
+fn json_cannot_steer_a_terminal_either() {
+    let project = project();
+    project.oxi("issue create 'a\u{9b}31m\u{202e}b'").ok();
+    let run = project.command("issue list --json").output().unwrap();
+    let text = String::from_utf8(run.stdout).unwrap();
+    assert!(text.contains("a\\u009b31m\\u202eb"), "{text}");
+    assert_eq!(project.field(1, "title"), "a\u{9b}31m\u{202e}b");
+}
+
+#[test]
+fn the_home_folder_is_no_project_by_another_name() {
+    let folder = empty_folder();
+    let (real, link) = (folder.path("real"), folder.path("link"));
+    fs::create_dir_all(real.join(".oxi")).unwrap();
+    fs::create_dir(real.join("work")).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let run = |place: &str, line: &str| {
+        let mut command = folder.command(line);
+        command.env("HOME", &link).current_dir(folder.path(place)).output().unwrap().status.code().unwrap()
+    };
+    assert_eq!(run("link/work", "issue list"), 3);
+    assert_eq!(run("link", "init"), 2, "begun there, no command would find it");
+    assert_eq!(run("link", "-C . init"), 0);
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_is_bad() {
+    let project = project();
+    let name = std::ffi::OsStr::from_bytes(b"0001-\xe9.md");
+    fs::write(project.path(".oxi/issues").join(name), issue(1, "first").text()).unwrap();
+    let report = project.json_of("import", 7);
+    assert!(report["bad"][0]["reason"].as_str().unwrap().contains("UTF-8"), "{report}");
+}
+
+#[test]
+fn a_file_that_is_none_does_not_spoil_its_twin() {
+    let project = project();
+    project.write("0002-x.MD", "");
+    project.add(&issue(2, "x"));
+    assert_eq!(project.json_of("import", 7)["created"], json!([2]));
+}
+
+#[test]
+fn a_database_that_came_by_git_is_not_opened() {
+    let project = project_with(&[issue(1, "first")]);
+    project.git("add -f .oxi/state.redb");
+    project.git("commit -q -m hostile");
+    let clone = project.clone_as("clone");
+    let error = clone.oxi("issue list --json").exits(9).error();
+    assert!(error["message"].as_str().unwrap().contains("tracked by git"), "{error}");
+    clone.oxi("issue create a").exits(9);
+}
+
+#[test]
+fn an_export_without_its_folder_says_so() {
+    let project = project_with(&[issue(1, "first")]);
+    fs::remove_dir_all(project.path(".oxi/issues")).unwrap();
+    project.oxi("export").exits(4).says("folder is missing");
+}
