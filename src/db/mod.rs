@@ -332,7 +332,7 @@ impl Store {
         if waited >= self.timeout {
             return Err(gate::GateError::Busy { what: gate::DATABASE_BUSY, waited, holder: None }.into());
         }
-        std::thread::sleep(Duration::from_millis(1).min(self.timeout - waited));
+        std::thread::sleep(Duration::from_millis(1));
         Ok(())
     }
 

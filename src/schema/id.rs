@@ -122,7 +122,7 @@ impl FileName {
         let id = IssueId(name[..digits].parse().map_err(|_| NotAnIssueFile::NumberTooLarge)?);
         let slug = rest[..rest.len() - 3].strip_prefix('-').unwrap_or_default();
         let one_spelling = (digits == 4 || (digits > 4 && !name.starts_with('0')))
-            && rest.ends_with(".md")
+            && rest.as_bytes().ends_with(b".md")
             && (rest.len() == 3 || !slug.is_empty());
         if one_spelling { Ok(Self { id, slug: Slug(slug.to_owned()) }) } else { Err(NotAnIssueFile::Misspelled) }
     }
@@ -173,7 +173,8 @@ impl Link {
         let text = text.strip_prefix('#').unwrap_or(text);
         let (digits, slug) = text.split_once('-').unwrap_or((text, ""));
         let clean = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && !slug.chars().any(is_deceptive);
-        let id = digits.parse().ok().filter(|_| clean && !slug.contains('/') && !text.ends_with('-'))?;
+        let dangling = slug.is_empty() && text.contains('-');
+        let id = digits.parse().ok().filter(|_| clean && !slug.contains('/') && !dangling)?;
         Some(Self { id: IssueId(id), slug: Slug(slug.to_owned()) })
     }
 }
@@ -384,7 +385,9 @@ mod tests {
     #[test]
     fn links_read_stems_and_numbers() {
         assert_eq!(Link::parse("12").unwrap().to_string(), "0012");
-        assert_eq!(Link::parse("0012-fix-login").unwrap().to_string(), "0012-fix-login");
+        for stem in ["0012-fix-login", "0012-ends-in-a-dash-"] {
+            assert_eq!(Link::parse(stem).unwrap().to_string(), stem);
+        }
         for text in ["", "fix", "-1", "12-", "12-a/b", "12-a\nb", "4294967296"] {
             assert_eq!(Link::parse(text), None, "{text}");
         }
