@@ -27,9 +27,9 @@ use mirror::Direction;
 pub fn run() -> u8 {
     // the tree of all commands and their help is left for the end of the process to free
     let mut command = std::mem::ManuallyDrop::new(Cli::command());
-    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
-        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
-    });
+    let parsed = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return parse_failure(&error),

@@ -111,7 +111,6 @@ pub struct BadEntry {
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Files that are not as the baseline says, or have none.
-    #[expect(clippy::vec_box, reason = "there can be 100,000, and they are moved from the thread that read them")]
     pub read: Vec<Box<ReadFile>>,
     /// Files that are as the baseline says.
     pub unchanged: Names,

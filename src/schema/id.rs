@@ -122,7 +122,7 @@ impl FileName {
         let id = IssueId(name[..digits].parse().map_err(|_| NotAnIssueFile::NumberTooLarge)?);
         let slug = rest[..rest.len() - 3].strip_prefix('-').unwrap_or_default();
         let one_spelling = (digits == 4 || (digits > 4 && !name.starts_with('0')))
-            && rest.ends_with(".md")
+            && &rest[rest.len() - 3..] == ".md"
             && (rest.len() == 3 || !slug.is_empty());
         if one_spelling { Ok(Self { id, slug: Slug(slug.to_owned()) }) } else { Err(NotAnIssueFile::Misspelled) }
     }

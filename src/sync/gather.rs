@@ -253,10 +253,8 @@ impl Mirror<'_> {
             }
         }
         holders.retain(|_, holder| !leaving.contains(holder));
-        let mut present: BTreeMap<_, _> = concerned
-            .iter()
-            .filter_map(|(identity, issue)| Some((identity.clone(), issue.present?)))
-            .collect();
+        let mut present: BTreeMap<_, _> =
+            concerned.iter().filter_map(|(identity, issue)| Some((identity.clone(), issue.present?))).collect();
         let assigned = if has_collision(&claims, &holders) {
             for stored in read.all_heads()? {
                 let head = stored?.head;
