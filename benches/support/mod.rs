@@ -38,7 +38,7 @@ impl Numbers {
 }
 
 /// The time that issues are made at, some seconds on.
-pub fn time(seconds: u32) -> Timestamp {
+pub(crate) fn time(seconds: u32) -> Timestamp {
     let (days, seconds) = (seconds / 86_400, seconds % 86_400);
     let (month, day) = (days / 28 + 1, days % 28 + 1);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -46,7 +46,7 @@ pub fn time(seconds: u32) -> Timestamp {
 }
 
 /// The issue of a number; about a third are closed.
-pub fn issue(number: u32) -> Issue {
+pub(crate) fn issue(number: u32) -> Issue {
     let mut numbers = Numbers(u64::from(number).wrapping_mul(2_654_435_761) + 88_172_645_463_325_252);
     let title = numbers.words(5);
     let mut head = IssueHead::new(IssueId(number), title.clone(), time(number));
@@ -72,7 +72,7 @@ pub fn issue(number: u32) -> Issue {
 
 /// Writes the files of issues 1 to `count` into a folder.
 #[expect(clippy::disallowed_methods, reason = "the bench makes its own folder, which nobody else looks at")]
-pub fn write_files(folder: &Path, count: u32) {
+pub(crate) fn write_files(folder: &Path, count: u32) {
     std::fs::create_dir_all(folder).expect("a folder can be made");
     for number in 1..=count {
         let issue = issue(number);

@@ -30,11 +30,8 @@ fn a_damaged_page_never_ends_in_a_panic() {
             assert_eq!(error["error"]["code"], json!("database"));
             found += 1;
         } else {
-            assert_eq!(
-                output.stdout.iter().filter(|byte| **byte == b'{').count(),
-                3 + 3,
-                "a wrong answer from page {page}"
-            );
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(answer.as_array().map(Vec::len), Some(3), "a wrong answer from page {page}");
         }
     }
     assert!(found > 0);
