@@ -1,5 +1,11 @@
 //! Issue files against what the original program wrote and read, and against hostile ones.
 
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "texts are put together for reading, not for speed"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
