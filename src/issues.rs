@@ -43,6 +43,7 @@
 //! ```
 
 mod error;
+mod steps;
 mod store;
 mod types;
 

@@ -1,7 +1,7 @@
 //! `issue update`
 
 use crate::claims::{self, Access};
-use crate::db::{Cas, Op};
+use crate::db::Op;
 use crate::schema::frontmatter;
 use crate::schema::issue::Issue;
 use crate::schema::time::Timestamp;
@@ -12,7 +12,7 @@ use super::super::context::Context;
 use super::super::error::{CliError, CliResult};
 use super::super::output;
 use super::super::view::Owners;
-use super::{admit, claim, full, read_body};
+use super::{admit, claim, full, read_body, settled};
 
 pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
     if let Some(path) = args.body_file.take() {
@@ -34,12 +34,7 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
             apply(&args, issue, now)?;
             admit(context, Some(&before), issue)
         })?;
-        let changed = match outcome {
-            Cas::Changed(_) => true,
-            Cas::Unchanged(_) => false,
-            Cas::Stale { current } => return Err(CliError::stale(id, current)),
-            Cas::Missing => return Err(CliError::no_issue(id)),
-        };
+        let changed = settled(id, &outcome)?;
         let json = context.json.then(|| full(txn, &project, &owners, id)).transpose()?;
         Ok::<_, CliError>((changed, json))
     })?;

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::claims::Access;
+use crate::db::Op;
 use crate::db::tables::{Readable, Tables};
-use crate::db::{Cas, Op};
 use crate::schema::id::{IssueId, printable};
 use crate::schema::issue::Status;
 
@@ -16,7 +16,7 @@ use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
 use super::super::output;
 use super::super::view::Owners;
-use super::{claim, full};
+use super::{claim, full, settled};
 
 pub(super) fn run(context: &Context, command: &DepCommand) -> CliResult<()> {
     match *command {
@@ -59,12 +59,7 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
             }
             links = kept;
         }
-        let changed = match txn.update(id, None, Op::Update, |issue, _| issue.head.depends_on = links)? {
-            Cas::Changed(_) => true,
-            Cas::Unchanged(_) => false,
-            Cas::Stale { current } => return Err(CliError::stale(id, current)),
-            Cas::Missing => return Err(CliError::no_issue(id)),
-        };
+        let changed = settled(id, &txn.update(id, None, Op::Update, |issue, _| issue.head.depends_on = links)?)?;
         let json = context.json.then(|| full(txn, &project, &owners, id)).transpose()?;
         Ok::<_, CliError>((changed, json))
     })?;

@@ -1,8 +1,8 @@
 //! `issue edit`
 
 use crate::claims::Access;
+use crate::db::Op;
 use crate::db::record::Versioned;
-use crate::db::{Cas, Op};
 use crate::schema::frontmatter;
 use crate::schema::id::IssueId;
 use crate::schema::issue::Issue;
@@ -12,7 +12,7 @@ use super::super::editor::{self, Edited};
 use super::super::error::{CliError, CliResult, Code};
 use super::super::output;
 use super::super::view::Owners;
-use super::{admit, claim, full};
+use super::{admit, claim, full, settled};
 
 pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
     let (project, store) = context.ready()?;
@@ -45,12 +45,7 @@ pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
             }
             admit(context, Some(&before.issue), issue)
         })?;
-        let changed = match outcome {
-            Cas::Changed(_) => true,
-            Cas::Unchanged(_) => false,
-            Cas::Stale { current } => return Err(CliError::stale(id, current)),
-            Cas::Missing => return Err(CliError::no_issue(id)),
-        };
+        let changed = settled(id, &outcome)?;
         txn.normalize_links(std::iter::once(&before.issue.head.identity()))?;
         let json = context.json.then(|| full(txn, &project, &owners, id)).transpose()?;
         Ok::<_, CliError>((changed, json))

@@ -9,6 +9,7 @@ mod query;
 
 pub(super) use query::SummaryJson;
 
+use crate::db::Cas;
 use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
 use crate::project::Project;
@@ -49,6 +50,16 @@ pub(super) fn run(context: &mut Context, command: IssueCommand) -> CliResult<()>
 fn full<T: Readable>(tables: &Tables<T>, project: &Project, owners: &Owners, id: IssueId) -> CliResult<FullIssueJson> {
     let stored = head(tables, id)?;
     Ok(FullIssueJson::new(tables, project, owners, stored)?)
+}
+
+/// Whether a guarded change changed anything; an error if it could not be made.
+fn settled(id: IssueId, outcome: &Cas) -> CliResult<bool> {
+    match *outcome {
+        Cas::Changed(_) => Ok(true),
+        Cas::Unchanged(_) => Ok(false),
+        Cas::Stale { current } => Err(CliError::stale(id, current)),
+        Cas::Missing => Err(CliError::no_issue(id)),
+    }
 }
 
 fn head<T: Readable>(tables: &Tables<T>, id: IssueId) -> CliResult<StoredHead> {

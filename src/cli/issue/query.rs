@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
+use crate::db::ReadTxn;
 use crate::db::query::{Classes, Query, Sort};
+use crate::db::record::StoredHead;
 use crate::liveness::Liveness;
+use crate::project::Project;
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Priority, Status};
 
@@ -42,15 +45,19 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
         Some(owner) if args.free || args.claimed => owners.is_free(owner) == args.free,
         _ => true,
     })?;
+    print(context, &project, read, heads)
+}
+
+/// Prints heads; the gate is let go before a slow reader of the output could keep it.
+fn print(context: &Context, project: &Project, read: ReadTxn, heads: Vec<StoredHead>) -> CliResult<()> {
     if !context.json {
         drop(read);
         return output::text(&view::list(&heads));
     }
     let mut items = Vec::with_capacity(heads.len());
     for stored in heads {
-        items.push(IssueJson::new(&read, &project, stored)?);
+        items.push(IssueJson::new(&read, project, stored)?);
     }
-    // a slow reader of the output must not keep the gate
     drop(read);
     output::json(&items)
 }
@@ -89,16 +96,7 @@ pub(super) fn search(context: &Context, text: &str, status: StatusFilter, limit:
     }
     let (project, read) = context.read()?;
     let heads = read.search(text, classes(status), limit)?;
-    if !context.json {
-        drop(read);
-        return output::text(&view::list(&heads));
-    }
-    let mut items = Vec::with_capacity(heads.len());
-    for stored in heads {
-        items.push(IssueJson::new(&read, &project, stored)?);
-    }
-    drop(read);
-    output::json(&items)
+    print(context, &project, read, heads)
 }
 
 /// What `issue summary` prints.
