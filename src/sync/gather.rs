@@ -86,7 +86,7 @@ impl Mirror<'_> {
             }
             None => Scan::default(),
         };
-        self.take_unmerged(&mut scan)?;
+        self.take_unmerged(&mut scan, &baselines)?;
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
         if let Some(dir) = dir.as_ref().filter(|_| !scan.read.is_empty()) {

@@ -4,9 +4,9 @@
 //! other merge; the export then writes the result over the markers, and the person runs `git add`. A file with markers
 //! that git no longer knows to be unmerged stays bad.
 
-use crate::import::scan::{self, ReadFile, Scan, Stages};
+use crate::import::scan::{self, Baselines, ReadFile, Scan, Stages};
 use crate::schema::frontmatter;
-use crate::schema::id::{ContentHash, FileName};
+use crate::schema::id::{ContentHash, FileName, Identity};
 use crate::schema::issue::Issue;
 
 use super::{Mirror, MirrorError};
@@ -18,7 +18,7 @@ struct Version {
 
 impl Mirror<'_> {
     /// Replaces bad files with conflict markers by what git's index holds for them.
-    pub(super) fn take_unmerged(&self, scan: &mut Scan) -> Result<(), MirrorError> {
+    pub(super) fn take_unmerged(&self, scan: &mut Scan, baselines: &Baselines) -> Result<(), MirrorError> {
         if scan.bad.iter().all(|bad| bad.marked.is_none()) {
             return Ok(());
         }
@@ -31,7 +31,7 @@ impl Mirror<'_> {
             let mut versions = Vec::with_capacity(3);
             for stage in stages {
                 let bytes = stage.as_ref().map(|object| git.blob(self.project.root(), object)).transpose()?;
-                versions.push(bytes.and_then(|bytes| read(bytes, &name)));
+                versions.push(bytes.and_then(|bytes| read(bytes, &name, baselines)));
             }
             if let [base, Some(ours), Some(theirs)] = &mut versions[..] {
                 taken.extend(virtual_files(&name, marked, base.take(), ours, theirs));
@@ -43,16 +43,26 @@ impl Mirror<'_> {
     }
 }
 
-/// One version from the index; none if it could not be a file of that name.
-fn read(bytes: Vec<u8>, name: &FileName) -> Option<Version> {
+/// One version from the index; none if it is no issue file.
+///
+/// Its number need not be that of the path: git takes it for a renamed file when an issue was renumbered, and also when
+/// one issue was deleted and another like it created. Which issue it is, its creation time tells: the one of the path, or
+/// another that is known here.
+fn read(bytes: Vec<u8>, path: &FileName, baselines: &Baselines) -> Option<Version> {
     if bytes.len() as u64 > scan::MAX_FILE {
         return None;
     }
     let mut issue = frontmatter::parse(&bytes).ok()?;
-    if issue.head.id != name.id {
-        return None;
+    let known = baselines.iter().filter_map(|(key, _)| Identity::from_key(key));
+    let mut slugs: Vec<_> =
+        known.filter(|known| known.created_at == issue.head.created_at).map(|known| known.slug).collect();
+    issue.head.slug = match slugs.pop() {
+        Some(only) if slugs.is_empty() => only,
+        _ => path.slug.clone(),
+    };
+    if issue.head.slug == path.slug {
+        issue.head.id = path.id;
     }
-    issue.head.slug = name.slug.clone();
     issue.body = Issue::with_final_newline(issue.body);
     Some(Version { issue, text: String::from_utf8(bytes).ok()? })
 }
@@ -66,7 +76,8 @@ fn virtual_files(
     theirs: &Version,
 ) -> Vec<ReadFile> {
     let file = |version: &Version, stages: Stages| ReadFile {
-        name: name.clone(),
+        // an issue that does not belong on this path goes to its own
+        name: if version.issue.head.slug == name.slug { name.clone() } else { version.issue.head.file_name() },
         stat: None,
         file: marked,
         issue: version.issue.clone(),

@@ -4,7 +4,7 @@
 //! three hundred.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn clones_converge() {
@@ -14,17 +14,19 @@ fn clones_converge() {
         println!("skipped: this test needs python3 and git");
         return;
     }
-    let seeds = if std::env::var_os("OXI_STATE_LONG").is_some() { 300 } else { 8 };
+    // the last three once failed: git had taken renumbered issues for renamed files
+    let seeds: Vec<u32> = if std::env::var_os("OXI_STATE_LONG").is_some() {
+        (1..=300).collect()
+    } else {
+        vec![1, 2, 3, 4, 5, 106, 107, 117]
+    };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/convergence/converge.py");
-    let next = AtomicU32::new(1);
+    let next = AtomicUsize::new(0);
     let play = || {
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed > seeds {
-                return;
-            }
+            let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
             let played = Command::new("python3")
-                .args([script, env!("CARGO_BIN_EXE_oxi-state"), &seed.to_string()])
+                .args([script, env!("CARGO_BIN_EXE_oxi-state"), &seed.to_string(), "60"])
                 .output()
                 .unwrap();
             assert!(
