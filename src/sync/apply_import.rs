@@ -100,6 +100,9 @@ impl Mirror<'_> {
             }
         }
         let dir = self.project.issues()?;
+        // told before: a terminal may be slow, and nothing slow happens while the gate is held
+        let total = plan.actions.len() as u64;
+        (self.progress)("storing", total, total);
         self.store.write(&self.author, |txn| {
             for action in &plan.actions {
                 let current = txn.id_of(&action.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
@@ -116,11 +119,7 @@ impl Mirror<'_> {
                 }
             }
             txn.renumber(&moves)?;
-            let total = plan.actions.len() as u64;
-            for (done, action) in plan.actions.iter().enumerate() {
-                if done % 256 == 0 {
-                    (self.progress)("storing", done as u64, total);
-                }
+            for action in &plan.actions {
                 apply(txn, action, plan, dir.as_ref())?;
             }
             txn.normalize_links(plan.actions.iter().map(|action| &action.identity))?;
