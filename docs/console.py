@@ -52,7 +52,7 @@ class Shell:
 
     def __init__(self, home, binaries):
         self.home, self.directory, self.environment = home, str(home), environment(home, binaries)
-        for setting in ("user.name=Ada", "user.email=ada@example.org", "init.defaultBranch=main", "advice.all=false"):
+        for setting in ("user.name=Ada", "user.email=ada@example.org", "advice.all=false"):
             subprocess.run(["git", "config", "--global", *setting.split("=")], env=self.environment, check=True)
 
     def run(self, command):

@@ -36,31 +36,31 @@ Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 claimed, 6 busy
 #[derive(Debug, Args)]
 pub(super) struct Global {
     /// Look for the project in DIR instead of the current directory
-    #[arg(short = 'C', value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
+    #[arg(short = 'C', value_name = "DIR", global = true, help_heading = "Global options", value_hint = ValueHint::DirPath)]
     pub(super) directory: Option<PathBuf>,
     /// Print one JSON document, errors too
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(super) json: bool,
-    /// The session that speaks [env: OXI_STATE_SESSION]
-    #[arg(long, value_name = "ID", global = true)]
+    /// Act as this session, for claims and the log; without it you are a person [env: OXI_STATE_SESSION]
+    #[arg(long, value_name = "ID", global = true, help_heading = "Global options")]
     pub(super) session: Option<String>,
     /// Your name in the log [env: OXI_STATE_ACTOR; else git's user.name, else the login name]
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
     pub(super) actor: Option<String>,
     /// Wait so long for other processes [env: OXI_STATE_LOCK_TIMEOUT] [default: 10]
-    #[arg(long, value_name = "SECS", global = true)]
+    #[arg(long, value_name = "SECS", global = true, help_heading = "Global options")]
     pub(super) lock_timeout: Option<String>,
     /// Store [redacted:RULE] in place of what looks like a secret, instead of refusing
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(super) redact: bool,
-    /// Accept what a rule takes for a secret
-    #[arg(long, value_name = "RULE", global = true)]
+    /// Accept what RULE takes for a secret; a refusal names the rule; may be given more than once
+    #[arg(long, value_name = "RULE", global = true, help_heading = "Global options")]
     pub(super) allow: Vec<String>,
-    /// Say nothing but the result
-    #[arg(short, long, global = true)]
+    /// Leave out notes, hints and progress
+    #[arg(short, long, global = true, help_heading = "Global options")]
     pub(super) quiet: bool,
     /// Colour the output
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options", default_value = "auto")]
     pub(super) color: When,
 }
 
@@ -104,8 +104,8 @@ pub(super) enum Command {
     Conflicts,
     /// End a conflict
     ///
-    /// What did not overlap has been merged; the choice is about the lines that both sides changed. The file follows with
-    /// the next export.
+    /// `oxi-state conflicts` shows both sides: ours is the record, theirs is the file. What did not overlap has been merged;
+    /// the choice is about the lines that both sides changed. The file follows with the next export.
     #[command(
         after_help = "Examples:\n  oxi-state resolve 12 --union\n  oxi-state resolve 12 --edit\n  oxi-state resolve 12 --body-file merged.md"
     )]
@@ -170,7 +170,7 @@ pub(super) struct MirrorArgs {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Delete records even if the folder is missing or many files are gone at once
+    /// Take missing files for deleted ones even if the folder is missing or many are gone at once
     #[arg(long)]
     pub(super) allow_deletes: bool,
 }
@@ -455,10 +455,10 @@ pub(super) struct UpdateArgs {
     /// Set a key that oxi-state does not know; an empty value removes it
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
-    /// Only if the issue's hash is still this
+    /// Only if the issue's hash, as `issue show` gives it, is still this
     #[arg(long, value_name = "HASH")]
     pub(super) expect: Option<ContentHash>,
-    /// Even if a living session has it
+    /// Even if another session has it
     #[arg(long)]
     pub(super) force: bool,
 }
@@ -468,7 +468,7 @@ pub(super) struct ClaimArgs {
     /// The issues, all or none
     #[arg(required = true, value_name = "ID")]
     pub(super) ids: Vec<IssueId>,
-    /// Only if the issue's hash is still this (one issue)
+    /// Only if the issue's hash, as `issue show` gives it, is still this (one issue)
     #[arg(long, value_name = "HASH")]
     pub(super) expect: Option<ContentHash>,
     /// Even if another session has it

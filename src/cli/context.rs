@@ -182,6 +182,9 @@ impl Context {
         if let Some(report) = &report {
             let count = report.created.len();
             self.note(&format!("built the database from {count} issue file{}", if count == 1 { "" } else { "s" }));
+            for moved in &report.renumbered {
+                self.note(&format!("renumbered {} -> {}, and its file with it", moved.from, moved.to));
+            }
             for bad in &report.bad {
                 self.note(&super::mirror::problem(bad));
             }
@@ -189,9 +192,9 @@ impl Context {
         Ok(report)
     }
 
-    /// Tells a person something on stderr, unless asked to be quiet.
+    /// Tells a person something on stderr, unless asked to be quiet or read by a program.
     pub(super) fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.json {
             anstream::eprintln!("{}", printable(text, false));
         }
     }

@@ -132,8 +132,14 @@ impl From<StoreError> for CliError {
             StoreError::Newer { .. } => {
                 Self::new(Code::Database, message).hint("install the newer oxi-state; the database was left as it is")
             }
-            StoreError::TrackedByGit(path) => Self::new(Code::Database, message)
-                .hint(format!("run `git rm --cached {}`, then `oxi-state init`", path.display())),
+            StoreError::TrackedByGit(path) => Self::new(Code::Database, message).hint(format!(
+                "run `git rm --cached {0}` and delete {0}; `oxi-state init` builds it anew from the files",
+                path.display()
+            )),
+            StoreError::Engine(engine) | StoreError::CommitUnknown(engine) if is_io(engine) => {
+                Self::new(Code::Error, message)
+                    .hint("see to the disk (is it full?); `oxi-state log` shows whether the change is there")
+            }
             StoreError::NotADatabase(_) | StoreError::Engine(_) => Self::new(Code::Database, message).hint(REBUILD),
             StoreError::CommitUnknown(_) => {
                 Self::new(Code::Database, message).hint("`oxi-state log` shows whether the change is there")
@@ -142,6 +148,11 @@ impl From<StoreError> for CliError {
             StoreError::NumbersExhausted => Self::new(Code::Error, message),
         }
     }
+}
+
+/// Whether the disk failed, and not the database.
+fn is_io(error: &redb::Error) -> bool {
+    matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo)
 }
 
 fn path_error(error: &PathError) -> CliError {

@@ -132,8 +132,15 @@ pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
     if context.json {
         return output::json(&serde_json::json!({ "undone": done }));
     }
-    let list = done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    output::text(&format!("undid {list}\n"))?;
+    let read = store.read()?;
+    let mut text = String::new();
+    for revision in done {
+        if let Some(change) = read.change(revision)? {
+            let _ = writeln!(text, "undid change {revision}: {} #{}", change.op.as_str(), change.key);
+        }
+    }
+    drop(read);
+    output::text(&text)?;
     context.note("hint: `oxi-state export` brings the files in step");
     Ok(())
 }

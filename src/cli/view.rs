@@ -72,7 +72,9 @@ impl IssueJson {
         let path = project.issue_path(&head.file_name().to_string());
         let mut depends_on = Vec::with_capacity(head.depends_on.len());
         for link in &head.depends_on {
-            depends_on.push(tables.resolve(link)?.unwrap_or(link.id));
+            // the number of an issue that is gone may be another's by now
+            let gone = || tables.head(link.id).map(|other| other.is_none().then_some(link.id));
+            depends_on.extend(tables.resolve(link)?.map_or_else(gone, |id| Ok(Some(id)))?);
         }
         Ok(Self {
             id: head.id,

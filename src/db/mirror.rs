@@ -89,6 +89,16 @@ impl WriteTxn<'_> {
         Ok(removed)
     }
 
+    /// Notes that all changes so far built the database from the files, so that no undo takes them for a person's.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn set_born(&mut self) -> Result<(), StoreError> {
+        self.touched = true;
+        let revision = self.revision()?;
+        self.tables.meta.put(mark::BORN, &revision)
+    }
+
     /// Notes what the issues folder looks like now.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ pub(crate) mod mark {
     pub(crate) const REVISION: &[u8] = b"revision";
     pub(crate) const HIGH_WATER: &[u8] = b"high_water";
     pub(crate) const COUNTERS: &[u8] = b"counters";
+    /// The last change of the import that the database was born with.
+    pub(crate) const BORN: &[u8] = b"born";
     /// What the issues folder looked like when an import or export last saw it.
     pub(crate) const FOLDER: &[u8] = b"folder";
 }
@@ -157,6 +159,14 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::head`].
     pub fn revision(&self) -> Result<Revision, StoreError> {
         Ok(self.meta.get(mark::REVISION)?.unwrap_or_default())
+    }
+
+    /// The last change of the import that the database was born with.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn born(&self) -> Result<Revision, StoreError> {
+        Ok(self.meta.get(mark::BORN)?.unwrap_or_default())
     }
 
     /// The highest number ever taken in, also by issues that are gone.

@@ -85,7 +85,7 @@ impl WriteTxn<'_> {
         let mut undone = std::collections::BTreeSet::new();
         let mut group: Option<Revision> = None;
         let mut changes = Vec::new();
-        for row in self.changes_since(Revision(0))? {
+        for row in self.changes_since(self.born()?)? {
             let (revision, change) = row?;
             if group.is_some_and(|group| group != change.group) {
                 break;

@@ -23,12 +23,17 @@ impl fmt::Display for IssueId {
     }
 }
 
+/// A text that is not an issue's number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an issue's number is expected, such as 12")]
+pub struct InvalidIssueId;
+
 impl FromStr for IssueId {
-    type Err = std::num::ParseIntError;
+    type Err = InvalidIssueId;
 
     /// Reads `12` and `#12`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.strip_prefix('#').unwrap_or(text).parse().map(Self)
+        text.strip_prefix('#').unwrap_or(text).parse().map(Self).map_err(|_| InvalidIssueId)
     }
 }
 

@@ -284,8 +284,14 @@ impl Snapshot {
     pub(super) fn changed_files(&self) -> impl Iterator<Item = &ReadFile> {
         let same = |file: &ReadFile| self.baselines.of(&file.name).is_some_and(|(_, base)| base.file == file.file);
         let in_conflict = |file: &ReadFile| self.in_conflict.contains(&file.issue.head.identity());
-        let read = self.scan.read.iter().map(AsRef::as_ref);
-        read.filter(move |file| !same(file) || in_conflict(file)).chain(&self.twins)
+        let read = || self.scan.read.iter().map(AsRef::as_ref);
+        // a file that is as it was counts all the same when its issue has come in another file as well
+        let others: HashSet<Identity> =
+            read().filter(|file| !same(file)).map(|file| file.issue.head.identity()).collect();
+        let counts = move |file: &&ReadFile| {
+            !same(file) || in_conflict(file) || (!others.is_empty() && others.contains(&file.issue.head.identity()))
+        };
+        read().filter(counts).chain(&self.twins)
     }
 
     /// Baselines whose file was read again and found to be the same, with fresh stat data.

@@ -157,7 +157,7 @@ impl Mirror<'_> {
         let birth = self.store.create_filled(|unborn| {
             let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
             report = Some(mirror.import_from(&gate, mirror.snapshot(&gate)?)?);
-            Ok::<_, MirrorError>(())
+            unborn.write(&self.author, |txn| Ok::<_, MirrorError>(txn.set_born()?))
         })?;
         Ok(report.filter(|_| birth == Birth::Created))
     }

@@ -250,23 +250,25 @@ fn plan_unmerged<'a>(
     (base, ours, ours_text): (Option<&Issue>, &Issue, &str),
 ) {
     let record = known.record.as_ref().map(|record| &record.issue);
-    // the record is our version, or what became of it since
-    let is_ours = |version: Option<&Issue>| version.is_some_and(|version| same_but_for_number(version, ours));
-    let ours = match record {
-        Some(record) if is_ours(Some(record)) || is_ours(known.base.as_ref()) => record.clone(),
-        Some(record) => merge::merge(known.base.as_ref(), record, ours).issue,
-        None => ours.clone(),
+    // which of the two the record is, or came from: theirs in a rebase, ours in a merge
+    let came_from = |version: &Issue| {
+        [record, known.base.as_ref()].into_iter().flatten().any(|known| same_but_for_number(known, version))
     };
-    let merged = merge::merge(base, &ours, &file.issue);
-    let changed = |issue: &Issue| record.is_none_or(|record| !same_but_for_number(record, issue));
+    let (base, mine, other) = match record {
+        None => (base.cloned(), ours.clone(), file.issue.clone()),
+        Some(record) if came_from(ours) => (base.cloned(), record.clone(), file.issue.clone()),
+        Some(record) if came_from(&file.issue) => (base.cloned(), record.clone(), ours.clone()),
+        Some(record) => (known.base.clone(), record.clone(), both(base, ours, &file.issue)),
+    };
+    let merged = merge::merge(base.as_ref(), &mine, &other);
     if merged.body_conflict.is_some() {
         conflict_of(action, known, file, file, vec!["body".into()]);
-        if changed(&ours) {
-            action.record = RecordChange::Put(Box::new(ours.clone()), Op::Merge);
+        if record.is_none() {
+            action.record = RecordChange::Put(Box::new(mine.clone()), Op::Merge);
         }
         if let ConflictChange::Set(conflict) = &mut action.conflict {
-            conflict.base = base.cloned();
-            conflict.ours = Some(ours);
+            conflict.theirs_text = crate::schema::frontmatter::render(&other);
+            (conflict.base, conflict.ours, conflict.theirs) = (base, Some(mine), Some(other));
         }
         action.baseline = BaselineChange::Keep;
         return;
@@ -278,6 +280,16 @@ fn plan_unmerged<'a>(
     action.record = RecordChange::Put(Box::new(merged.issue), Op::Merge);
     action.baseline = BaselineChange::Agree;
     action.outcome = Outcome::Merged;
+}
+
+/// Two versions as one, for a record that came from neither: where their bodies overlap, the lines of both.
+fn both(base: Option<&Issue>, ours: &Issue, theirs: &Issue) -> Issue {
+    let merged = merge::merge(base, ours, theirs);
+    let mut issue = merged.issue;
+    if let Some(chunks) = merged.body_conflict {
+        issue.body = super::diff3::union(&chunks);
+    }
+    issue
 }
 
 fn plan_absent(action: &mut Action<'_>, known: &Known<'_>, record: Option<&Issue>) {

@@ -11,6 +11,12 @@ use crate::schema::issue::Issue;
 
 use super::{Mirror, MirrorError};
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Ours,
+    Theirs,
+}
+
 struct Version {
     issue: Issue,
     text: String,
@@ -24,19 +30,28 @@ impl Mirror<'_> {
         }
         let Some(git) = self.git() else { return Ok(()) };
         let unmerged = git.unmerged(self.project.root(), &self.project.issues_path())?;
-        let mut taken = Vec::new();
-        for bad in &scan.bad {
-            let (Some(marked), Some(stages)) = (bad.marked, unmerged.get(&bad.name)) else { continue };
-            let Ok(name) = FileName::parse(&bad.name) else { continue };
+        let (mut taken, mut singles, mut bases) = (Vec::new(), Vec::new(), Vec::new());
+        for (path, stages) in &unmerged {
+            let Ok(name) = FileName::parse(path) else { continue };
             let mut versions = Vec::with_capacity(3);
             for stage in stages {
                 let bytes = stage.as_ref().map(|object| git.blob(self.project.root(), object)).transpose()?;
                 versions.push(bytes.and_then(|bytes| read(bytes, &name, baselines)));
             }
-            if let [base, Some(ours), Some(theirs)] = &mut versions[..] {
-                taken.extend(virtual_files(&name, marked, base.take(), ours, theirs));
+            let marked = scan.bad.iter().find(|bad| bad.name == *path).and_then(|bad| bad.marked);
+            match (&mut versions[..], marked) {
+                ([base, Some(ours), Some(theirs)], Some(marked)) => {
+                    taken.extend(virtual_files(&name, marked, base.take(), ours, theirs));
+                }
+                ([_, ours, theirs], Some(marked)) => {
+                    let side = if ours.is_some() { Side::Ours } else { Side::Theirs };
+                    singles.extend(ours.take().or(theirs.take()).map(|version| (name, marked, side, version)));
+                }
+                ([base, ..], None) => bases.extend(base.take()),
+                _ => {}
             }
         }
+        taken.extend(renamed_apart(&singles, &bases));
         scan.bad.retain(|bad| !taken.iter().any(|file| file.name.to_string() == bad.name));
         scan.read.extend(taken.into_iter().map(Box::new));
         Ok(())
@@ -67,6 +82,45 @@ fn read(bytes: Vec<u8>, path: &FileName, baselines: &Baselines) -> Option<Versio
     Some(Version { issue, text: String::from_utf8(bytes).ok()? })
 }
 
+/// An issue that both branches gave another number: git sees one file renamed in two ways, and leaves each version on a
+/// path of its own, with markers in both. The two are merged like any other; one of the files goes.
+fn renamed_apart(singles: &[(FileName, ContentHash, Side, Version)], bases: &[Version]) -> Vec<ReadFile> {
+    let mut files = Vec::new();
+    for (name, marked, _, ours) in singles.iter().filter(|(_, _, side, _)| *side == Side::Ours) {
+        let identity = ours.issue.head.identity();
+        let is_same = |version: &Version| version.issue.head.identity() == identity;
+        let theirs = singles.iter().find(|(_, _, side, version)| *side == Side::Theirs && is_same(version));
+        let Some((other_name, other_marked, _, theirs)) = theirs else { continue };
+        let base = bases.iter().find(|base| base.issue.head.created_at == identity.created_at);
+        for (name, marked) in [(name, *marked), (other_name, *other_marked)] {
+            let stages = Stages {
+                base: base.map(|base| base.issue.clone()),
+                ours: Some((ours.issue.clone(), ours.text.clone())),
+            };
+            files.push(virtual_file(name, marked, theirs, stages));
+        }
+    }
+    files
+}
+
+fn virtual_file(name: &FileName, marked: ContentHash, version: &Version, stages: Stages) -> ReadFile {
+    let mut issue = version.issue.clone();
+    // an issue that does not belong on this path goes to its own
+    let name = if issue.head.slug == name.slug { name.clone() } else { issue.head.file_name() };
+    issue.head.id = name.id;
+    ReadFile {
+        name,
+        stat: None,
+        file: marked,
+        content: issue.content_hash(),
+        issue,
+        text: Some(version.text.clone()),
+        dropped_body: None,
+        oxi_rendering: false,
+        unmerged: Some(Box::new(stages)),
+    }
+}
+
 /// The versions as files to take in: one for two versions of an issue, two for two issues that met on one path.
 fn virtual_files(
     name: &FileName,
@@ -75,18 +129,7 @@ fn virtual_files(
     ours: &Version,
     theirs: &Version,
 ) -> Vec<ReadFile> {
-    let file = |version: &Version, stages: Stages| ReadFile {
-        // an issue that does not belong on this path goes to its own
-        name: if version.issue.head.slug == name.slug { name.clone() } else { version.issue.head.file_name() },
-        stat: None,
-        file: marked,
-        issue: version.issue.clone(),
-        content: version.issue.content_hash(),
-        text: Some(version.text.clone()),
-        dropped_body: None,
-        oxi_rendering: false,
-        unmerged: Some(Box::new(stages)),
-    };
+    let file = |version, stages| virtual_file(name, marked, version, stages);
     if ours.issue.head.identity() == theirs.issue.head.identity() {
         let base = base.map(|base| base.issue).filter(|base| base.head.created_at == ours.issue.head.created_at);
         let ours = Some((ours.issue.clone(), ours.text.clone()));

@@ -29,7 +29,7 @@ fn start_release_close_reopen_and_link() {
     let started = project.show(1);
     assert_eq!(keys(&started["assigned_to"]), ["session", "acquired_at"]);
     assert_eq!((&started["assigned_to"]["session"], &started["sessions"]), (&json!("s1"), &json!(["s1"])));
-    project.oxi("--session s1 issue start 1").ok().prints("issue #1 is so already\n");
+    project.oxi("--session s1 issue start 1").ok().prints("issue #1 is started already\n");
     assert_eq!(project.show(1), started);
     project.oxi("--session s1 issue release 1").ok().prints("released issue #1\n");
     assert_eq!(project.show(1)["assigned_to"], Value::Null);
@@ -39,7 +39,7 @@ fn start_release_close_reopen_and_link() {
     assert_eq!(project.show(1)["sessions"], json!(["s1", "s2"]));
     let closed = project.json("issue close 1");
     assert_eq!((&closed["status"], &closed["closed_at"]), (&json!("closed"), &closed["updated_at"]));
-    project.oxi("issue close 1").ok().prints("issue #1 is so already\n");
+    project.oxi("issue close 1").ok().prints("issue #1 is closed already\n");
     assert_eq!(project.show(1)["closed_at"], closed["closed_at"]);
     project.oxi("--session s1 issue start 1").exits(4).warns("issue reopen 1");
     let opened = project.json("issue reopen 1");

@@ -64,7 +64,7 @@ fn an_update_is_undone_and_the_undo_undone() {
     assert_eq!(undone["undone"].as_array().unwrap().len(), 1);
     assert_eq!(project.show(1), before);
     let revision = project.json("log --limit 1")[0]["revision"].clone();
-    project.oxi(&format!("undo {revision}")).ok().says(&format!("undid {revision}"));
+    project.oxi(&format!("undo {revision}")).ok().says(&format!("undid change {revision}: undo #1"));
     assert_eq!(project.show(1), after);
     project.oxi("sync").ok();
     project.oxi("status --check").ok();

@@ -247,3 +247,115 @@ fn an_export_without_its_folder_says_so() {
     fs::remove_dir_all(project.path(".oxi/issues")).unwrap();
     project.oxi("export").exits(4).says("folder is missing");
 }
+
+#[test]
+fn the_building_of_the_database_is_nothing_to_undo() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.drop_database();
+    project.oxi("undo").exits(3).warns("nothing to undo");
+    project.oxi("issue close 1").ok();
+    project.oxi("undo").ok().says("close #1");
+    project.oxi("undo").exits(3);
+    project.oxi("export").ok();
+    assert_eq!(project.files().len(), 2);
+}
+
+#[test]
+fn a_query_that_builds_the_database_says_what_it_renumbered() {
+    let project = project();
+    project.add(&issue(1, "first"));
+    project.add(&issue(1, "other").created("2026-02-03T00:00:00Z"));
+    project.drop_database();
+    project.oxi("issue list").ok().warns("renumbered 1 -> 2");
+    project.drop_database();
+    project.write("0003-bad.md", "no frontmatter");
+    let output = project.command("issue show 9 --json").output().unwrap();
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], json!("not_found"), "one document, whatever was built on the way");
+}
+
+#[test]
+fn a_rebase_in_conflict_loses_no_side_when_the_record_was_edited_too() {
+    let left = project_with(&[issue(1, "first").body("l1\nl2\nl3\nl4\nl5\nl6\nl7\n")]);
+    let right = left.clone_as("right");
+    right.oxi("sync").ok();
+    left.oxi("issue update 1 -p high --body 'l1\nl2\nLEFT\nl4\nl5\nl6\nl7'").ok();
+    right.oxi("issue update 1 -p low --body 'l1\nl2\nl3\nl4\nl5\nl6\nRIGHT'").ok();
+    for clone in [&left, &right] {
+        clone.oxi("sync").ok();
+        clone.commit("work");
+    }
+    right.oxi("issue update 1 --append 'never exported'").ok();
+    right.git(&format!("fetch -q {} main", left.path("").display()));
+    assert!(!right.try_git("rebase -q FETCH_HEAD").status.success());
+    right.oxi("sync").ok();
+    assert_eq!(right.field(1, "body"), "l1\nl2\nLEFT\nl4\nl5\nl6\nRIGHT\n\nnever exported\n");
+}
+
+#[test]
+fn an_issue_that_two_branches_numbered_differently_is_one_again() {
+    let base = project_with(&[issue(1, "first")]);
+    let [left, right] = ["left", "right"].map(|name| base.clone_as(name));
+    let young = issue(1, "young").created("2026-05-05T00:00:00Z");
+    // both take in the same younger #1; one of them has had more issues before
+    right.add(&issue(2, "second"));
+    right.add(&issue(3, "third"));
+    for clone in [&left, &right] {
+        clone.oxi("sync").ok();
+        clone.commit("before");
+    }
+    // the younger issue comes from a third place, under number 1
+    for clone in [&left, &right] {
+        clone.add(&young);
+        clone.git("add -A");
+        clone.git("commit -q -m young");
+        clone.oxi("sync").ok();
+        clone.commit("renumbered");
+    }
+    assert!(left.exists("0002-young.md") && right.exists("0004-young.md"));
+    right.git(&format!("fetch -q {} main", left.path("").display()));
+    let _ = right.try_git("merge -q --no-edit FETCH_HEAD");
+    right.oxi("sync").ok();
+    assert_eq!(right.files().iter().filter(|name| name.contains("young")).count(), 1, "{:?}", right.files());
+    right.oxi("status --check").ok();
+    right.commit("merged");
+    left.pull(&right);
+    left.oxi("sync").ok();
+    assert_eq!(left.all_issues(), right.all_issues());
+}
+
+#[test]
+fn a_copy_under_a_taken_number_moves_nobody() {
+    let files = [issue(1, "t1"), issue(2, "t2"), issue(3, "t3"), issue(4, "t4")];
+    let project = project_with(&files);
+    project.write("0003-t2.md", project.read("0002-t2.md").replace("id: 2", "id: 3"));
+    // stat data that says nothing: every file is read again
+    for name in project.files() {
+        let text = project.read(&name);
+        project.write(&name, text);
+    }
+    project.oxi("sync").ok();
+    assert_eq!(project.files(), ["0001-t1.md", "0002-t2.md", "0003-t3.md", "0004-t4.md"]);
+    assert_eq!((project.field(2, "title"), project.field(3, "title")), ("t2".into(), "t3".into()));
+}
+
+#[test]
+fn a_dead_link_does_not_borrow_a_living_issues_number() {
+    let project = project_with(&[issue(1, "one"), issue(2, "two").with("depends_on:\n- 0001-gone\n")]);
+    assert_eq!(project.show(2)["depends_on"], json!([]));
+    project.oxi("issue dep add 2 1").ok();
+    assert_eq!(project.show(2)["depends_on"], json!([1]));
+    project.oxi("issue dep remove 2 1").ok();
+    project.oxi("export").ok();
+    assert!(project.read("0002-two.md").contains("- 0001-gone\n"));
+}
+
+#[test]
+fn an_edit_cannot_make_an_issue_wait_for_itself() {
+    let project = project_with(&[issue(1, "one"), issue(2, "two")]);
+    project.oxi("issue dep add 1 2").ok();
+    let script = project.scratch().join("editor");
+    fs::write(&script, "sed -i 's/^sessions: /depends_on: [1]\\nsessions: /' \"$1\"").unwrap();
+    let run = project.oxi_with("issue edit 2", &[("EDITOR", &format!("sh {}", script.display()))]);
+    run.exits(2).warns("waits for");
+}

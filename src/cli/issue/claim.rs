@@ -78,7 +78,7 @@ fn step(
     Ok(if done.changed {
         format!("{} issue #{id}{took}\n", claim.past())
     } else {
-        format!("issue #{id} is so already\n")
+        format!("issue #{id} is {} already\n", claim.past())
     })
 }
 

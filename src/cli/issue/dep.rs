@@ -53,7 +53,11 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
         } else {
             let mut kept = Vec::new();
             for link in links {
-                if txn.resolve(&link)?.unwrap_or(link.id) != on {
+                let is_meant = match txn.resolve(&link)? {
+                    Some(target) => target == on,
+                    None => link.id == on && txn.head(on)?.is_none(),
+                };
+                if !is_meant {
                     kept.push(link);
                 }
             }
@@ -75,7 +79,7 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
 }
 
 /// A chain of dependencies in words, its middle left out where it is long.
-fn chain(ids: &[IssueId]) -> String {
+pub(super) fn chain(ids: &[IssueId]) -> String {
     const ENDS: usize = 4;
     let words: Vec<_> = ids.iter().map(|id| format!("#{id}")).collect();
     if words.len() <= 2 * ENDS {
@@ -94,7 +98,7 @@ fn resolved<T: Readable>(tables: &Tables<T>, links: &[crate::schema::id::Link]) 
 }
 
 /// A chain of dependencies from one issue to another; the first issue itself if they are the same.
-fn path<T: Readable>(tables: &Tables<T>, from: IssueId, to: IssueId) -> CliResult<Option<Vec<IssueId>>> {
+pub(super) fn path<T: Readable>(tables: &Tables<T>, from: IssueId, to: IssueId) -> CliResult<Option<Vec<IssueId>>> {
     let mut seen = HashSet::from([from]);
     let mut ways = vec![vec![from]];
     while let Some(way) = ways.pop() {

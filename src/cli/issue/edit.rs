@@ -46,6 +46,14 @@ pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
             admit(context, Some(&before.issue), issue)
         })?;
         let changed = settled(id, &outcome)?;
+        for link in super::head(txn, id)?.head.depends_on {
+            if let Some(on) = txn.resolve(&link)?
+                && let Some(way) = super::dep::path(txn, on, id)?
+            {
+                let way = super::dep::chain(&way);
+                return Err(CliError::usage(format!("#{id} cannot wait for #{on}, which waits for #{id}: {way}")));
+            }
+        }
         txn.normalize_links(std::iter::once(&before.issue.head.identity()))?;
         let json = context.json.then(|| full(txn, &project, &owners, id)).transpose()?;
         Ok::<_, CliError>((changed, json))

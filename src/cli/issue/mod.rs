@@ -110,7 +110,8 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
         return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
     }
     if before.is_none_or(|before| before.head.labels != head.labels) {
-        if head.labels.len() > MAX_LABELS {
+        let fewer = before.is_some_and(|before| head.labels.len() < before.head.labels.len());
+        if head.labels.len() > MAX_LABELS && !fewer {
             return Err(CliError::usage(format!("too many labels (max {MAX_LABELS})")));
         }
         if head.labels.iter().any(|label| label.chars().count() > MAX_LABEL) {

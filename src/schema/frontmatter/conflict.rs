@@ -25,9 +25,11 @@ pub(super) fn first_marker(text: &str, body: usize) -> Option<u32> {
 /// A lone `=======` underlines a heading in Markdown; in a conflict one of these comes before it.
 fn is_marker(line: &str) -> bool {
     let line = line.strip_suffix('\n').unwrap_or(line);
-    ["<<<<<<<", "|||||||", ">>>>>>>"]
-        .iter()
-        .any(|marker| line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\r'])))
+    // usually seven signs; git takes more for conflicts within conflicts, such as those of renamed files
+    ['<', '|', '>'].into_iter().any(|sign| {
+        let rest = line.trim_start_matches(sign);
+        (7..=16).contains(&(line.len() - rest.len())) && (rest.is_empty() || rest.starts_with([' ', '\r']))
+    })
 }
 
 /// A run of backticks or tildes at the start of a line.
