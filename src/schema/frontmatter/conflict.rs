@@ -130,7 +130,9 @@ mod tests {
         assert_eq!(line(">>>>>>>"), Some(1));
         assert_eq!(line("||||||| base\n"), Some(1));
         assert_eq!(line("Title\n=======\ntext\n"), None);
-        assert_eq!(line(" <<<<<<< HEAD\n<<<<<<<< eight\n<<<<<<<x\n"), None);
+        assert_eq!(line(" <<<<<<< HEAD\n<<<<<< six\n<<<<<<<x\n"), None);
+        // what git writes where a file was renamed on both sides
+        assert_eq!(line("a\n<<<<<<<< HEAD:0002-x.md\nb\n========\nc\n>>>>>>>> x:0004-x.md\n"), Some(2));
     }
 
     #[test]
