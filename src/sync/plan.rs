@@ -267,7 +267,12 @@ fn plan_unmerged<'a>(
             action.record = RecordChange::Put(Box::new(mine.clone()), Op::Merge);
         }
         if let ConflictChange::Set(conflict) = &mut action.conflict {
-            conflict.theirs_text = crate::schema::frontmatter::render(&other);
+            // its comments and order are what the file keeps
+            conflict.theirs_text = match &file.text {
+                Some(text) if other == file.issue => text.clone(),
+                _ if other == *ours => ours_text.to_owned(),
+                _ => crate::schema::frontmatter::render(&other),
+            };
             (conflict.base, conflict.ours, conflict.theirs) = (base, Some(mine), Some(other));
         }
         action.baseline = BaselineChange::Keep;

@@ -43,9 +43,18 @@ impl Mirror<'_> {
                 ([base, Some(ours), Some(theirs)], Some(marked)) => {
                     taken.extend(virtual_files(&name, marked, base.take(), ours, theirs));
                 }
-                ([_, ours, theirs], Some(marked)) => {
-                    let side = if ours.is_some() { Side::Ours } else { Side::Theirs };
-                    singles.extend(ours.take().or(theirs.take()).map(|version| (name, marked, side, version)));
+                (_, Some(marked)) => {
+                    // git puts what it merged, markers and all, into the index of both paths; the branches have the versions
+                    let (side, heads): (_, &[&str]) = match stages {
+                        [_, Some(_), None] => (Side::Ours, &["HEAD"]),
+                        _ => (Side::Theirs, &["MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "stash"]),
+                    };
+                    let at = |head: &&str| {
+                        let object = format!("{head}:./{}", self.project.issue_path(path));
+                        git.blob(self.project.root(), &object).ok().and_then(|bytes| read(bytes, &name, baselines))
+                    };
+                    let version = heads.iter().find_map(at);
+                    singles.extend(version.map(|version| (name.clone(), marked, side, version)));
                 }
                 ([base, ..], None) => bases.extend(base.take()),
                 _ => {}

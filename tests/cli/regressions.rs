@@ -295,33 +295,28 @@ fn a_rebase_in_conflict_loses_no_side_when_the_record_was_edited_too() {
 #[test]
 fn an_issue_that_two_branches_numbered_differently_is_one_again() {
     let base = project_with(&[issue(1, "first")]);
+    base.add(&issue(1, "young").created("2026-05-05T00:00:00Z").with("kind: task # why\n"));
+    base.commit("a second number one");
     let [left, right] = ["left", "right"].map(|name| base.clone_as(name));
-    let young = issue(1, "young").created("2026-05-05T00:00:00Z");
-    // both take in the same younger #1; one of them has had more issues before
+    // one of them has had more issues since
     right.add(&issue(2, "second"));
     right.add(&issue(3, "third"));
     for clone in [&left, &right] {
-        clone.oxi("sync").ok();
-        clone.commit("before");
-    }
-    // the younger issue comes from a third place, under number 1
-    for clone in [&left, &right] {
-        clone.add(&young);
-        clone.git("add -A");
-        clone.git("commit -q -m young");
         clone.oxi("sync").ok();
         clone.commit("renumbered");
     }
     assert!(left.exists("0002-young.md") && right.exists("0004-young.md"));
     right.git(&format!("fetch -q {} main", left.path("").display()));
-    let _ = right.try_git("merge -q --no-edit FETCH_HEAD");
+    assert!(!right.try_git("merge -q --no-edit FETCH_HEAD").status.success(), "git cannot choose between two renames");
     right.oxi("sync").ok();
     assert_eq!(right.files().iter().filter(|name| name.contains("young")).count(), 1, "{:?}", right.files());
+    assert!(right.files().iter().all(|name| !right.read(name).contains("<<<<<<<")));
     right.oxi("status --check").ok();
     right.commit("merged");
     left.pull(&right);
     left.oxi("sync").ok();
     assert_eq!(left.all_issues(), right.all_issues());
+    assert!(left.read("0004-young.md").contains("kind: task # why\n"), "two is an older issue's number");
 }
 
 #[test]
@@ -358,4 +353,24 @@ fn an_edit_cannot_make_an_issue_wait_for_itself() {
     fs::write(&script, "sed -i 's/^sessions: /depends_on: [1]\\nsessions: /' \"$1\"").unwrap();
     let run = project.oxi_with("issue edit 2", &[("EDITOR", &format!("sh {}", script.display()))]);
     run.exits(2).warns("waits for");
+}
+
+#[test]
+fn a_conflict_keeps_the_comments_of_the_file() {
+    let left = project_with(&[issue(1, "first").with("# a comment\nkind: [1, 2] # mine\n")]);
+    let right = left.clone_as("right");
+    left.oxi("issue update 1 --body 'one\ntwo\nLEFT\nfour\nfive'").ok();
+    right.oxi("issue update 1 --body 'one\ntwo\nRIGHT\nfour\nfive'").ok();
+    for clone in [&left, &right] {
+        clone.oxi("sync").ok();
+        clone.commit("work");
+    }
+    right.git(&format!("fetch -q {} main", left.path("").display()));
+    assert!(!right.try_git("rebase -q FETCH_HEAD").status.success());
+    right.oxi("sync").exits(4);
+    right.oxi("resolve 1 --union").ok();
+    right.oxi("sync").ok();
+    let text = right.read("0001-first.md");
+    assert!(text.contains("# a comment\n") && text.contains("kind: [1, 2] # mine\n"), "{text}");
+    assert!(text.contains("LEFT\n") && text.contains("RIGHT\n"), "{text}");
 }
