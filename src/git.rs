@@ -11,7 +11,6 @@ use std::process::{Child, Command, Output, Stdio};
 /// A git work tree.
 #[derive(Clone, Debug)]
 pub struct Git {
-    top: PathBuf,
     git_dir: PathBuf,
 }
 
@@ -70,7 +69,7 @@ impl Git {
             let text = std::fs::read_to_string(&dot_git).ok()?;
             top.join(text.strip_prefix("gitdir:")?.trim())
         };
-        Some(Self { top: top.to_owned(), git_dir })
+        Some(Self { git_dir })
     }
 
     /// The merge, rebase or the like that is going on.
@@ -192,12 +191,6 @@ impl Git {
             Ok(text) => self.git_dir.join(text.trim()),
             Err(_) => self.git_dir.clone(),
         }
-    }
-
-    /// The top of the work tree.
-    #[must_use]
-    pub fn top(&self) -> &Path {
-        &self.top
     }
 
     fn run(root: &Path, question: &'static str, arguments: &[impl AsRef<OsStr>]) -> Result<Vec<u8>, GitError> {

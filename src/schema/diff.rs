@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use super::frontmatter::KEYS;
 use super::id::{FileName, IssueId, Link, Slug};
 use super::issue::{Assignment, Extra, GithubRef, Issue, IssueHead, Linked};
 use super::time::Timestamp;
@@ -18,26 +19,10 @@ mod tests;
 /// Prefix of the name of a key that this tool does not know.
 pub const EXTRA: &str = "extra.";
 
-/// The fields in the order of the issue JSON, unknown keys apart.
-const FIELDS: [&str; 17] = [
-    "id",
-    "title",
-    "status",
-    "priority",
-    "labels",
-    "assignee",
-    "created_at",
-    "updated_at",
-    "closed_at",
-    "sessions",
-    "assigned_to",
-    "github",
-    "depends_on",
-    "handoffs",
-    "validations",
-    "body",
-    "slug",
-];
+/// The fields in the order of the issue JSON, unknown keys apart: the keys of the file, then what is not in its frontmatter.
+fn field_names() -> impl Iterator<Item = &'static str> {
+    KEYS.into_iter().chain(["body", "slug"])
+}
 
 /// Why a map of fields cannot be applied to an issue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +44,7 @@ pub enum InvalidFields {
 /// after [`EXTRA`].
 #[must_use]
 pub fn fields(before: Option<&Issue>, after: Option<&Issue>) -> (Value, Value) {
-    let names = FIELDS.iter().map(|name| (*name).to_owned()).chain(extra_names(before, after));
+    let names = field_names().map(str::to_owned).chain(extra_names(before, after));
     let (mut old, mut new) = (Vec::new(), Vec::new());
     for name in names {
         let [was, is] = [before, after].map(|issue| issue.map_or(Value::Null, |issue| field(issue, &name)));
@@ -209,7 +194,7 @@ fn set(issue: &mut Issue, name: &str, value: &Value) -> Result<(), InvalidFields
     if let Some(key) = name.strip_prefix(EXTRA) {
         return set_extra(&mut issue.head, key, value).ok_or_else(|| InvalidFields::WrongValue(name.to_owned()));
     }
-    if !FIELDS.contains(&name) {
+    if !field_names().any(|known| known == name) {
         return Err(InvalidFields::UnknownField(name.to_owned()));
     }
     set_known(issue, name, value).ok_or_else(|| InvalidFields::WrongValue(name.to_owned()))

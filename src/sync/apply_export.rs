@@ -17,7 +17,7 @@ use crate::schema::value::Value;
 use super::gather::Snapshot;
 use super::plan::Absence;
 use super::report::Renumbered;
-use super::{Mirror, MirrorError, Problem, Report, current_folder_mark};
+use super::{Mirror, MirrorError, Problem, Report};
 
 /// Records are written in batches, so that memory stays bounded.
 const BATCH: usize = 4096;
@@ -72,7 +72,7 @@ impl Mirror<'_> {
             self.export_batch(gate, &dir, identities, &mut report)?;
         }
         if !self.options.dry_run && only.is_none() {
-            self.note_folder_of(&dir)?;
+            self.note_folder(Some(&dir))?;
         }
         report.sort();
         Ok(report)
@@ -283,18 +283,6 @@ impl Mirror<'_> {
             });
         }
         Ok(landed)
-    }
-
-    fn note_folder_of(&self, dir: &Dir) -> Result<(), MirrorError> {
-        let mark = current_folder_mark(Some(dir))?;
-        let read = self.store.read()?;
-        let known = read.folder_mark()?;
-        // a folder that was never imported must still be
-        if known.is_none() || known == Some(mark) {
-            return Ok(());
-        }
-        drop(read);
-        self.store.write(&self.author, |txn| Ok(txn.set_folder_mark(mark)?))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::schema::value::Value;
 use super::gather::{Missing, Number, Snapshot};
 use super::plan::{Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange};
 use super::report::Renumbered;
-use super::{Mirror, MirrorError, Problem, Report, current_folder_mark, folder_mark};
+use super::{Mirror, MirrorError, Problem, Report, folder_mark};
 
 /// How often a plan is made anew because a record changed under it.
 const ATTEMPTS: usize = 8;
@@ -57,7 +57,7 @@ impl Mirror<'_> {
                     report.bad.extend(moves.bad);
                 }
                 if !moved.is_empty() || plan.actions.iter().any(|action| !action.surplus.is_empty()) {
-                    self.note_folder()?;
+                    self.note_folder(self.project.issues()?.as_ref())?;
                 }
                 return Ok(report);
             }
@@ -141,16 +141,6 @@ impl Mirror<'_> {
             }
         }
         Ok(dir.sync()?)
-    }
-
-    /// Notes what the folder looks like after files were moved.
-    fn note_folder(&self) -> Result<(), MirrorError> {
-        let dir = self.project.issues()?;
-        let mark = current_folder_mark(dir.as_ref())?;
-        if self.store.read()?.folder_mark()? == Some(mark) {
-            return Ok(());
-        }
-        self.store.write(&self.author, |txn| Ok(txn.set_folder_mark(mark)?))
     }
 
     pub(super) fn report_import(&self, snapshot: &Snapshot, missing: &Missing, plan: &ImportPlan<'_>) -> Report {

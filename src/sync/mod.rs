@@ -200,6 +200,17 @@ impl Mirror<'_> {
         Ok(result)
     }
 
+    /// Notes what the folder looks like now that its files were written or moved.
+    fn note_folder(&self, dir: Option<&Dir>) -> Result<(), MirrorError> {
+        let mark = folder_mark(dir.map(Dir::stat).transpose()?);
+        let known = self.store.read()?.folder_mark()?;
+        // a folder that was never imported must still be
+        if known.is_none() || known == Some(mark) {
+            return Ok(());
+        }
+        self.store.write(&self.author, |txn| Ok(txn.set_folder_mark(mark)?))
+    }
+
     fn git(&self) -> Option<Git> {
         Git::discover(self.project.root())
     }
@@ -207,8 +218,4 @@ impl Mirror<'_> {
 
 fn folder_mark(folder: Option<FileStat>) -> FolderMark {
     FolderMark { modified: folder.map(|stat| stat.modified) }
-}
-
-fn current_folder_mark(dir: Option<&Dir>) -> Result<FolderMark, PathError> {
-    Ok(folder_mark(dir.map(Dir::stat).transpose()?))
 }

@@ -1,0 +1,224 @@
+//! Fake secrets of every kind, made from parts so that the repository holds none.
+
+use super::super::Rule;
+
+/// A fixed sequence of numbers, the same in every run.
+pub(super) struct Numbers(pub(super) u64);
+
+impl Numbers {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        // SplitMix64
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut number = self.0;
+        number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((number ^ (number >> 31)) % u64::try_from(limit).unwrap()).unwrap()
+    }
+
+    pub(super) fn text(&mut self, alphabet: &str, len: usize) -> String {
+        let alphabet: Vec<char> = alphabet.chars().collect();
+        (0..len).map(|_| alphabet[self.below(alphabet.len())]).collect()
+    }
+
+    pub(super) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.below(choices.len())]
+    }
+}
+
+pub(super) const DIGITS: &str = "0123456789";
+pub(super) const HEX: &str = "0123456789abcdef";
+pub(super) const CAPITALS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+pub(super) const MIXED: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+pub(super) const URL_SAFE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+pub(super) const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A text with a secret in it, and the secret.
+pub(super) struct Fake {
+    pub(super) text: String,
+    pub(super) secret: String,
+}
+
+/// Puts a secret that tells itself where people leave such things.
+pub(super) fn placed(numbers: &mut Numbers, secret: String) -> Fake {
+    let around = numbers.pick(&[
+        "@",
+        "key is @ and that was it",
+        "`@`",
+        "\"@\"",
+        "(@)",
+        "see @.",
+        "a\n- @\nb",
+        "FOO=@",
+        "로그인 @ 버그",
+        "로그인@",
+        "\\n@\\n",
+        "https://api.example.org/v1?key=@&page=2",
+        "<@>",
+        "| name | @ |",
+    ]);
+    Fake { text: around.replace('@', &secret), secret }
+}
+
+pub(super) fn private_key(numbers: &mut Numbers) -> Fake {
+    let label = numbers.pick(&["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "]);
+    let body: Vec<_> = (0..=numbers.below(5)).map(|_| numbers.text(BASE64, 64)).collect();
+    let begin = ["-----BEGIN ", label, "PRIVATE KEY-----"].concat();
+    let end = ["-----END ", label, "PRIVATE KEY-----"].concat();
+    let newline = numbers.pick(&["\n", "\r\n", "\\n"]);
+    let last = numbers.text(BASE64, 22);
+    let whole = [&begin, newline, &body.join(newline), newline, &last, newline, &end].concat();
+    let cut = [&begin, newline, &body.join(newline)].concat();
+    let secret = if numbers.below(3) == 0 { cut } else { whole };
+    Fake { text: format!("the key:\n{secret}\n\nThat was it."), secret }
+}
+
+pub(super) fn jwt(numbers: &mut Numbers) -> Fake {
+    let part = |numbers: &mut Numbers, least| {
+        let len = least + numbers.below(60);
+        numbers.text(URL_SAFE, len)
+    };
+    let secret = ["eyJ", &part(numbers, 15), ".", "eyJ", &part(numbers, 20), ".", &part(numbers, 20)].concat();
+    placed(numbers, secret)
+}
+
+pub(super) fn prefixed(numbers: &mut Numbers, prefixes: &[&str], alphabet: &str, len: usize) -> Fake {
+    let secret = [numbers.pick(prefixes), &numbers.text(alphabet, len)].concat();
+    placed(numbers, secret)
+}
+
+pub(super) fn slack_token(numbers: &mut Numbers) -> Fake {
+    let kind = numbers.pick(&["a", "b", "p", "r", "s"]);
+    let secret = ["xox", kind, "-", &numbers.text(DIGITS, 12), "-", &numbers.text(MIXED, 24)].concat();
+    placed(numbers, secret)
+}
+
+pub(super) fn openai_key(numbers: &mut Numbers) -> Fake {
+    let kind = numbers.pick(&["", "proj-", "ant-api03-", "or-v1-", "svcacct-"]);
+    let len = 32 + numbers.below(80);
+    let secret = ["sk-", kind, &numbers.text(URL_SAFE, len), "0"].concat();
+    placed(numbers, secret)
+}
+
+pub(super) fn url_credentials(numbers: &mut Numbers) -> Fake {
+    let scheme = numbers.pick(&["https", "postgres", "redis", "amqp", "mongodb+srv", "ftp"]);
+    let user = numbers.pick(&["", "harbour", "tide.watch", "a"]);
+    let len = 3 + numbers.below(20);
+    let password = numbers.text("ABCDEFGHJKMNPQRSTUVWYZabcdefghjkmnpqrstuvwyz23456789!~%-_.:", len) + "7b9";
+    let secret = [user, ":", &password].concat();
+    let host = numbers.pick(&["db.local", "db.local:5432/tides?ssl=1", "[::1]:80/x", "localhost"]);
+    Fake { text: format!("url: {scheme}://{secret}@{host} end"), secret }
+}
+
+pub(super) fn authorization(numbers: &mut Numbers) -> Fake {
+    let len = 24 + numbers.below(24);
+    let secret = numbers.text(MIXED, len) + "4z";
+    let around = numbers.pick(&[
+        "Authorization: Bearer @",
+        "authorization: basic @",
+        "curl -H 'Authorization: token @' https://tides.example",
+        "\"Authorization\": \"Bearer @\",",
+        "Authorization: @",
+        "uses bearer @ now",
+        "AUTHORIZATION=Bearer @",
+        "`Bearer @`",
+        "headers[\"Authorization\"] = \"Bearer @\"",
+        "authorization: ApiKey @",
+    ]);
+    Fake { text: around.replace('@', &secret), secret }
+}
+
+pub(super) fn assignment(numbers: &mut Numbers) -> Fake {
+    let len = 12 + numbers.below(30);
+    let secret = match numbers.below(3) {
+        0 => numbers.text(HEX, len) + "7f",
+        1 => numbers.text(MIXED, len) + "9k",
+        _ => [numbers.pick(&["hunter", "letmein", "Harbour", "tide"]), &numbers.text(DIGITS, 10)].concat(),
+    };
+    let name = numbers.pick(&[
+        "API_KEY",
+        "api-key",
+        "apikey",
+        "apiKey",
+        "X-Api-Key",
+        "TOKEN",
+        "access_token",
+        "clientSecret",
+        "SECRET",
+        "AWS_SECRET_ACCESS_KEY",
+        "password",
+        "DB_PASSWORD",
+        "passwd",
+        "DB_PASS",
+        "TOKEN_2",
+        "SECRET_KEY_BASE",
+        "signing key",
+        "passphrase",
+    ]);
+    let around = numbers.pick(&[
+        "#=@",
+        "#: @",
+        "# = @",
+        "export #=@",
+        "#=\"@\"",
+        "#='@' cargo run",
+        "\"#\": \"@\",",
+        "{\"#\":\"@\"}",
+        "#: `@`",
+        "**#**: @",
+        "**#:** @",
+        "`#`: @",
+        "#: @ # production",
+        "let # = \"@\";",
+        "const #: string = '@'",
+        "# := \"@\"",
+        "'#' => '@'",
+        "?a=1&#=@&b=2",
+        "  #: @.",
+        "- #: @, and so on",
+        "{\\\"#\\\": \\\"@\\\"}",
+        "| `#` | @ |",
+        "Server=tides;#=@;Port=1",
+    ]);
+    Fake { text: around.replace('#', name).replace('@', &secret), secret }
+}
+
+pub(super) fn high_entropy(numbers: &mut Numbers) -> Fake {
+    let len = 40 + numbers.below(24);
+    let secret = numbers.text(MIXED, len) + "a7Q";
+    let around = numbers.pick(&[
+        "the token is @",
+        "password for staging (old one) @.",
+        "secrets rotated, now @",
+        "api key for the gauge\u{2014}use @",
+        "STRIPE_SECRET_PROD=@",
+        "the credentials are tide / @",
+        "token \u{2192} @",
+    ]);
+    Fake { text: around.replace('@', &secret), secret }
+}
+
+pub(super) fn fake(rule: Rule, numbers: &mut Numbers) -> Fake {
+    match rule {
+        Rule::PrivateKey => private_key(numbers),
+        Rule::Jwt => jwt(numbers),
+        Rule::GithubToken => {
+            if numbers.below(4) == 0 {
+                prefixed(numbers, &[&["github", "_pat_"].concat()], MIXED, 82)
+            } else {
+                prefixed(numbers, &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], MIXED, 36)
+            }
+        }
+        Rule::GitlabToken => prefixed(numbers, &["glpat-"], URL_SAFE, 20),
+        Rule::NpmToken => prefixed(numbers, &["npm_"], MIXED, 36),
+        Rule::PypiToken => prefixed(numbers, &["pypi-AgEI"], URL_SAFE, 150),
+        Rule::AwsKey => prefixed(numbers, &["AKIA", "ASIA"], CAPITALS, 16),
+        Rule::GoogleKey => prefixed(numbers, &["AIza"], URL_SAFE, 35),
+        Rule::SlackToken => slack_token(numbers),
+        Rule::StripeKey => prefixed(numbers, &["sk_live_", "rk_live_", "sk_test_"], MIXED, 24),
+        Rule::OpenaiKey => openai_key(numbers),
+        Rule::UrlCredentials => url_credentials(numbers),
+        Rule::Authorization => authorization(numbers),
+        Rule::Assignment => assignment(numbers),
+        Rule::HighEntropy => high_entropy(numbers),
+    }
+}
