@@ -7,6 +7,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+mod agent;
+mod session;
+
+pub(super) use agent::{AgentCommand, PrimeArgs};
+pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
+
 use crate::schema::id::{ContentHash, IssueId, Revision};
 use crate::schema::issue::{Priority, Status};
 
@@ -81,6 +87,12 @@ pub(super) enum Command {
     /// Create, find and change issues
     #[command(subcommand)]
     Issue(Box<IssueCommand>),
+    /// Begin, end, import and look at the sessions in which work is done
+    #[command(subcommand)]
+    Session(Box<SessionCommand>),
+    /// Register agents, and count what they are told
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// Take what changed in the files into the database (after a pull)
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),

@@ -2,6 +2,7 @@
 //!
 //! stdout is the result, stderr everything else; with `--json` each is one JSON document.
 
+mod agent;
 mod args;
 mod context;
 mod editor;
@@ -13,6 +14,7 @@ mod mirror;
 mod output;
 mod progress;
 mod schemas;
+mod session;
 mod view;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -37,7 +39,7 @@ pub fn run() -> u8 {
     let json = cli.global.json;
     match guarded(|| dispatch(cli)) {
         Ok(None) => 0,
-        Ok(Some(code)) => code as u8,
+        Ok(Some(code)) => code,
         Err(error) => {
             error.print(json);
             error.code as u8
@@ -47,7 +49,7 @@ pub fn run() -> u8 {
 
 /// Turns a panic into an error. The database engine panics on some kinds of damage that its own checks do not see; what
 /// it had begun is undone when the next process opens the file.
-fn guarded(work: impl FnOnce() -> CliResult<Option<Code>>) -> CliResult<Option<Code>> {
+fn guarded(work: impl FnOnce() -> CliResult<Option<u8>>) -> CliResult<Option<u8>> {
     use std::sync::{Arc, Mutex, PoisonError};
     let place = Arc::new(Mutex::new(String::new()));
     let noted = Arc::clone(&place);
@@ -102,15 +104,17 @@ fn parse_failure(error: &clap::Error) -> u8 {
     Code::Usage as u8
 }
 
-fn dispatch(cli: Cli) -> CliResult<Option<Code>> {
+fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
     let mut context = Context::new(&cli.global)?;
     match cli.command {
-        Command::Init => init::run(&context),
+        Command::Init => init::run(&context).map(number),
         Command::Issue(command) => issue::run(&mut context, *command).map(|()| None),
-        Command::Import(args) => mirror::run(&context, Direction::Import, &args),
-        Command::Export(args) => mirror::run(&context, Direction::Export, &args),
-        Command::Sync(args) => mirror::run(&context, Direction::Sync, &args),
-        Command::Status { check } => mirror::status(&context, check),
+        Command::Session(command) => session::run(&context, *command).map(Some),
+        Command::Agent(command) => agent::run(&context, command).map(Some),
+        Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
+        Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
+        Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),
+        Command::Status { check } => mirror::status(&context, check).map(number),
         Command::Conflicts => mirror::conflicts(&context).map(|()| None),
         Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
         Command::Log(args) => history::log(&context, &args).map(|()| None),
@@ -129,4 +133,9 @@ fn dispatch(cli: Cli) -> CliResult<Option<Code>> {
             output::text(&String::from_utf8_lossy(&page)).map(|()| None)
         }
     }
+}
+
+/// The number of an exit code.
+fn number(code: Option<Code>) -> Option<u8> {
+    code.map(|code| code as u8)
 }

@@ -2,11 +2,14 @@
 //!
 //! Nothing here touches a file, the clock, the environment or the terminal: text and bytes in, values out.
 
+pub mod agent;
 pub mod codec;
 pub mod diff;
 pub mod frontmatter;
 pub mod id;
 pub mod issue;
 pub mod privacy;
+pub mod process;
+pub mod session;
 pub mod time;
 pub mod value;
