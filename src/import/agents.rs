@@ -165,16 +165,16 @@ fn agent(line: &[u8], policy: &Policy) -> Result<Agent, Reason> {
         Category::Syntax | Category::Io => Reason::NotJson(error.column()),
     })?;
     let id = required("agent_id", row.agent_id)?;
-    let id = id.parse().map_err(|_| Reason::Invalid { field: "agent_id", expected: "Ox and four letters or digits" })?;
+    let id =
+        id.parse().map_err(|_| Reason::Invalid { field: "agent_id", expected: "Ox and four letters or digits" })?;
     let oxsid = required("oxsid", row.oxsid)?;
-    let oxsid: Oxsid =
-        oxsid.parse().map_err(|_| Reason::Invalid { field: "oxsid", expected: "oxsid_ and a ULID" })?;
+    let oxsid: Oxsid = oxsid.parse().map_err(|_| Reason::Invalid { field: "oxsid", expected: "oxsid_ and a ULID" })?;
     let parent = match given(row.parent_agent_id) {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| Reason::Invalid {
-            field: "parent_agent_id",
-            expected: "Ox and four letters or digits",
-        })?),
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| Reason::Invalid { field: "parent_agent_id", expected: "Ox and four letters or digits" })?,
+        ),
     };
     Ok(Agent {
         id,
@@ -203,9 +203,7 @@ fn required(field: &'static str, text: Option<String>) -> Result<String, Reason>
 }
 
 fn time(field: &'static str, text: Option<String>) -> Result<Timestamp, Reason> {
-    required(field, text)?
-        .parse()
-        .map_err(|_| Reason::Invalid { field, expected: "a date and time with an offset" })
+    required(field, text)?.parse().map_err(|_| Reason::Invalid { field, expected: "a date and time with an offset" })
 }
 
 fn label(field: &'static str, text: Option<String>, policy: &Policy) -> Result<Option<String>, Reason> {

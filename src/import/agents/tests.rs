@@ -30,7 +30,10 @@ fn reasons(found: &Instances) -> Vec<(u64, String)> {
 #[test]
 fn the_originals_file_is_read_whole() {
     let found = instances(GOLDEN);
-    assert_eq!((ids(&found), found.expired, reasons(&found)), (vec!["OxR8aK".into(), "OxA1b2".into(), "OxSub1".into()], 0, vec![]));
+    assert_eq!(
+        (ids(&found), found.expired, reasons(&found)),
+        (vec!["OxR8aK".into(), "OxA1b2".into(), "OxSub1".into()], 0, vec![])
+    );
     let [first, second, third] = &found.agents[..] else { panic!() };
     assert_eq!(first.labels().map(|(_, text)| text), [Some("claude-code"), Some("1.0.42"), Some("claude-opus-4-5")]);
     assert_eq!(first.process.as_ref().map(|process| (process.pid, process.started)), Some((16420, None)));
