@@ -70,6 +70,7 @@
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
 //! | [`import`], [`export`] | the two ends of it: what lies in the folder; what is to be written |
 //! | [`claims`] | who may change an issue |
+//! | [`agents`] | who is at work: the original's registry of agent instances |
 //! | [`db`] | the store: process gate, tables, transactions, indexes, audit trail, undo |
 //! | [`project`], [`liveness`], [`git`] | where a project keeps its state; who is alive; what git knows of the files |
 //! | [`fs`] | files beneath a directory, without following links; atomic replacement |
@@ -77,6 +78,7 @@
 //!
 //! The reasons behind it are in `docs/design.md`.
 
+pub mod agents;
 pub mod claims;
 pub mod cli;
 pub mod db;
