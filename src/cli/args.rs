@@ -173,6 +173,14 @@ pub(super) enum SchemaKind {
     Log,
     /// `stats`
     Stats,
+    /// `agent show`, `agent count-context`
+    Agent,
+    /// `agent list`
+    Agents,
+    /// `agent prime`
+    AgentPrime,
+    /// `agent import`
+    AgentImport,
     /// Errors on stderr
     Error,
 }

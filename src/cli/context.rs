@@ -211,6 +211,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The agent that calls, as it says itself: the variable and its value.
+pub(super) fn calling_agent() -> Option<(&'static str, String)> {
+    ["OXI_STATE_AGENT", "SAGEOX_AGENT_ID"].into_iter().find_map(|name| Some((name, variable(name)?)))
+}
+
 fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }

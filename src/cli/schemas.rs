@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::sync::{Report, StatusReport};
 
+use super::agent::{AgentJson, ImportJson, PrimedJson};
 use super::args::SchemaKind;
 use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
@@ -41,6 +42,10 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Conflicts => generator.into_root_schema_for::<Vec<ConflictJson>>(),
         SchemaKind::Log => generator.into_root_schema_for::<Vec<ChangeJson>>(),
         SchemaKind::Stats => generator.into_root_schema_for::<StatsJson>(),
+        SchemaKind::Agent => generator.into_root_schema_for::<AgentJson>(),
+        SchemaKind::Agents => generator.into_root_schema_for::<Vec<AgentJson>>(),
+        SchemaKind::AgentPrime => generator.into_root_schema_for::<PrimedJson>(),
+        SchemaKind::AgentImport => generator.into_root_schema_for::<ImportJson>(),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }
