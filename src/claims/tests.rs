@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::db::{Author, Store};
-use crate::liveness::Lease;
+use crate::liveness::{Lease, Payload};
 
 use Action::{Close, Link, Release, Reopen, Start, Update};
 use Liveness::{Alive, Dead, Unknown};
@@ -126,7 +126,8 @@ impl World {
     }
 
     fn lease(&self, session: &str) -> Lease {
-        Lease::acquire(&self.issues, &session.parse().unwrap()).unwrap().unwrap()
+        let folder = liveness::ensure_folder(&self.issues).unwrap();
+        Lease::acquire(&folder, &session.parse().unwrap(), &Payload::default()).unwrap().lease().unwrap()
     }
 }
 
