@@ -15,6 +15,7 @@ mod errors;
 mod history;
 mod issues;
 mod merge_conflicts;
+mod migrations;
 mod mirror;
 mod project;
 mod regressions;
