@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fs::Dir;
-use crate::liveness::Lease;
+use crate::liveness::{Lease, Payload};
 use crate::project::Project;
 
 const SESSIONS: [&str; 3] = ["a", "b", "c"];
@@ -244,7 +244,8 @@ proptest! {
                     prop_assert_eq!(answer, expected, "{:?}", step);
                 }
                 Step::Wake(session) if model.states[session].is_none() => {
-                    let lease = Lease::acquire(&world.leases(), &SESSIONS[session].parse().unwrap()).unwrap();
+                    let id = SESSIONS[session].parse().unwrap();
+                    let lease = Lease::acquire(&world.leases(), &id, &Payload::default()).unwrap().lease();
                     world.leases.insert(session, lease.unwrap());
                     model.states[session] = Some(true);
                 }
