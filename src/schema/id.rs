@@ -292,6 +292,14 @@ pub const MAX_SESSION_ID: usize = 128;
 pub struct InvalidSessionId;
 
 impl SessionId {
+    /// A new id: a ULID in lower case, so that ids sort as they were made. `random` comes from the system's generator.
+    #[must_use]
+    pub fn generate(now: Timestamp, random: [u8; 10]) -> Self {
+        let milliseconds = u64::try_from(now.get().timestamp_millis()).unwrap_or(0);
+        let random = random.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        Self(ulid::Ulid::from_parts(milliseconds, random).to_string().to_ascii_lowercase())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -416,6 +424,17 @@ mod tests {
             assert!(bad.parse::<SessionId>().is_err(), "{bad:?}");
         }
         assert!("proc-4242-0123".parse::<SessionId>().is_ok());
+    }
+
+    #[test]
+    fn generated_session_ids_sort_by_their_time() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let first = SessionId::generate(time("2026-11-20T17:40:36.018Z"), [0xff; 10]);
+        let second = SessionId::generate(time("2026-11-20T17:40:36.019Z"), [0; 10]);
+        assert_eq!(first.as_str(), "01m7x0qfhjzzzzzzzzzzzzzzzz");
+        assert!(first < second);
+        assert_eq!(SessionId::generate(time("1969-01-01T00:00:00Z"), [0; 10]).as_str(), "0".repeat(26));
+        assert_eq!(first.as_str().parse(), Ok(first));
     }
 
     #[test]

@@ -21,3 +21,4 @@ mod mirror;
 mod project;
 mod regressions;
 mod unmerged;
+mod worktrees;
