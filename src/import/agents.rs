@@ -230,9 +230,13 @@ fn process(pid: i64) -> Result<Option<Process>, Reason> {
 }
 
 /// An agent that is known here and comes up in a file again: what both know, neither side's counts lost. What the side
-/// with more primes says holds; the other fills its gaps.
+/// with more primes says holds; the other fills its gaps. Two that only chance gave the same id, as their server ids
+/// tell, are not mixed: the later one stays.
 #[must_use]
 pub fn merge(ours: &Agent, theirs: &Agent) -> Agent {
+    if ours.oxsid != theirs.oxsid {
+        return if theirs.created_at > ours.created_at { theirs.clone() } else { ours.clone() };
+    }
     let (first, second) = if theirs.primes >= ours.primes { (theirs, ours) } else { (ours, theirs) };
     let either = |text: fn(&Agent) -> &Option<String>| text(first).clone().or_else(|| text(second).clone());
     let pid = |agent: &Agent| agent.process.as_ref().map(|process| process.pid);

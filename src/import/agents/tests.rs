@@ -196,6 +196,15 @@ mod merging {
     }
 
     #[test]
+    fn two_agents_that_chance_gave_one_id_are_not_mixed() {
+        let (ours, mut theirs) = pair();
+        theirs.oxsid = "oxsid_01M7X12HW2M0X07A5GD2MK77SC".parse().unwrap();
+        assert_eq!(merge(&ours, &theirs), ours);
+        theirs.created_at = now();
+        assert_eq!(merge(&ours, &theirs), theirs);
+    }
+
+    #[test]
     fn an_agent_primed_here_since_keeps_what_it_said_here() {
         let (mut ours, theirs) = pair();
         ours.primes = 3;
