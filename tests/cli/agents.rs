@@ -223,7 +223,12 @@ fn an_agent_whose_process_was_killed_is_not_listed() {
     assert_eq!(ids(&project.json("agent list")), [&parent, child]);
     process.kill();
     assert_eq!(ids(&project.json("agent list")), [child]);
-    project.oxi("agent list").ok().says(&format!("{child}  alive")).says_not(&parent);
+    project
+        .oxi("agent list")
+        .ok()
+        .says(&format!("{child}  alive"))
+        .says_not(&parent)
+        .warns("1 agent more, dead or expired; --all");
     let all = project.json("agent list --all");
     assert_eq!((ids(&all), &all[0]["alive"]), (vec![parent.as_str(), child], &json!(false)));
     project.oxi(&format!("agent show {parent}")).ok().says("dead");

@@ -45,8 +45,17 @@ fn list(context: &Context, all: bool) -> CliResult<()> {
     let (agents, now) = (agents::all(&*read)?, now());
     drop(read);
     let shown = |agent: &AgentJson| all || agent.is_at_work();
+    let known = agents.len() as u64;
     let agents: Vec<AgentJson> = agents.iter().map(|agent| AgentJson::new(agent, now)).filter(shown).collect();
-    if context.json { output::json(&agents) } else { output::text(&view::tree(&agents)) }
+    if context.json {
+        return output::json(&agents);
+    }
+    output::text(&view::tree(&agents))?;
+    let hidden = known - agents.len() as u64;
+    if hidden > 0 {
+        context.note(&format!("{} more, dead or expired; --all shows them", view::number(hidden, "agent")));
+    }
+    Ok(())
 }
 
 fn show(context: &Context, id: Option<String>) -> CliResult<()> {
