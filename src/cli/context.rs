@@ -177,7 +177,7 @@ impl Context {
     ) -> CliResult<R> {
         let author = self.author(project)?;
         let shared = if claims { Shared::ensure(project)? } else { Shared::find(project) };
-        let watch = Watch::of(project, shared.as_ref(), author.now);
+        let watch = Watch::of(project, shared.as_ref(), author.now)?;
         claims::write(store, &author, Scope { watch: &watch, shared: shared.as_ref(), force }, work)
     }
 
