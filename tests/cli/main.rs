@@ -16,6 +16,7 @@ mod errors;
 mod history;
 mod issues;
 mod merge_conflicts;
+mod liveness_races;
 mod migrations;
 mod mirror;
 mod project;
