@@ -69,6 +69,7 @@
 //! | [`issues`] | the original issue store's public interface, for programs that were written against it; reads the clock, too |
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
 //! | [`import`], [`export`] | the two ends of it: what lies in the folder; what is to be written |
+//! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
 //! | [`db`] | the store: process gate, tables, transactions, indexes, audit trail, undo |
 //! | [`project`], [`liveness`], [`git`] | where a project keeps its state; who is alive; what git knows of the files |
@@ -88,4 +89,5 @@ pub mod issues;
 pub mod liveness;
 pub mod project;
 pub mod schema;
+pub mod sessions;
 pub mod sync;
