@@ -95,11 +95,11 @@ fn sweep(folders: &[Dir], now: Timestamp) {
 pub fn register(
     folders: &[Dir],
     session: &SessionId,
-    process: Option<Process>,
+    process: Option<&Process>,
     now: Timestamp,
 ) -> Result<Registered, PathError> {
     for folder in folders {
-        if let Some(process) = &process {
+        if let Some(process) = process {
             match liveness::register(folder, session, &Payload::begin(process.clone(), now))? {
                 Registered::Done => {}
                 taken @ Registered::Taken(_) => return Ok(taken),
@@ -134,12 +134,17 @@ pub fn evidence(folders: &[Dir], session: &str) -> Vec<Evidence> {
     folders.iter().map(|folder| liveness::evidence(folder, session)).collect()
 }
 
-/// Who holds the lock of a session, if somebody does and says so; the outer one whether somebody does.
+/// Whether somebody holds a lock of the session.
 #[must_use]
-pub fn holder(evidence: &[Evidence]) -> Option<Option<&Process>> {
-    let mut held = evidence.iter().filter(|evidence| evidence.lock == LockState::Held).peekable();
-    held.peek()?;
-    Some(held.find_map(|evidence| evidence.payload.as_ref()?.process.as_ref()))
+pub fn is_held(evidence: &[Evidence]) -> bool {
+    evidence.iter().any(|evidence| evidence.lock == LockState::Held)
+}
+
+/// Who holds a lock of the session; none if nobody does, or it is not known who.
+#[must_use]
+pub fn holder(evidence: &[Evidence]) -> Option<&Process> {
+    let held = evidence.iter().filter(|evidence| evidence.lock == LockState::Held);
+    held.filter_map(|evidence| evidence.payload.as_ref()?.process.as_ref()).next()
 }
 
 /// Where a session stands, by its lock files and its record.

@@ -83,15 +83,15 @@ fn a_session_is_begun_in_all_folders_or_in_none() {
     let Begun::Held(leases) = Leases::acquire(&world.folders, &id("s"), ours(), at(NOON)).unwrap() else {
         panic!("it is free");
     };
-    assert_eq!(holder_of(&world), Some(Some(ours())));
+    assert_eq!(holder_of(&world), Some(ours()));
     assert!(matches!(end(&world.folders, &id("s"), at(NOON)).unwrap(), Ended::Held(Some(_))));
     leases.end(at(NOON));
     assert_eq!(holder_of(&world), None);
     assert!(world.shared().join("s").exists());
 }
 
-fn holder_of(world: &World) -> Option<Option<Process>> {
-    holder(&evidence(&world.folders, "s")).map(|process| process.cloned())
+fn holder_of(world: &World) -> Option<Process> {
+    holder(&evidence(&world.folders, "s")).cloned()
 }
 
 #[test]
@@ -155,10 +155,7 @@ fn the_dead_are_found_by_lock_process_and_time() {
     let child = sleeper();
     let (child_process, us) = (process::of(child.id()).unwrap(), ours());
     for session in ["by-process", "by-process-reaped"] {
-        assert_eq!(
-            register(&world.folders, &id(session), Some(child_process.clone()), at(NOON)).unwrap(),
-            Registered::Done
-        );
+        assert_eq!(register(&world.folders, &id(session), Some(&child_process), at(NOON)).unwrap(), Registered::Done);
         let _ = world.begin(session, Some(&child_process));
     }
     let _ = world.begin("by-record-alone", Some(&us));
@@ -185,7 +182,7 @@ fn the_dead_are_found_by_lock_process_and_time() {
 #[test]
 fn a_session_without_a_process_is_not_as_dead_as_the_one_before_of_its_name() {
     let world = World::new();
-    assert_eq!(register(&world.folders, &id("s"), Some(ours()), at(NOON)).unwrap(), Registered::Done);
+    assert_eq!(register(&world.folders, &id("s"), Some(&ours()), at(NOON)).unwrap(), Registered::Done);
     assert_eq!(end(&world.folders, &id("s"), at(NOON)).unwrap(), Ended::Done);
     assert_eq!(register(&world.folders, &id("s"), None, at(NOON)).unwrap(), Registered::Done);
     let _ = world.begin("s", None);
