@@ -128,8 +128,7 @@ fn short(value: &Value) -> String {
 
 pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let author = context.author(&project)?;
-    let done = store.write(&author, |txn| {
+    let done = context.write_claims(&project, &store, false, false, |txn, _| {
         let undone = txn.undo(revision.map(Revision))?;
         match undone {
             Undone::Done(done) => Ok(done),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::schema::diff;
 use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
-use crate::schema::issue::{Issue, IssueHead};
+use crate::schema::issue::{Assignment, Issue, IssueHead};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
@@ -32,6 +32,17 @@ pub enum Cas {
     Missing,
 }
 
+/// That an issue got another owner, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerChange {
+    /// The issue.
+    pub identity: Identity,
+    /// What was done.
+    pub op: Op,
+    /// Its owner from now on.
+    pub owner: Option<Assignment>,
+}
+
 /// A write transaction: all of it happens, or nothing.
 #[derive(Debug)]
 pub struct WriteTxn<'t> {
@@ -43,6 +54,7 @@ pub struct WriteTxn<'t> {
     last: Revision,
     highest: IssueId,
     undoes: Option<Revision>,
+    owner_changes: Vec<OwnerChange>,
     pub(super) touched: bool,
 }
 
@@ -58,7 +70,8 @@ impl<'t> WriteTxn<'t> {
     pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
         let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
         let (stale, last, undoes) = (BTreeSet::new(), first, None);
-        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, touched: false })
+        let owner_changes = Vec::new();
+        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, owner_changes, touched: false })
     }
 
     /// Who makes the changes.
@@ -71,6 +84,12 @@ impl<'t> WriteTxn<'t> {
     #[must_use]
     pub fn has_changes(&self) -> bool {
         self.touched
+    }
+
+    /// The issues that got another owner, or none, in the order in which that happened.
+    #[must_use]
+    pub fn owner_changes(&self) -> &[OwnerChange] {
+        &self.owner_changes
     }
 
     /// Marks the changes that follow as undoing an earlier one.
@@ -387,6 +406,10 @@ impl<'t> WriteTxn<'t> {
 
     fn record_change(&mut self, op: Op, old: Option<&Versioned>, new: Option<&Versioned>) -> Result<(), StoreError> {
         let Some(identity) = new.or(old).map(|version| version.issue.head.identity()) else { return Ok(()) };
+        let owner = |version: Option<&Versioned>| version.and_then(|version| version.issue.head.owner().cloned());
+        if owner(old) != owner(new) {
+            self.owner_changes.push(OwnerChange { identity: identity.clone(), op, owner: owner(new) });
+        }
         let (before, after) = diff::fields(old.map(|old| &old.issue), new.map(|new| &new.issue));
         let body = old.map(|old| old.issue.body.as_str());
         let body_changed = body != new.map(|new| new.issue.body.as_str());

@@ -24,12 +24,18 @@ pub mod payload;
 pub mod process;
 pub mod reap;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{Dir, PathError};
+use crate::project::Project;
 use crate::schema::issue::Assignment;
+use crate::schema::process::Process;
 use crate::schema::time::Timestamp;
+use crate::worktrees::Shared;
 
 pub use judge::{Evidence, LockState, Standing, judge};
 pub use lease::{Acquired, Ended, Lease, Registered, end, evidence, forget, read_payload, register};
@@ -107,16 +113,74 @@ pub fn probe(issues: &Dir, session: &str) -> Liveness {
     judge(&[evidence_in(issues, session)], None, false).with_claim(false)
 }
 
-/// Whether the owner of a claim is alive. One whose session left no lock file here, such as a teammate's that came by
-/// git, is unknown until [`REMOTE_CLAIM_HOURS`] after it was made, then dead. Without an issues folder there is no lock
-/// file. A session without a name owns nothing and is dead.
-#[must_use]
-pub fn owner(issues: Option<&Dir>, assignment: &Assignment, now: Timestamp) -> Liveness {
-    if assignment.session.is_empty() {
-        return Liveness::Dead;
+/// What the database knows of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The process that speaks for it.
+    pub process: Option<&'a Process>,
+    /// Whether it was ended.
+    pub ended: bool,
+}
+
+/// Tells whether sessions are alive, by the lock files in some folders and what else is known of them. What was found
+/// out of a session is remembered, since one session may own many issues.
+#[derive(Debug)]
+pub struct Watch {
+    folders: Vec<Dir>,
+    /// Whether a folder is there that cannot be looked into.
+    blind: bool,
+    now: Timestamp,
+    seen: RefCell<HashMap<String, Standing>>,
+}
+
+impl Watch {
+    /// A watch over these folders of lock files, at a time.
+    #[must_use]
+    pub fn new(folders: Vec<Dir>, now: Timestamp) -> Self {
+        Self { folders, blind: false, now, seen: RefCell::default() }
     }
-    let evidence = issues.map(|issues| evidence_in(issues, &assignment.session));
-    judge(evidence.as_slice(), None, false).with_claim(is_old(assignment, now))
+
+    /// A watch over the folders of lock files that a project has, its own and the one that its work trees share. A folder
+    /// that cannot be opened hides who lives, so nobody is dead then.
+    #[must_use]
+    pub fn of(project: &Project, shared: Option<&Shared>, now: Timestamp) -> Self {
+        let own = project.issues().and_then(|issues| issues.map_or(Ok(None), |issues| folder(&issues)));
+        let mut watch = Self::new(Vec::new(), now);
+        for folder in [own, shared.map_or(Ok(None), Shared::leases)] {
+            match folder {
+                Ok(folder) => watch.folders.extend(folder),
+                Err(_) => watch.blind = true,
+            }
+        }
+        watch
+    }
+
+    /// Whether the owner of a claim is alive. One whose session was never seen here, such as a teammate's that came by
+    /// git, is unknown until [`REMOTE_CLAIM_HOURS`] after it was made, then dead. A session without a name owns nothing
+    /// and is dead.
+    #[must_use]
+    pub fn owner(&self, assignment: &Assignment, known: Known<'_>) -> Liveness {
+        if assignment.session.is_empty() {
+            return Liveness::Dead;
+        }
+        self.session(&assignment.session, known).with_claim(is_old(assignment, self.now))
+    }
+
+    /// Where a session stands.
+    #[must_use]
+    pub fn session(&self, session: &str, known: Known<'_>) -> Standing {
+        if let Some(seen) = self.seen.borrow().get(session) {
+            return *seen;
+        }
+        let mut evidence: Vec<_> = self.folders.iter().map(|folder| evidence(folder, session)).collect();
+        if self.blind {
+            evidence.push(Evidence::of(LockState::Unusable));
+        }
+        let process = known.process.map(|process| process::state(process, None));
+        let standing = judge(&evidence, process, known.ended);
+        self.seen.borrow_mut().insert(session.to_owned(), standing);
+        standing
+    }
 }
 
 /// Whether a claim is past the benefit of the doubt. One from the future is not: a clock is wrong, and it may be ours.

@@ -28,6 +28,15 @@ fn lease(issues: &Dir, session: &str) -> Option<Lease> {
     Lease::acquire(&ensure_folder(issues).unwrap(), &id(session), &payload).unwrap().lease()
 }
 
+/// Whether the owner of a claim is alive, as somebody who looks at the folder now finds it.
+fn owner(issues: Option<&Dir>, claim: &Assignment, now: Timestamp) -> Liveness {
+    let folder = issues.map_or(Ok(None), folder);
+    let mut watch = Watch::new(Vec::new(), now);
+    watch.blind = folder.is_err();
+    watch.folders.extend(folder.ok().flatten());
+    watch.owner(claim, Known::default())
+}
+
 fn claim(session: &str, acquired_at: &str) -> Assignment {
     Assignment { session: session.into(), acquired_at: acquired_at.parse().unwrap() }
 }

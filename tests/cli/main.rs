@@ -20,3 +20,4 @@ mod mirror;
 mod project;
 mod regressions;
 mod unmerged;
+mod worktrees;
