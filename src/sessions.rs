@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 
 use crate::claims::{self, Access, Claimed};
 use crate::db::query::{Classes, Query, Sort};
+use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
 use crate::db::{Op, StoreError, WriteTxn};
 use crate::fs::{Dir, PathError};
@@ -23,15 +24,30 @@ use crate::schema::id::{IssueId, SessionId};
 use crate::schema::process::Process;
 use crate::schema::session::{Session, SessionState};
 use crate::schema::time::Timestamp;
+use crate::worktrees::Shared;
 
-/// The folders of lock files in which sessions of a project are to be seen, made if they are missing; the plain one
-/// first.
+/// The folders of lock files in which a session of a project leaves its traces, made if they are missing: the
+/// project's own, then the one that its work trees share.
 ///
 /// # Errors
 /// If one cannot be made or opened, as when it is a link.
 pub fn folders(project: &Project) -> Result<Vec<Dir>, PathError> {
     let issues = project.state().ensure_dir(ISSUES)?;
-    Ok(vec![liveness::ensure_folder(&issues)?])
+    let mut folders = vec![liveness::ensure_folder(&issues)?];
+    if let Some(shared) = Shared::ensure(project)? {
+        folders.push(shared.ensure_leases()?);
+    }
+    Ok(folders)
+}
+
+/// Those of [`folders`] that are there.
+///
+/// # Errors
+/// If one is there and cannot be opened.
+pub fn existing_folders(project: &Project) -> Result<Vec<Dir>, PathError> {
+    let own = project.issues()?.map(|issues| liveness::folder(&issues)).transpose()?.flatten();
+    let shared = Shared::find(project).map(|shared| shared.leases()).transpose()?.flatten();
+    Ok(own.into_iter().chain(shared).collect())
 }
 
 /// The locks of one session, in every folder.
@@ -143,8 +159,8 @@ pub fn is_held(evidence: &[Evidence]) -> bool {
 /// Who holds a lock of the session; none if nobody does, or it is not known who.
 #[must_use]
 pub fn holder(evidence: &[Evidence]) -> Option<&Process> {
-    let held = evidence.iter().filter(|evidence| evidence.lock == LockState::Held);
-    held.filter_map(|evidence| evidence.payload.as_ref()?.process.as_ref()).next()
+    let mut held = evidence.iter().filter(|evidence| evidence.lock == LockState::Held);
+    held.find_map(|evidence| evidence.payload.as_ref()?.process.as_ref())
 }
 
 /// Where a session stands, by its lock files and its record.
@@ -247,24 +263,23 @@ pub fn note_end(txn: &mut WriteTxn<'_>, id: &SessionId, op: Op) -> Result<bool, 
     txn.put_record(&session, op)
 }
 
-/// Gives back every issue that a session has; answers which.
+/// Gives back every issue that a session has in this work tree; answers which. Whether the caller may is asked before:
+/// `access` must be with force.
 ///
 /// # Errors
 /// See [`note_begin`].
 pub fn release_all(
     txn: &mut WriteTxn<'_>,
     session: &SessionId,
-    issues: Option<&Dir>,
+    access: Access<'_>,
 ) -> Result<Vec<IssueId>, StoreError> {
     let query =
         Query { classes: Classes::ALL, session: Some(session.as_str().to_owned()), sort: Sort::Id, ..Query::default() };
-    let owned =
-        |head: &crate::db::record::StoredHead| head.head.owner().is_some_and(|owner| owner.session == session.as_str());
+    let owned = |stored: &StoredHead| Ok(stored.head.owner().is_some_and(|owner| owner.session == session.as_str()));
     let mut released = Vec::new();
     for stored in txn.list(&query, owned)? {
         let id = stored.head.id;
-        // whether the caller may end the session was asked before
-        if let Claimed::Done(_) = claims::release(txn, id, None, Access { issues, force: true })? {
+        if let Claimed::Done(_) = claims::release(txn, id, None, access)? {
             released.push(id);
         }
     }

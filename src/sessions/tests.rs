@@ -3,7 +3,9 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use super::*;
+use crate::claims::Scope;
 use crate::db::{Author, Store};
+use crate::liveness::Watch;
 use crate::schema::issue::{Issue, IssueHead};
 
 struct World {
@@ -191,25 +193,30 @@ fn a_session_without_a_process_is_not_as_dead_as_the_one_before_of_its_name() {
     assert_eq!(liveness(&evidence(&world.folders, "s"), &record, at(NOON)), Liveness::Unknown);
 }
 
+type Work<'a> = &'a dyn Fn(&mut WriteTxn<'_>, Access<'_>) -> Result<Vec<IssueId>, StoreError>;
+
 #[test]
 fn all_that_a_session_has_is_given_back_and_nothing_else() {
     let world = World::new();
-    let create = |session: &str| {
+    let watch = Watch::new(Vec::new(), at(NOON));
+    let claims = |session: &str, work: Work<'_>| {
         let author = Author { actor: "ada".into(), session: Some(id(session)), now: at(NOON) };
-        let created: Result<_, StoreError> = world.store.write(&author, |txn| {
+        claims::write(&world.store, &author, Scope { watch: &watch, shared: None, force: true }, work).unwrap()
+    };
+    let create = |session: &str| {
+        let create = |txn: &mut WriteTxn<'_>, access: Access<'_>| {
             let issue =
                 txn.create(|id, now| Issue { head: IssueHead::new(id, "a".into(), now), body: String::new() })?;
             let number = issue.issue.head.id;
-            let _ = claims::start(txn, number, None, Access { issues: None, force: false })?;
-            Ok(number)
-        });
-        created.unwrap()
+            let _ = claims::start(txn, number, None, access)?;
+            Ok(vec![number])
+        };
+        claims(session, &create)[0]
     };
     let (one, other, two) = (create("s"), create("other"), create("s"));
-    world
-        .write(NOON, |txn| claims::link(txn, other, None, &id("s"), Access { issues: None, force: false }).map(|_| ()));
-    assert_eq!(world.write(NOON, |txn| release_all(txn, &id("s"), None)), [one, two]);
-    assert_eq!(world.write(NOON, |txn| release_all(txn, &id("s"), None)), []);
+    claims("s", &|txn, access| claims::link(txn, other, None, &id("s"), access).map(|_| Vec::new()));
+    assert_eq!(claims("x", &|txn, access| release_all(txn, &id("s"), access)), [one, two]);
+    assert_eq!(claims("x", &|txn, access| release_all(txn, &id("s"), access)), []);
     let owner = |number| world.store.read().unwrap().head(number).unwrap().unwrap().head.assigned_to;
     assert_eq!((owner(one), owner(two)), (None, None));
     assert_eq!(owner(other).unwrap().session, "other");

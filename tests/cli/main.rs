@@ -14,6 +14,7 @@ mod deletions;
 mod errors;
 mod history;
 mod issues;
+mod liveness;
 mod merge_conflicts;
 mod migrations;
 mod mirror;

@@ -67,7 +67,7 @@ struct Target {
 pub(super) fn end(context: &Context, id: Option<&str>, release: bool, force: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
-    let folders = folders(&project, &store)?;
+    let folders = sessions::existing_folders(&project)?;
     let target = find(context, &store.read()?, &folders, id)?;
     let id = &target.id;
     let foreign = author.session.as_ref() != Some(id);
@@ -82,10 +82,9 @@ pub(super) fn end(context: &Context, id: Option<&str>, release: bool, force: boo
             .detail("session", id.as_str())
             .detail("state", target.liveness));
     }
-    let issues = project.issues()?;
-    let (ended, released) = store.write(&author, |txn| {
-        let released = if release { sessions::release_all(txn, id, issues.as_ref())? } else { Vec::new() };
-        Ok::<_, CliError>((sessions::note_end(txn, id, Op::End)?, released))
+    let (ended, released) = context.write_claims(&project, &store, true, false, |txn, access| {
+        let released = if release { sessions::release_all(txn, id, access)? } else { Vec::new() };
+        Ok((sessions::note_end(txn, id, Op::End)?, released))
     })?;
     let in_files = match sessions::end(&folders, id, author.now)? {
         Ended::Held(holder) => return Err(held(id, holder.and_then(|it| it.process).as_ref())),
@@ -167,7 +166,7 @@ fn find(context: &Context, read: &ReadTxn, folders: &[Dir], text: Option<&str>) 
 
 pub(super) fn reap(context: &Context, dry_run: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let folders = folders(&project, &store)?;
+    let folders = sessions::existing_folders(&project)?;
     // first the records: the lock files are what tells that their sessions are dead
     let ended = if dry_run {
         sessions::dead(&*store.read()?, &folders, now())?

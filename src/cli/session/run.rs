@@ -4,13 +4,14 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use crate::claims::{self, Scope};
 use crate::db::{Author, Op, Store};
-use crate::fs::Dir;
-use crate::liveness::process;
+use crate::liveness::{Watch, process};
 use crate::project::Project;
 use crate::schema::id::SessionId;
 use crate::schema::session::Session;
 use crate::sessions::{self, Beginning, Begun, Leases, Noted};
+use crate::worktrees::Shared;
 
 use super::super::args::RunArgs;
 use super::super::context::{Context, now};
@@ -93,14 +94,17 @@ impl Run {
     /// more than ours: what fails is a warning.
     fn end(&self, leases: Leases, release: bool) {
         let author = Author { now: now(), ..self.author.clone() };
-        let issues = self.project.issues().ok().flatten();
-        let written: CliResult<()> = self.store.write(&author, |txn| {
-            if release {
-                sessions::release_all(txn, &self.id, issues.as_ref())?;
-            }
-            sessions::note_end(txn, &self.id, Op::End)?;
-            Ok(())
-        });
+        let written: CliResult<()> = if release {
+            let shared = Shared::find(&self.project);
+            let watch = Watch::of(&self.project, shared.as_ref(), author.now);
+            let scope = Scope { watch: &watch, shared: shared.as_ref(), force: true };
+            claims::write(&self.store, &author, scope, |txn, access| {
+                sessions::release_all(txn, &self.id, access)?;
+                Ok(sessions::note_end(txn, &self.id, Op::End).map(|_| ())?)
+            })
+        } else {
+            self.store.write(&author, |txn| Ok(sessions::note_end(txn, &self.id, Op::End).map(|_| ())?))
+        };
         leases.end(author.now);
         if let Err(error) = written {
             let release = if release { " --release" } else { "" };
@@ -115,15 +119,12 @@ impl Run {
         let written: CliResult<()> = self.store.write(&author, |txn| Ok(sessions::withdraw(txn, &self.id, before)?));
         leases.end(author.now);
         if before.is_none() {
-            let _ = forget(&self.project, &self.id);
+            for folder in sessions::existing_folders(&self.project).unwrap_or_default() {
+                let _ = crate::liveness::forget(&folder, &self.id);
+            }
         }
         if let Err(error) = written {
             error.warn("the session that came to nothing is still recorded");
         }
     }
-}
-
-fn forget(project: &Project, id: &SessionId) -> Result<(), crate::fs::PathError> {
-    let folders: Vec<Dir> = sessions::folders(project)?;
-    folders.iter().try_for_each(|folder| crate::liveness::forget(folder, id).map(|_| ()))
 }
