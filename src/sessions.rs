@@ -114,15 +114,25 @@ pub fn register(
     process: Option<&Process>,
     now: Timestamp,
 ) -> Result<Registered, PathError> {
-    for folder in folders {
-        if let Some(process) = process {
+    for (index, folder) in folders.iter().enumerate() {
+        let taken = if let Some(process) = process {
             match liveness::register(folder, session, &Payload::begin(process.clone(), now))? {
-                Registered::Done => {}
-                taken @ Registered::Taken(_) => return Ok(taken),
+                Registered::Done => continue,
+                taken @ Registered::Taken(_) => taken,
             }
-        } else if let Ended::Held(holder) = liveness::forget(folder, session)? {
-            return Ok(Registered::Taken(holder));
+        } else {
+            match liveness::forget(folder, session)? {
+                Ended::Done | Ended::Absent => continue,
+                Ended::Held(holder) => Registered::Taken(holder),
+            }
+        };
+        if process.is_some() {
+            // another work tree's: the folders before must not say that it is ours
+            for folder in &folders[..index] {
+                let _ = liveness::end(folder, session, now)?;
+            }
         }
+        return Ok(taken);
     }
     sweep(folders, now);
     Ok(Registered::Done)

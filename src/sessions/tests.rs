@@ -97,6 +97,25 @@ fn holder_of(world: &World) -> Option<Process> {
 }
 
 #[test]
+fn a_session_that_lives_in_another_work_tree_is_not_registered_here() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let world = World::new();
+    let child = sleeper();
+    let theirs = Payload::begin(process::of(child.id()).unwrap(), at(NOON));
+    assert_eq!(liveness::register(&world.folders[1], &id("s"), &theirs).unwrap(), Registered::Done);
+    for process in [Some(&ours()), None] {
+        let taken = register(&world.folders, &id("s"), process, at(NOON)).unwrap();
+        assert_eq!(taken, Registered::Taken(Some(theirs.clone())));
+    }
+    assert_eq!(liveness::read_payload(&world.folders[1], &id("s")), Some(theirs), "it is left as it was");
+    kill(child);
+    let dead = liveness::judge(&evidence(&world.folders, "s"), None, false);
+    assert_eq!(dead, Standing::Dead, "no folder says that it is ours");
+}
+
+#[test]
 fn a_session_that_ended_may_begin_again_and_keeps_what_is_known_of_it() {
     let world = World::new();
     assert_eq!(world.begin("s", Some(&ours())), Noted::Begun { before: None });

@@ -135,14 +135,16 @@ fn find(context: &Context, read: &ReadTxn, folders: &[Dir], text: Option<&str>) 
             }
         },
     };
+    // a lock file of exactly that name is no beginning of another's
+    let has_lock = sessions::evidence(folders, &text).iter().any(|evidence| evidence.lock != LockState::Absent);
     let record = match sessions::find(read, &text)? {
-        Found::One(session) => Some(*session),
-        Found::Several(ids) => {
+        Found::One(session) if session.id.as_str() == text || !has_lock => Some(*session),
+        Found::Several(ids) if !has_lock => {
             return Err(CliError::usage(format!("{} sessions begin with {text:?}", ids.len()))
                 .hint("give more of the id; `oxi-state session list --all` shows them")
                 .detail("ids", ids));
         }
-        Found::None => None,
+        _ => None,
     };
     let id = match &record {
         Some(session) => session.id.clone(),
