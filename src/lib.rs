@@ -70,6 +70,7 @@
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
 //! | [`agents`] | who is at work: the original's registry of agent instances |
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
+//! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
 //! | [`db`] | the store: process gate, tables, transactions, indexes, audit trail, undo |
 //! | [`worktrees`] | the leases and claims that linked work trees share |
@@ -91,5 +92,6 @@ pub mod issues;
 pub mod liveness;
 pub mod project;
 pub mod schema;
+pub mod sessions;
 pub mod sync;
 pub mod worktrees;

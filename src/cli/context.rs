@@ -123,7 +123,7 @@ impl Context {
     }
 
     /// A name must not be a secret; there is nothing to redact in it.
-    fn refuse_secret(&self, name: &'static str, text: &str) -> CliResult<()> {
+    pub(super) fn refuse_secret(&self, name: &'static str, text: &str) -> CliResult<()> {
         let policy = Policy { redact: false, ..self.policy.clone() };
         privacy::check(text, &policy).map(|_| ()).map_err(|refused| {
             CliError::new(Code::Refused, format!("{name}: {refused}"))

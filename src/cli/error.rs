@@ -116,6 +116,16 @@ impl CliError {
     }
 }
 
+impl CliError {
+    /// Tells a person what went wrong where that is not the result: the command goes on to end as it would have.
+    pub(super) fn warn(&self, consequence: &str) {
+        let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+        let message = crate::schema::id::printable(&self.message, true);
+        let consequence = crate::schema::id::printable(consequence, true);
+        anstream::eprintln!("{yellow}warning:{yellow:#} {message}\nhint: {consequence}");
+    }
+}
+
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let message = &error;

@@ -190,7 +190,8 @@ pub enum Ended {
     Done,
     /// It has no file here.
     Absent,
-    /// Somebody holds the lock, and only that process can end it; what is known of it.
+    /// Somebody holds the lock, and only that process can end it (or, to be forgotten: its process lives); what is known
+    /// of it.
     Held(Option<Payload>),
 }
 
@@ -212,8 +213,8 @@ pub fn end(folder: &Dir, session: &SessionId, now: Timestamp) -> Result<Ended, P
     }
 }
 
-/// Removes the lock file of a session, unless somebody holds the lock: what is begun anew under its name without a
-/// process is then unknown, and not as dead as the one before.
+/// Removes the lock file of a session, unless somebody holds the lock or the process that it names lives: what is begun
+/// anew under its name without a process is then unknown, and not as dead as the one before.
 ///
 /// # Errors
 /// If the file is there and cannot be opened, locked or removed.
@@ -222,9 +223,11 @@ pub fn forget(folder: &Dir, session: &SessionId) -> Result<Ended, PathError> {
         Locked::Absent => Ok(Ended::Absent),
         Locked::Taken(payload) => Ok(Ended::Held(payload)),
         Locked::Yes(file) => {
-            let removed = folder.remove(session.as_str());
+            let payload = Payload::read(&file, session);
+            let lives = payload.as_ref().is_some_and(|payload| is_anothers(payload, None));
+            let removed = if lives { Ok(()) } else { folder.remove(session.as_str()) };
             unlock(&file);
-            removed.map(|()| Ended::Done)
+            removed.map(|()| if lives { Ended::Held(payload) } else { Ended::Done })
         }
     }
 }
