@@ -5,12 +5,14 @@
 //! no claim. `force` gets past any owner, and the audit trail says who used it.
 //!
 //! Every step takes the hash that the caller last saw; that the issue moved on since, is gone, or belongs to somebody
-//! else is a value. What is decided is decided on the record within the transaction, so two callers cannot both win. An
-//! owner that dies or wakes up an instant later is not waited for.
+//! else is a value. What is decided is decided on the record within the transaction, so two callers cannot both win, and
+//! in the turn that linked work trees take (see [`crate::worktrees`]), so two work trees cannot either. An owner that
+//! dies or wakes up an instant later is not waited for.
 //!
 //! ```
-//! use oxi_state::claims::{self, Access, Claimed, Refusal};
-//! use oxi_state::db::{Author, Store};
+//! use oxi_state::claims::{self, Access, Claimed, Refusal, Scope};
+//! use oxi_state::db::{Author, Store, WriteTxn};
+//! use oxi_state::liveness::Watch;
 //! use oxi_state::schema::issue::{Issue, IssueHead};
 //!
 //! let folder = tempfile::tempdir()?;
@@ -26,21 +28,28 @@
 //!     .issue
 //!     .head
 //!     .id;
-//! let access = Access { issues: None, force: false };
-//! let mine = store.write(&author("a")?, |txn| claims::start(txn, id, None, access))?;
-//! assert!(matches!(mine, Claimed::Done(_)));
-//! let theirs = store.write(&author("b")?, |txn| claims::start(txn, id, None, access))?;
-//! assert!(matches!(theirs, Claimed::Refused(Refusal::Owned { owner, .. }) if owner.session == "a"));
+//! // no folder of lock files: nobody can tell whether a session lives
+//! let watch = Watch::new(Vec::new(), author("a")?.now);
+//! let start = |session: &str| -> Result<Claimed, Box<dyn std::error::Error>> {
+//!     let work = |txn: &mut WriteTxn<'_>, access: Access<'_>| claims::start(txn, id, None, access);
+//!     Ok(claims::write(&store, &author(session)?, Scope { watch: &watch, shared: None, force: false }, work)?)
+//! };
+//! assert!(matches!(start("a")?, Claimed::Done(_)));
+//! assert!(matches!(start("b")?, Claimed::Refused(Refusal::Owned(owner)) if owner.assignment.session == "a"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::collections::BTreeMap;
+
 use crate::db::record::Versioned;
-use crate::db::{Cas, Op, StoreError, WriteTxn};
-use crate::fs::Dir;
-use crate::liveness::{self, Liveness};
-use crate::schema::id::{ContentHash, IssueId, SessionId};
+use crate::db::tables::{Readable, Tables};
+use crate::db::{Author, Cas, Op, Store, StoreError, WriteTxn};
+use crate::liveness::{Known, Liveness, Watch};
+use crate::schema::id::{ContentHash, Identity, IssueId, SessionId};
 use crate::schema::issue::{Assignment, Issue, IssueHead, Status};
+use crate::schema::session::{Session, SessionState};
 use crate::schema::time::Timestamp;
+use crate::worktrees::{Claims, Shared, Turn};
 
 /// What somebody wants to do with an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,10 +138,124 @@ const fn stops(owner: Liveness, is_session: bool) -> bool {
 /// What the transaction functions need to know beside the record and its author.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
-    /// The issues folder, where the sessions' locks are; none if it is missing.
-    pub issues: Option<&'a Dir>,
+    /// Who is alive.
+    pub watch: &'a Watch,
+    /// What other work trees have claimed.
+    pub claims: &'a Claims,
     /// Get past any owner.
     pub force: bool,
+}
+
+/// Who has an issue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The session, and since when.
+    pub assignment: Assignment,
+    /// Whether it is alive.
+    pub liveness: Liveness,
+    /// The work tree that it was claimed in, in words, if that is not this one.
+    pub elsewhere: Option<String>,
+}
+
+impl Access<'_> {
+    /// Who has an issue: the one of this work tree's record or the one that another work tree told of, whichever lives
+    /// and came last; a dead one if there is no other.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn owner<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<Option<Owner>, StoreError> {
+        let owner = |assignment: Assignment, elsewhere| {
+            let liveness = self.liveness(tables, &assignment)?;
+            Ok::<_, StoreError>(Owner { assignment, liveness, elsewhere })
+        };
+        let here = head.owner().map(|assignment| owner(assignment.clone(), None)).transpose()?;
+        let told = self.claims.of(&head.identity()).filter(|claim| !self.claims.is_here(claim));
+        let Some(told) = told else { return Ok(here) };
+        let there = owner(told.assignment(), Some(told.place()))?;
+        let counts = there.liveness != Liveness::Dead
+            && here.as_ref().is_none_or(|here| {
+                here.liveness == Liveness::Dead || here.assignment.acquired_at <= there.assignment.acquired_at
+            });
+        Ok(if counts { Some(there) } else { here })
+    }
+
+    /// Whether nobody who lives, or may live, has an issue.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn is_free<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<bool, StoreError> {
+        Ok(self.owner(tables, head)?.is_none_or(|owner| owner.liveness == Liveness::Dead))
+    }
+
+    fn liveness<T: Readable>(&self, tables: &Tables<T>, assignment: &Assignment) -> Result<Liveness, StoreError> {
+        let session = tables.record::<Session>(&assignment.session)?;
+        let known = session.as_ref().map_or_else(Known::default, |session| Known {
+            process: session.process.as_ref(),
+            ended: session.state == SessionState::Ended,
+        });
+        Ok(self.watch.owner(assignment, known))
+    }
+}
+
+/// What [`write`] needs to know beside the store and the author.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Who is alive.
+    pub watch: &'a Watch,
+    /// What the work trees share, if they share anything.
+    pub shared: Option<&'a Shared>,
+    /// Get past any owner.
+    pub force: bool,
+}
+
+/// Runs a write transaction in which issues may get another owner, so that all work trees see it.
+///
+/// # Errors
+/// What the closure answers; or if the turn does not come in time, or the database fails.
+pub fn write<R, E: From<StoreError>>(
+    store: &Store,
+    author: &Author,
+    scope: Scope<'_>,
+    work: impl FnOnce(&mut WriteTxn<'_>, Access<'_>) -> Result<R, E>,
+) -> Result<R, E> {
+    let turn = scope.shared.map(|shared| shared.turn(store.timeout())).transpose().map_err(StoreError::from)?;
+    let none = Claims::default();
+    let claims = turn.as_ref().map_or(&none, Turn::claims);
+    let (result, over) = store.write(author, |txn| {
+        let result = work(txn, Access { watch: scope.watch, claims, force: scope.force })?;
+        let over = turn.as_ref().map_or(Ok(Vec::new()), |turn| publish(txn, turn))?;
+        Ok::<_, E>((result, over))
+    })?;
+    if let Some(turn) = &turn {
+        for identity in &over {
+            // it is committed; a claim that stays behind is taken away in the next turn
+            let _ = turn.withdraw(identity);
+        }
+    }
+    Ok(result)
+}
+
+/// Tells the other work trees of new owners; answers whose claims are over once this is committed.
+fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>) -> Result<Vec<Identity>, StoreError> {
+    // the last change of each issue counts
+    let changes: BTreeMap<_, _> = txn.owner_changes().iter().map(|change| (&change.identity, change)).collect();
+    let mut over = Vec::new();
+    for (identity, change) in &changes {
+        match &change.owner {
+            // other owners came with a file, which the other work trees have or will get
+            Some(owner) if matches!(change.op, Op::Start | Op::Undo) => turn.publish(identity, owner)?,
+            _ => {}
+        }
+    }
+    for claim in turn.claims().here() {
+        let started = changes.get(&claim.identity).is_some_and(|change| change.op == Op::Start);
+        let owner = txn.id_of(&claim.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
+        let stands = owner.is_some_and(|stored| stored.head.owner().is_some_and(|it| it.session == claim.session));
+        if !stands && !started {
+            over.push(claim.identity.clone());
+        }
+    }
+    Ok(over)
 }
 
 /// What became of a step.
@@ -168,12 +291,9 @@ pub struct Done {
 #[non_exhaustive]
 pub enum Refusal {
     /// Another session has the issue, and is alive or may be.
-    Owned {
-        /// Who, since when.
-        owner: Assignment,
-        /// Alive or unknown.
-        liveness: Liveness,
-    },
+    Owned(Owner),
+    /// The caller has the issue in another work tree, and only there can it be given back.
+    Elsewhere(Owner),
     /// The caller does not have the issue, and nobody else does.
     NotOwner,
     /// A closed issue cannot be started.
@@ -277,7 +397,8 @@ pub fn update(
 /// # Errors
 /// See [`start`].
 pub fn may_change(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> Result<Option<Refusal>, StoreError> {
-    Ok(txn.head(id)?.and_then(|stored| rule(txn, &stored.head, Action::Update, access).err()).flatten())
+    let Some(stored) = txn.head(id)? else { return Ok(None) };
+    Ok(rule(txn, &stored.head, Action::Update, access)?.err().flatten())
 }
 
 /// Sets the status with all that belongs to it, if it is another: closing notes the time and ends the claim, opening
@@ -296,37 +417,32 @@ fn link_to(head: &mut IssueHead, session: &SessionId) {
     }
 }
 
-/// Who has an issue, as seen by a session or a person.
-fn holder(head: &IssueHead, caller: Option<&SessionId>, now: Timestamp, access: Access<'_>) -> Holder {
-    match head.owner() {
-        None => Holder::Nobody,
-        Some(owner) if caller.is_some_and(|caller| caller.as_str() == owner.session) => Holder::Caller,
-        Some(owner) => Holder::Other(liveness::owner(access.issues, owner, now)),
-    }
-}
-
 /// The rule for one record: `Err(None)` if there is nothing to do.
 fn rule(
     txn: &WriteTxn<'_>,
     head: &IssueHead,
     action: Action,
     access: Access<'_>,
-) -> Result<Option<Assignment>, Option<Refusal>> {
-    let author = txn.author();
-    let holder = holder(head, author.session.as_ref(), author.now, access);
-    let standing = Standing { holder, is_session: author.session.is_some(), force: access.force, status: head.status };
-    let other = match holder {
-        Holder::Other(liveness) => head.owner().map(|owner| (owner.clone(), liveness)),
-        Holder::Nobody | Holder::Caller => None,
+) -> Result<Result<Option<Assignment>, Option<Refusal>>, StoreError> {
+    let caller = txn.author().session.as_ref();
+    let owner = access.owner(txn, head)?;
+    let holder = match &owner {
+        None => Holder::Nobody,
+        Some(owner) if caller.is_some_and(|caller| caller.as_str() == owner.assignment.session) => Holder::Caller,
+        Some(owner) => Holder::Other(owner.liveness),
     };
-    match (decide(action, standing), other) {
-        (Verdict::Allowed, other) => Ok(other.map(|(owner, _)| owner)),
-        (Verdict::Owned, Some((owner, liveness))) => Err(Some(Refusal::Owned { owner, liveness })),
+    let standing = Standing { holder, is_session: caller.is_some(), force: access.force, status: head.status };
+    Ok(match (decide(action, standing), owner) {
+        (Verdict::Allowed, Some(owner)) if action == Action::Release && owner.elsewhere.is_some() => {
+            Err(Some(Refusal::Elsewhere(owner)))
+        }
+        (Verdict::Allowed, owner) => Ok(owner.filter(|_| holder != Holder::Caller).map(|owner| owner.assignment)),
+        (Verdict::Owned, Some(owner)) => Err(Some(Refusal::Owned(owner))),
         (Verdict::Owned | Verdict::NotOwner, _) => Err(Some(Refusal::NotOwner)),
         (Verdict::Closed, _) => Err(Some(Refusal::Closed)),
         (Verdict::NoSession, _) => Err(Some(Refusal::NoSession)),
         (Verdict::AlreadySo, _) => Err(None),
-    }
+    })
 }
 
 fn step(
@@ -341,7 +457,7 @@ fn step(
     if expect.is_some_and(|expect| expect != stored.hash) {
         return Ok(Claimed::Stale { current: stored.hash });
     }
-    let other = match rule(txn, &stored.head, action, access) {
+    let other = match rule(txn, &stored.head, action, access)? {
         Ok(other) => other,
         Err(Some(refusal)) => return Ok(Claimed::Refused(refusal)),
         Err(None) => {

@@ -265,6 +265,21 @@ impl Dir {
         self.sync()
     }
 
+    /// Copies a file of this directory durably, over an earlier copy if there is one; only the owner may read the copy.
+    ///
+    /// # Errors
+    /// If any step fails; an earlier copy is then untouched.
+    pub fn copy(&self, from: &str, to: &str) -> Result<(), PathError> {
+        let (mut source, _) = self.open_file(from)?;
+        let copy = self.write_temporary(to, &[])?;
+        let path = || self.path.join(to);
+        rustix::fs::fchmod(&copy.file, Mode::from_raw_mode(0o600)).map_err(at("write", &path()))?;
+        io::copy(&mut source, &mut &copy.file).map_err(|source| PathError { action: "write", path: path(), source })?;
+        copy.sync()?;
+        copy.publish(to, true)?;
+        self.sync()
+    }
+
     /// Removes a file; that it was gone already is no error.
     ///
     /// # Errors

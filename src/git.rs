@@ -11,6 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 /// A git work tree.
 #[derive(Clone, Debug)]
 pub struct Git {
+    top: PathBuf,
     git_dir: PathBuf,
 }
 
@@ -69,7 +70,20 @@ impl Git {
             let text = std::fs::read_to_string(&dot_git).ok()?;
             top.join(text.strip_prefix("gitdir:")?.trim())
         };
-        Some(Self { git_dir })
+        Some(Self { top: top.to_owned(), git_dir })
+    }
+
+    /// The directory at the top of the work tree.
+    #[must_use]
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
+    /// git's name of a linked work tree; none for the main one.
+    #[must_use]
+    pub fn worktree(&self) -> Option<String> {
+        let linked = self.git_dir.join("commondir").is_file();
+        self.git_dir.file_name().filter(|_| linked).map(|name| name.to_string_lossy().into_owned())
     }
 
     /// The merge, rebase or the like that is going on.

@@ -41,7 +41,7 @@
 //! })?;
 //!
 //! // One read transaction; it holds the process gate, so drop it soon.
-//! let open = store.read()?.list(&Query::default(), |_| true)?;
+//! let open = store.read()?.list(&Query::default(), |_| Ok(true))?;
 //! assert_eq!(open.len(), 1);
 //! assert_eq!(open[0].head.title, "Fix login");
 //!
@@ -71,6 +71,7 @@
 //! | [`import`], [`export`] | the two ends of it: what lies in the folder; what is to be written |
 //! | [`claims`] | who may change an issue |
 //! | [`db`] | the store: process gate, tables, transactions, indexes, audit trail, undo |
+//! | [`worktrees`] | the leases and claims that linked work trees share |
 //! | [`project`], [`liveness`], [`git`] | where a project keeps its state; who is alive; what git knows of the files |
 //! | [`fs`] | files beneath a directory, without following links; atomic replacement |
 //! | [`schema`] | records and their two encodings, ids, time, privacy; no file, no clock, no terminal |
@@ -89,3 +90,4 @@ pub mod liveness;
 pub mod project;
 pub mod schema;
 pub mod sync;
+pub mod worktrees;

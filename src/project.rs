@@ -133,6 +133,12 @@ impl Project {
         &self.root
     }
 
+    /// The state folder's name.
+    #[must_use]
+    pub fn folder(&self) -> &'static str {
+        self.folder
+    }
+
     /// The state folder, open.
     #[must_use]
     pub fn state(&self) -> &Arc<Dir> {

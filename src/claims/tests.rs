@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::db::{Author, Store};
-use crate::liveness::Lease;
+use crate::fs::Dir;
+use crate::liveness::{self, Lease};
 
 use Action::{Close, Link, Release, Reopen, Start, Update};
 use Liveness::{Alive, Dead, Unknown};
@@ -117,11 +118,14 @@ impl World {
         })
     }
 
-    fn access(&self) -> Access<'_> {
-        Access { issues: Some(&self.issues), force: false }
+    /// What a caller finds when it looks around now; a test lives shorter than the watch, which remembers what it saw.
+    fn access(&self) -> Access<'static> {
+        let folders = self.issues.open_dir(liveness::FOLDER).into_iter().collect();
+        let watch = Box::leak(Box::new(Watch::new(folders, NOW.parse().unwrap())));
+        Access { watch, claims: Box::leak(Box::default()), force: false }
     }
 
-    fn forced(&self) -> Access<'_> {
+    fn forced(&self) -> Access<'static> {
         Access { force: true, ..self.access() }
     }
 
@@ -160,12 +164,12 @@ fn a_live_owner_keeps_an_issue_and_a_dead_one_loses_it() {
     let lease = world.lease("a");
     let refused = world.run(Some("b"), |txn| start(txn, id, None, world.access()));
     assert!(
-        matches!(&refused, Claimed::Refused(Refusal::Owned { owner, liveness: Alive }) if owner.session == "a"),
+        matches!(&refused, Claimed::Refused(Refusal::Owned(Owner { assignment, liveness: Alive, .. })) if assignment.session == "a"),
         "{refused:?}"
     );
     for action in [release, close] {
         let refused = world.run(None, |txn| action(txn, id, None, world.access()));
-        assert!(matches!(refused, Claimed::Refused(Refusal::Owned { .. })), "a person waits for a live session, too");
+        assert!(matches!(refused, Claimed::Refused(Refusal::Owned(_))), "a person waits for a live session, too");
     }
     drop(lease);
     let taken = done(world.run(Some("b"), |txn| start(txn, id, None, world.access())));
@@ -178,7 +182,7 @@ fn a_session_never_seen_here_stops_sessions_for_a_day_but_no_person() {
     let world = World::new();
     let fresh = world.claimed_by("far", "2026-06-16T12:00:01Z");
     let refused = world.run(Some("b"), |txn| update(txn, fresh, None, world.access(), |_, _| ()));
-    assert!(matches!(refused, Claimed::Refused(Refusal::Owned { liveness: Unknown, .. })));
+    assert!(matches!(refused, Claimed::Refused(Refusal::Owned(Owner { liveness: Unknown, .. }))));
     let title = |session, id, title: &str| {
         let set = |issue: &mut Issue, _| issue.head.title = title.into();
         world.run(session, |txn| update(txn, id, None, world.access(), set))
@@ -254,7 +258,7 @@ fn releasing_is_for_the_owner() {
     assert_eq!(release_as(Some("a")), Claimed::Refused(Refusal::NotOwner), "nobody has it");
     assert!(!done(release_as(None)).changed);
     assert!(done(world.run(Some("a"), |txn| start(txn, id, None, world.access()))).changed);
-    assert!(matches!(release_as(Some("b")), Claimed::Refused(Refusal::Owned { .. })));
+    assert!(matches!(release_as(Some("b")), Claimed::Refused(Refusal::Owned(_))));
     assert_eq!(owner(&done(release_as(Some("a")))), None);
     assert_eq!(world.run(None, |txn| start(txn, id, None, world.access())), Claimed::Refused(Refusal::NoSession));
 }
@@ -306,7 +310,7 @@ fn whether_an_update_would_be_allowed_can_be_asked() {
     let id = world.claimed_by("a", NOW);
     let _lease = world.lease("a");
     let ask = |caller, access| world.run(caller, |txn| may_change(txn, id, access));
-    assert!(matches!(ask(Some("b"), world.access()), Some(Refusal::Owned { liveness: Alive, .. })));
+    assert!(matches!(ask(Some("b"), world.access()), Some(Refusal::Owned(Owner { liveness: Alive, .. }))));
     assert!(ask(None, world.access()).is_some());
     assert_eq!(ask(Some("a"), world.access()), None);
     assert_eq!(ask(Some("b"), world.forced()), None);

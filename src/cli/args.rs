@@ -223,9 +223,9 @@ pub(super) struct LogArgs {
     #[arg(long, value_name = "REV", default_value_t = 0)]
     pub(super) since: u64,
     /// Only changes of this kind of record
-    #[arg(long, value_name = "KIND", value_parser = ["issue"])]
+    #[arg(long, value_name = "KIND", value_parser = crate::db::record::Kind::ALL.map(crate::db::record::Kind::as_str))]
     pub(super) kind: Option<String>,
-    /// Only changes of this record: an issue's number
+    /// Only changes of this record: an issue's number, a session's or an agent's id
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
     /// At most so many

@@ -5,12 +5,15 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::db::{Author, ReadTxn, Store};
+use crate::claims::{self, Access, Scope};
+use crate::db::{Author, ReadTxn, Store, WriteTxn};
+use crate::liveness::Watch;
 use crate::project::{Project, Start};
 use crate::schema::id::{SessionId, printable};
 use crate::schema::privacy::{self, Policy, Rule};
 use crate::schema::time::Timestamp;
 use crate::sync::{Mirror, Options, Report};
+use crate::worktrees::Shared;
 
 use super::args::{Global, When};
 use super::error::{CliError, CliResult, Code};
@@ -160,6 +163,31 @@ impl Context {
             let _ = store.mark_seen();
         }
         Ok((project, store))
+    }
+
+    /// Runs a write transaction in which issues may get another owner; with `claims` the folder that work trees share is
+    /// made if it is missing.
+    pub(super) fn write_claims<R>(
+        &self,
+        project: &Project,
+        store: &Store,
+        force: bool,
+        claims: bool,
+        work: impl FnOnce(&mut WriteTxn<'_>, Access<'_>) -> CliResult<R>,
+    ) -> CliResult<R> {
+        let author = self.author(project)?;
+        let shared = if claims { Shared::ensure(project)? } else { Shared::find(project) };
+        let watch = Watch::of(project, shared.as_ref(), author.now);
+        claims::write(store, &author, Scope { watch: &watch, shared: shared.as_ref(), force }, work)
+    }
+
+    /// Takes away the claims that other work trees see of this one and that its files ended.
+    pub(super) fn settle_claims(&self, project: &Project, store: &Store) -> CliResult<()> {
+        let claims = Shared::find(project).map(|shared| shared.claims()).transpose()?;
+        if claims.is_none_or(|claims| claims.here().next().is_none()) {
+            return Ok(());
+        }
+        self.write_claims(project, store, false, false, |_, _| Ok(()))
     }
 
     /// Opens the project's database to read, made from the files if there is none. Hints if the files changed since they

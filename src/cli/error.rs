@@ -140,7 +140,9 @@ impl From<StoreError> for CliError {
                 Self::new(Code::Error, message)
                     .hint("see to the disk (is it full?); `oxi-state log` shows whether the change is there")
             }
-            StoreError::NotADatabase(_) | StoreError::Engine(_) => Self::new(Code::Database, message).hint(REBUILD),
+            StoreError::NotADatabase(_) | StoreError::Engine(_) | StoreError::Older { .. } => {
+                Self::new(Code::Database, message).hint(REBUILD)
+            }
             StoreError::CommitUnknown(_) => {
                 Self::new(Code::Database, message).hint("`oxi-state log` shows whether the change is there")
             }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::db::record::Kind;
 use crate::db::undo::Undone;
 use crate::schema::id::{Revision, printable};
 use crate::schema::issue::{Priority, Status};
@@ -22,7 +23,7 @@ pub(super) struct ChangeJson {
     at: Timestamp,
     actor: String,
     session: Option<String>,
-    kind: &'static str,
+    kind: Kind,
     key: String,
     op: &'static str,
     /// The changed fields with their values before; null if there was no record.
@@ -47,7 +48,7 @@ pub(super) fn log(context: &Context, args: &LogArgs) -> CliResult<()> {
             at: entry.change.at,
             actor: entry.change.actor,
             session: entry.change.session,
-            kind: entry.change.kind.as_str(),
+            kind: entry.change.kind,
             key: entry.change.key,
             op: entry.change.op.as_str(),
             before: entry.before,
@@ -60,12 +61,33 @@ pub(super) fn log(context: &Context, args: &LogArgs) -> CliResult<()> {
     let mut text = String::new();
     for change in &changes {
         let session = change.session.as_ref().map(|session| format!(" ({session})")).unwrap_or_default();
-        let head =
-            format!("{}  {}  {}{session}  {} #{}", change.revision, change.at, change.actor, change.op, change.key);
+        let head = format!(
+            "{}  {}  {}{session}  {} {}",
+            change.revision,
+            change.at,
+            change.actor,
+            change.op,
+            short_name(change.kind, &change.key)
+        );
         let _ = writeln!(text, "{}", printable(&head, false));
         differences(&mut text, &change.before, &change.after);
     }
     output::text(if text.is_empty() { "no changes\n" } else { &text })
+}
+
+/// A record as a line of the log names it: issues by their number alone.
+fn short_name(kind: Kind, key: &str) -> String {
+    match kind {
+        Kind::Issue => format!("#{key}"),
+        kind => format!("{} {key}", kind.as_str()),
+    }
+}
+
+fn long_name(kind: Kind, key: &str) -> String {
+    match kind {
+        Kind::Issue => format!("issue #{key}"),
+        kind => short_name(kind, key),
+    }
 }
 
 fn differences(text: &mut String, before: &Value, after: &Value) {
@@ -106,8 +128,7 @@ fn short(value: &Value) -> String {
 
 pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let author = context.author(&project)?;
-    let done = store.write(&author, |txn| {
+    let done = context.write_claims(&project, &store, false, false, |txn, _| {
         let undone = txn.undo(revision.map(Revision))?;
         match undone {
             Undone::Done(done) => Ok(done),
@@ -116,9 +137,9 @@ pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
                     .hint("`oxi-state log` shows what there is"),
                 None => CliError::new(Code::NotFound, "there is nothing to undo"),
             }),
-            Undone::Overtaken { revision, key, .. } => Err(CliError::new(
+            Undone::Overtaken { revision, kind, key, .. } => Err(CliError::new(
                 Code::Conflict,
-                format!("change {revision} cannot be undone: issue #{key} was changed again since"),
+                format!("change {revision} cannot be undone: {} was changed again since", long_name(kind, &key)),
             )
             .hint(format!("`oxi-state log --key {key}` shows the later changes; undo those first"))),
             Undone::NotUndoable { revision } => Err(CliError::new(
@@ -136,7 +157,8 @@ pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
     let mut text = String::new();
     for revision in done {
         if let Some(change) = read.change(revision)? {
-            let _ = writeln!(text, "undid change {revision}: {} #{}", change.op.as_str(), change.key);
+            let what = short_name(change.kind, &change.key);
+            let _ = writeln!(text, "undid change {revision}: {} {}", change.op.as_str(), printable(&what, false));
         }
     }
     drop(read);

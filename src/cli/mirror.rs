@@ -42,6 +42,9 @@ pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) ->
         }
         Ok(report)
     })?;
+    if direction != Direction::Export && !args.dry_run {
+        context.settle_claims(&project, &store)?;
+    }
     if context.json {
         output::json(&report)?;
     } else {
@@ -198,9 +201,10 @@ pub(super) fn resolve(context: &Context, args: &ResolveArgs) -> CliResult<()> {
         };
         Ok(mirror.resolve(id, &choice, expect)?)
     })?;
+    context.settle_claims(&project, &store)?;
     if context.json {
         let read = store.read()?;
-        let owners = Owners::new(&project)?;
+        let owners = Owners::new(&project);
         let stored = read.head(resolved.issue.head.id)?.ok_or_else(|| CliError::no_issue(id))?;
         let json = FullIssueJson::new(&read, &project, &owners, stored)?;
         drop(read);

@@ -1,5 +1,6 @@
 //! Issues as programs and people see them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -7,16 +8,17 @@ use anstyle::{AnsiColor, Effects, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::claims::{Access, Owner};
 use crate::db::StoreError;
 use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
-use crate::fs::Dir;
-use crate::liveness::{self, Liveness};
+use crate::liveness::{Liveness, Watch};
 use crate::project::Project;
 use crate::schema::id::{IssueId, printable};
-use crate::schema::issue::{Assignment, GithubRef, Priority, Status};
+use crate::schema::issue::{Assignment, GithubRef, IssueHead, Priority, Status};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
+use crate::worktrees::{Claims, Shared};
 
 /// An issue without its body: an element of `issue list`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -44,6 +46,21 @@ pub(super) struct IssueJson {
     extra: BTreeMap<String, Value>,
 }
 
+/// An issue in a list that was asked about owners.
+#[derive(Debug, Serialize)]
+pub(super) struct OwnedIssueJson {
+    #[serde(flatten)]
+    head: IssueJson,
+    owner_alive: Option<bool>,
+}
+
+impl OwnedIssueJson {
+    pub(super) fn new(head: IssueJson, owner: Option<Owner>) -> Self {
+        let owner_alive = owner.as_ref().and_then(is_alive);
+        Self { head: IssueJson { assigned_to: owner.map(|owner| owner.assignment), ..head }, owner_alive }
+    }
+}
+
 /// A whole issue: `issue show` and the commands that change one.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct FullIssueJson {
@@ -54,6 +71,9 @@ pub(super) struct FullIssueJson {
     blocked_by: Vec<IssueId>,
     /// Whether the session that has it is alive; null if none has it or it cannot be told.
     owner_alive: Option<bool>,
+    /// The other work tree that it was claimed in, in words.
+    #[serde(skip)]
+    elsewhere: Option<String>,
     /// The pinned validations.
     #[schemars(with = "Vec<serde_json::Value>")]
     validations: Vec<Value>,
@@ -97,32 +117,55 @@ impl IssueJson {
     }
 }
 
-/// Tells whether owners are alive.
+/// Tells who has an issue and whether they are alive. Looks around only once it is asked.
 pub(super) struct Owners {
-    issues: Option<Dir>,
-    now: Timestamp,
+    project: Project,
+    seen: OnceCell<(Option<Shared>, Watch, Claims)>,
 }
 
 impl Owners {
-    pub(super) fn new(project: &Project) -> Result<Self, StoreError> {
-        Ok(Self { issues: project.issues()?, now: super::context::now() })
+    pub(super) fn new(project: &Project) -> Self {
+        Self { project: project.clone(), seen: OnceCell::new() }
     }
 
-    pub(super) fn liveness(&self, owner: &Assignment) -> Liveness {
-        liveness::owner(self.issues.as_ref(), owner, self.now)
+    fn seen(&self) -> Result<&(Option<Shared>, Watch, Claims), StoreError> {
+        if let Some(seen) = self.seen.get() {
+            return Ok(seen);
+        }
+        let shared = Shared::find(&self.project);
+        let watch = Watch::of(&self.project, shared.as_ref(), super::context::now());
+        let claims = shared.as_ref().map(Shared::claims).transpose()?.unwrap_or_default();
+        Ok(self.seen.get_or_init(|| (shared, watch, claims)))
+    }
+
+    /// What the rules of ownership need to know.
+    pub(super) fn access(&self, force: bool) -> Result<Access<'_>, StoreError> {
+        let (_, watch, claims) = self.seen()?;
+        Ok(Access { watch, claims, force })
+    }
+
+    /// Who has an issue.
+    pub(super) fn of<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<Option<Owner>, StoreError> {
+        self.access(false)?.owner(tables, head)
     }
 
     /// Whether nobody who lives, or may live, has the issue.
-    pub(super) fn is_free(&self, owner: &Assignment) -> bool {
-        owner.session.is_empty() || self.liveness(owner) == Liveness::Dead
+    pub(super) fn is_free<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<bool, StoreError> {
+        self.access(false)?.is_free(tables, head)
     }
 
-    fn is_alive(&self, owner: Option<&Assignment>) -> Option<bool> {
-        match self.liveness(owner?) {
-            Liveness::Alive => Some(true),
-            Liveness::Dead => Some(false),
-            Liveness::Unknown => None,
-        }
+    /// Whether other work trees have claimed anything.
+    pub(super) fn are_elsewhere(&self) -> Result<bool, StoreError> {
+        Ok(self.seen()?.2.elsewhere().next().is_some())
+    }
+}
+
+/// Whether an owner is alive, as JSON says it.
+pub(super) const fn is_alive(owner: &Owner) -> Option<bool> {
+    match owner.liveness {
+        Liveness::Alive => Some(true),
+        Liveness::Dead => Some(false),
+        Liveness::Unknown => None,
     }
 }
 
@@ -134,15 +177,20 @@ impl FullIssueJson {
         stored: StoredHead,
     ) -> Result<Self, StoreError> {
         let head = &stored.head;
+        let owner = owners.of(tables, head)?;
         let values =
             |linked: &[crate::schema::issue::Linked]| linked.iter().map(|linked| linked.value.clone()).collect();
         Ok(Self {
             body: tables.body(head.id)?,
             blocked_by: tables.open_dependencies(&head.depends_on)?,
-            owner_alive: owners.is_alive(head.assigned_to.as_ref()),
+            owner_alive: owner.as_ref().and_then(is_alive),
             validations: values(&head.validations),
             handoffs: values(&head.handoffs),
-            head: IssueJson::new(tables, project, stored)?,
+            elsewhere: owner.as_ref().and_then(|owner| owner.elsewhere.clone()),
+            head: IssueJson {
+                assigned_to: owner.map(|owner| owner.assignment),
+                ..IssueJson::new(tables, project, stored)?
+            },
         })
     }
 }
@@ -159,8 +207,8 @@ const fn priority_style(priority: Priority) -> Style {
     }
 }
 
-/// One line for a list.
-pub(super) fn line(stored: &StoredHead, id_width: usize) -> String {
+/// One line for a list; who has it as `owner` says, or as the record does.
+fn line(stored: &StoredHead, owner: Option<&Owner>, id_width: usize) -> String {
     let head = &stored.head;
     let state = match head.status {
         Status::Closed => format!("{DIM}closed {DIM:#}"),
@@ -174,7 +222,14 @@ pub(super) fn line(stored: &StoredHead, id_width: usize) -> String {
         }
     };
     let style = priority_style(head.priority);
-    let mark = if head.owner().is_some() { "▣ " } else { "" };
+    let taken_by = match owner {
+        Some(owner) => {
+            let place = owner.elsewhere.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
+            Some(format!("{}, {}{place}", owner.assignment.session, owner.liveness))
+        }
+        None => head.owner().map(|owner| owner.session.clone()),
+    };
+    let mark = if taken_by.is_some() { "▣ " } else { "" };
     let mut text = format!(
         "#{:<id_width$}  {state}  {style}{:<8}{style:#}  {mark}{}",
         head.id.0,
@@ -184,20 +239,21 @@ pub(super) fn line(stored: &StoredHead, id_width: usize) -> String {
     if !head.labels.is_empty() {
         let _ = write!(text, "  {DIM}{}{DIM:#}", printable(&head.labels.join(", "), false));
     }
-    if let Some(owner) = head.owner() {
-        let _ = write!(text, "  {DIM}({}){DIM:#}", printable(&owner.session, false));
+    if let Some(taken_by) = taken_by {
+        let _ = write!(text, "  {DIM}({}){DIM:#}", printable(&taken_by, false));
     }
     text.push('\n');
     text
 }
 
 /// A list of issues, or what to say if there is none.
-pub(super) fn list(heads: &[StoredHead]) -> String {
+pub(super) fn list(heads: &[StoredHead], owners: &[Option<Owner>]) -> String {
     if heads.is_empty() {
         return "no issues\n".into();
     }
     let width = heads.iter().map(|stored| stored.head.id.0.max(1).ilog10() as usize + 1).max().unwrap_or(1);
-    heads.iter().map(|stored| line(stored, width)).collect()
+    let owner = |index: usize| owners.get(index).and_then(Option::as_ref);
+    heads.iter().enumerate().map(|(index, stored)| line(stored, owner(index), width)).collect()
 }
 
 /// A whole issue.
@@ -221,7 +277,8 @@ pub(super) fn full(issue: &FullIssueJson) -> String {
             Some(false) => "dead",
             None => "not known to live",
         };
-        field("taken by", format!("{} ({alive}), since {}", owner.session, owner.acquired_at));
+        let place = issue.elsewhere.as_ref().map(|place| format!(", in {place}")).unwrap_or_default();
+        field("taken by", format!("{} ({alive}){place}, since {}", owner.session, owner.acquired_at));
     }
     field("depends on", numbers(&head.depends_on));
     field("sessions", head.sessions.join(", "));

@@ -34,6 +34,14 @@ pub enum StoreError {
         /// The issue.
         id: IssueId,
     },
+    /// The file was written by an older version of this program; whoever opens it brings it up to date.
+    #[error("the database was written by an older version of oxi-state (schema {found}, this one knows {known})")]
+    Older {
+        /// The version found.
+        found: u8,
+        /// The version that this program writes.
+        known: u8,
+    },
     /// The file was written by a newer version of this program, and is left as it is.
     #[error("the database was written by a newer version of oxi-state (schema {found}, this one knows {known})")]
     Newer {

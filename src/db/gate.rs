@@ -23,8 +23,12 @@ const TURNSTILE: &str = "state.lock-turn";
 /// Held by the one import, export or sync that runs.
 pub(crate) const SYNC: &str = "state.lock-sync";
 
+/// Held by the one process that claims issues, in the folder that work trees share.
+const CLAIMS: &str = "claims.lock";
+
 pub(crate) const DATABASE_BUSY: &str = "the database was busy";
 const SYNC_BUSY: &str = "another import, export or sync was running";
+const CLAIMS_BUSY: &str = "another work tree was claiming an issue";
 
 /// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,14 @@ impl Gate {
     /// [`GateError::Busy`] after `timeout`.
     pub fn sync(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
         Self::acquire(dir, SYNC, None, Kind::Exclusive, timeout).map(Self::signed)
+    }
+
+    /// Waits for the right to change the claims that work trees share.
+    ///
+    /// # Errors
+    /// [`GateError::Busy`] after `timeout`.
+    pub fn claims(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
+        Self::acquire(dir, CLAIMS, None, Kind::Exclusive, timeout).map(Self::signed)
     }
 
     /// Notes who holds it; only shown to those who wait, so a failure to note it is none.
@@ -175,7 +187,11 @@ fn wait(
     match receiver.recv_timeout(timeout.saturating_sub(start.elapsed())) {
         Ok(result) => Ok(result?),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            let what = if name == SYNC { SYNC_BUSY } else { DATABASE_BUSY };
+            let what = match name {
+                SYNC => SYNC_BUSY,
+                CLAIMS => CLAIMS_BUSY,
+                _ => DATABASE_BUSY,
+            };
             Err(GateError::Busy { what, waited: start.elapsed(), holder: holder(dir, name) })
         }
     }

@@ -74,7 +74,7 @@ impl WriteTxn<'_> {
         self.touched = true;
         if let Some(record) = self.issue_of(identity)? {
             let after = Value::Map(vec![("conflict".into(), Value::from(conflict.fields.as_slice()))]);
-            self.append(Op::Conflict, identity, Some(&record), Some(&record), Value::Null, after, None)?;
+            self.append_issue(Op::Conflict, identity, (Some(&record), Some(&record)), (Value::Null, after), None)?;
         }
         Ok(true)
     }

@@ -33,10 +33,12 @@
 mod error;
 pub mod gate;
 mod index;
+mod migrate;
 mod mirror;
 pub mod query;
 mod read;
 pub mod record;
+pub mod records;
 pub mod tables;
 pub mod undo;
 mod write;
@@ -51,15 +53,15 @@ use std::time::{Duration, Instant};
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
 
 use crate::fs::{Dir, Entry, PathError};
-use crate::schema::codec::SCHEMA_VERSION;
 
 pub use error::StoreError;
 use gate::Gate;
+pub use migrate::SCHEMA_VERSION;
 pub use read::FolderMark;
 use read::mark;
 pub use record::{Author, Op};
 use tables::{ReadRows, Tables};
-pub use write::{Cas, WriteTxn};
+pub use write::{Cas, OwnerChange, WriteTxn};
 
 /// The database's file name.
 pub const DATABASE: &str = "state.redb";
@@ -249,9 +251,17 @@ impl Store {
             self.require_regular_file()?;
             match Builder::new().set_cache_size(CACHE_BYTES).open_read_only(self.path()) {
                 Ok(database) => {
-                    let tables = Tables::open_to_read(&database.begin_read()?)?;
-                    check_version(&tables)?;
-                    return Ok(ReadTxn { tables, _database: database, _gate: gate });
+                    let tables =
+                        database.begin_read().map_err(StoreError::from).and_then(|txn| migrate::current_tables(&txn));
+                    match tables {
+                        Ok(tables) => return Ok(ReadTxn { tables, _database: database, _gate: gate }),
+                        Err(StoreError::Older { .. }) => {
+                            drop((database, gate));
+                            let _gate = Gate::exclusive(&self.dir, self.timeout)?;
+                            self.migrate()?;
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 // a process was killed in mid-write: to repair is to open for writing
                 Err(DatabaseError::RepairAborted) => {
@@ -277,11 +287,18 @@ impl Store {
     ) -> Result<R, E> {
         let gate = Gate::exclusive(&self.dir, self.timeout).map_err(StoreError::from)?;
         self.require_regular_file()?;
-        let database = self.open_database()?;
+        let mut database = self.open_database()?;
+        if let Err(error) = migrate::check_version(&database.begin_read().map_err(StoreError::from)?) {
+            if !matches!(error, StoreError::Older { .. }) {
+                return Err(error.into());
+            }
+            drop(database);
+            self.migrate()?;
+            database = self.open_database()?;
+        }
         let txn = begin_write(&database)?;
         let (result, changed) = {
             let tables = Tables::open_to_write(&txn)?;
-            check_version(&tables)?;
             let mut write = WriteTxn::new(tables, author.clone())?;
             let result = work(&mut write);
             let changed = result.is_ok() && write.has_changes();
@@ -357,14 +374,6 @@ fn begin_write(database: &Database) -> Result<redb::WriteTransaction, StoreError
     // with it a killed process costs the next one 2 ms, not a walk over the whole file
     txn.set_quick_repair(true);
     Ok(txn)
-}
-
-fn check_version<T: tables::Readable>(tables: &Tables<T>) -> Result<(), StoreError> {
-    match tables.meta.get::<u8>(mark::SCHEMA)? {
-        Some(SCHEMA_VERSION) => Ok(()),
-        Some(found) if found > SCHEMA_VERSION => Err(StoreError::Newer { found, known: SCHEMA_VERSION }),
-        _ => Err(tables.meta.corrupt(mark::SCHEMA, crate::schema::codec::DecodeError::Damaged)),
-    }
 }
 
 /// A name for the database that no other has: tells apart two clones of one project.

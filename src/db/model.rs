@@ -220,7 +220,7 @@ impl World {
             assert_eq!(read.head(*id).unwrap().unwrap().class(), self.class(issue), "class of {id}: {:?}", self.model);
         }
         let listed = |query: &Query| -> Vec<u32> {
-            read.list(query, |_| true).unwrap().into_iter().map(|stored| stored.head.id.0).collect()
+            read.list(query, |_| Ok(true)).unwrap().into_iter().map(|stored| stored.head.id.0).collect()
         };
         let expected = |keep: &dyn Fn(&Issue) -> bool, sort: Sort| -> Vec<u32> {
             let mut kept: Vec<_> = self.model.values().filter(|issue| keep(issue)).collect();

@@ -2,7 +2,7 @@
 
 use crate::schema::codec::DecodeError;
 use crate::schema::id::IssueId;
-use crate::schema::issue::{Assignment, Priority};
+use crate::schema::issue::Priority;
 
 use super::error::StoreError;
 use super::index::{CLASSES, OrderKind, TermKind, id_of, order_prefix, priority_term, term_prefix};
@@ -169,18 +169,23 @@ impl<T: Readable> Tables<T> {
     pub fn list(
         &self,
         query: &Query,
-        mut keep: impl FnMut(&StoredHead) -> bool,
+        mut keep: impl FnMut(&StoredHead) -> Result<bool, StoreError>,
     ) -> Result<Vec<StoredHead>, StoreError> {
         let limit = query.limit.unwrap_or(usize::MAX);
         let lower_text = query.text.as_ref().map(|text| text.to_lowercase());
         let mut found = Vec::new();
-        let mut accept = |stored: &StoredHead| query.accepts(stored, lower_text.as_deref()) && keep(stored);
+        let mut accept =
+            |stored: &StoredHead| Ok::<_, StoreError>(query.accepts(stored, lower_text.as_deref()) && keep(stored)?);
 
-        if let Some(mut candidates) = self.small_set(query)? {
-            candidates.retain(&mut accept);
-            sort(&mut candidates, query);
-            candidates.truncate(limit);
-            return Ok(candidates);
+        if let Some(candidates) = self.small_set(query)? {
+            for stored in candidates {
+                if accept(&stored)? {
+                    found.push(stored);
+                }
+            }
+            sort(&mut found, query);
+            found.truncate(limit);
+            return Ok(found);
         }
         let term = query.term();
         let in_order = term.is_none() || query.sort == Sort::Updated;
@@ -189,7 +194,7 @@ impl<T: Readable> Tables<T> {
                 break;
             }
             let stored = self.indexed(&key?, "order")?;
-            if accept(&stored) {
+            if accept(&stored)? {
                 found.push(stored);
             }
         }
@@ -204,10 +209,12 @@ impl<T: Readable> Tables<T> {
     ///
     /// # Errors
     /// See [`Tables::list`].
-    pub fn next_ready(&self, mut is_free: impl FnMut(&Assignment) -> bool) -> Result<Option<StoredHead>, StoreError> {
+    pub fn next_ready(
+        &self,
+        is_free: impl FnMut(&StoredHead) -> Result<bool, StoreError>,
+    ) -> Result<Option<StoredHead>, StoreError> {
         let query = Query { classes: Classes::READY, sort: Sort::Priority, limit: Some(1), ..Query::default() };
-        let found = self.list(&query, |stored| stored.head.owner().is_none_or(&mut is_free))?;
-        Ok(found.into_iter().next())
+        Ok(self.list(&query, is_free)?.into_iter().next())
     }
 
     /// The issues whose title or body holds a text, in any case, newest change first.

@@ -119,18 +119,26 @@ pub struct Conflict {
 /// What kind of record a change is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum Kind {
     /// An issue.
     Issue,
+    /// A session.
+    Session,
+    /// An agent.
+    Agent,
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Issue, Self::Session, Self::Agent];
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Issue => "issue",
+            Self::Session => "session",
+            Self::Agent => "agent",
         }
     }
 }
@@ -170,6 +178,20 @@ pub enum Op {
     Resolve,
     /// An earlier change was undone.
     Undo,
+    /// A session began.
+    Begin,
+    /// A session ended.
+    End,
+    /// A session goes on from an entry of another.
+    Fork,
+    /// An agent was primed.
+    Prime,
+    /// What an agent was told was counted.
+    Count,
+    /// An agent was forgotten, its time being over.
+    Prune,
+    /// A session was found dead.
+    Reap,
 }
 
 impl Op {
@@ -192,7 +214,22 @@ impl Op {
             Self::Conflict => "conflict",
             Self::Resolve => "resolve",
             Self::Undo => "undo",
+            Self::Begin => "begin",
+            Self::End => "end",
+            Self::Fork => "fork",
+            Self::Prime => "prime",
+            Self::Count => "count",
+            Self::Prune => "prune",
+            Self::Reap => "reap",
         }
+    }
+}
+
+impl Op {
+    /// Whether it notes what happened by itself, so that nobody who asks for the last change to be undone means it.
+    #[must_use]
+    pub const fn is_observation(self) -> bool {
+        matches!(self, Self::Begin | Self::End | Self::Prime | Self::Count | Self::Prune | Self::Reap)
     }
 }
 
@@ -220,8 +257,8 @@ pub struct Change {
     pub kind: Kind,
     /// The record's key; an issue's number at the time.
     pub key: String,
-    /// The issue, whatever its number became.
-    pub identity: Identity,
+    /// The issue, whatever its number became; none for other kinds.
+    pub identity: Option<Identity>,
     /// What was done.
     pub op: Op,
     /// Hash before; none if there was no record.

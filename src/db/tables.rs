@@ -82,8 +82,15 @@ tables! {
     conflicts = "conflicts",
     /// Old number and revision to where its issue went.
     moved = "moved",
+    /// Kind, NUL, key to a record of that kind (see [`super::records`]).
+    records = "records",
     /// Name to counters and marks.
     meta = "meta",
+}
+
+/// The table that every schema has, alone.
+pub(crate) fn open_meta(txn: &redb::ReadTransaction) -> Result<Rows<ReadRows>, StoreError> {
+    Ok(Rows { table: txn.open_table(definition("meta"))?, name: "meta" })
 }
 
 const fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
@@ -180,6 +187,9 @@ impl<T: Readable> Rows<T> {
         let readable = match (key, std::str::from_utf8(key)) {
             (&[a, b, c, d], _) if matches!(self.name, "issues" | "bodies") => {
                 u32::from_be_bytes([a, b, c, d]).to_string()
+            }
+            (_, Ok(text)) if self.name == "records" => {
+                crate::schema::id::printable(&text.replacen('\0', "/", 1), false).into_owned()
             }
             (_, Ok(text)) if !text.is_empty() && text.chars().all(|c| !c.is_control()) => text.to_owned(),
             _ => key.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}")),

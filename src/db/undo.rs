@@ -8,7 +8,7 @@ use crate::schema::issue::{Issue, IssueHead};
 use crate::schema::value::Value;
 
 use super::error::StoreError;
-use super::record::{Change, Op, Versioned};
+use super::record::{Change, Kind, Op, Versioned};
 use super::tables::{Readable, Tables};
 use super::write::WriteTxn;
 
@@ -24,7 +24,9 @@ pub enum Undone {
     Overtaken {
         /// The change that cannot be undone.
         revision: Revision,
-        /// The issue, by its number then.
+        /// The kind of record.
+        kind: Kind,
+        /// Its key; an issue's number then.
         key: String,
         /// Its present hash; none if it is gone.
         current: Option<ContentHash>,
@@ -37,7 +39,8 @@ pub enum Undone {
 }
 
 impl WriteTxn<'_> {
-    /// Undoes one change; without a revision, all changes of the newest command that was not undone yet.
+    /// Undoes one change; without a revision, all changes of the newest command that was not undone yet, passing over
+    /// what only notes what happened by itself (see [`Op::is_observation`]).
     ///
     /// Everything or nothing: if one of the changes cannot be undone, the caller drops the transaction.
     ///
@@ -61,7 +64,10 @@ impl WriteTxn<'_> {
                 continue;
             }
             self.set_undoes(Some(revision));
-            let outcome = self.undo_one(revision, &change)?;
+            let outcome = match &change.identity {
+                Some(identity) => self.undo_issue(revision, &change, identity)?,
+                None => self.undo_record(revision, &change)?,
+            };
             self.set_undoes(None);
             match outcome {
                 None => done.push(revision),
@@ -92,7 +98,10 @@ impl WriteTxn<'_> {
             }
             if let Some(target) = change.undoes {
                 undone.insert(target);
-            } else if !undone.contains(&revision) && change.hash_before != change.hash_after {
+            } else if !undone.contains(&revision)
+                && change.hash_before != change.hash_after
+                && !change.op.is_observation()
+            {
                 group = Some(change.group);
                 changes.push((revision, change));
             }
@@ -100,11 +109,17 @@ impl WriteTxn<'_> {
         Ok(changes)
     }
 
-    fn undo_one(&mut self, revision: Revision, change: &Change) -> Result<Option<Undone>, StoreError> {
-        let current = self.issue_of(&change.identity)?;
+    fn undo_issue(
+        &mut self,
+        revision: Revision,
+        change: &Change,
+        identity: &Identity,
+    ) -> Result<Option<Undone>, StoreError> {
+        let overtaken = |current| Undone::Overtaken { revision, kind: Kind::Issue, key: change.key.clone(), current };
+        let current = self.issue_of(identity)?;
         let current_hash = current.as_ref().map(|current| current.hash);
         if current_hash != change.hash_after {
-            return Ok(Some(Undone::Overtaken { revision, key: change.key.clone(), current: current_hash }));
+            return Ok(Some(overtaken(current_hash)));
         }
         let refused = Ok(Some(Undone::NotUndoable { revision }));
         let Some(hash_before) = change.hash_before else {
@@ -113,7 +128,7 @@ impl WriteTxn<'_> {
             }
             return Ok(None);
         };
-        let mut issue = current.map_or_else(|| blank(change), |current| current.issue);
+        let mut issue = current.map_or_else(|| blank(change, identity), |current| current.issue);
         if diff::apply(&mut issue, &change.before).is_err() {
             return refused;
         }
@@ -129,11 +144,11 @@ impl WriteTxn<'_> {
         }
         let id = old.issue.head.id;
         let holder = self.head(id)?.map(|stored| stored.head.identity());
-        if holder.is_some_and(|holder| holder != change.identity) {
-            return Ok(Some(Undone::Overtaken { revision, key: change.key.clone(), current: current_hash }));
+        if holder.is_some_and(|holder| holder != *identity) {
+            return Ok(Some(overtaken(current_hash)));
         }
-        if change.hash_after.is_some() && self.id_of(&change.identity)? != Some(id) {
-            self.renumber(&[(change.identity.clone(), id)])?;
+        if change.hash_after.is_some() && self.id_of(identity)? != Some(id) {
+            self.renumber(&[(identity.clone(), id)])?;
         }
         self.put(&old, Op::Undo)?;
         Ok(None)
@@ -141,10 +156,10 @@ impl WriteTxn<'_> {
 }
 
 /// An issue to which the stored fields of a deleted one are applied.
-fn blank(change: &Change) -> Issue {
+fn blank(change: &Change, identity: &Identity) -> Issue {
     let number = change.key.parse().unwrap_or(IssueId(0));
-    let mut head = IssueHead::new(number, String::new(), change.identity.created_at);
-    head.slug = change.identity.slug.clone();
+    let mut head = IssueHead::new(number, String::new(), identity.created_at);
+    head.slug = identity.slug.clone();
     Issue { head, body: String::new() }
 }
 
@@ -184,11 +199,10 @@ impl<T: Readable> Tables<T> {
             }
             let (revision, change) = row?;
             let changes_record = change.hash_before != change.hash_after;
-            let next = if change.body_changed && changes_record {
-                replaced.insert(change.identity.clone(), revision)
-            } else {
-                None
-            };
+            let identity = change.identity.as_ref();
+            let next = identity
+                .filter(|_| change.body_changed && changes_record)
+                .and_then(|identity| replaced.insert(identity.clone(), revision));
             if !keep(&change) {
                 continue;
             }
@@ -198,7 +212,9 @@ impl<T: Readable> Tables<T> {
                 let body_after = match next {
                     _ if !changes_record => None,
                     Some(next) => self.superseded_body(next)?,
-                    None => self.issue_of(&change.identity)?.map(|record| record.issue.body),
+                    None => {
+                        identity.map_or(Ok(None), |identity| self.issue_of(identity))?.map(|record| record.issue.body)
+                    }
                 };
                 add_body(&mut after, body_after);
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::schema::diff;
 use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
-use crate::schema::issue::{Issue, IssueHead};
+use crate::schema::issue::{Assignment, Issue, IssueHead};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
@@ -32,6 +32,17 @@ pub enum Cas {
     Missing,
 }
 
+/// That an issue got another owner, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerChange {
+    /// The issue.
+    pub identity: Identity,
+    /// What was done.
+    pub op: Op,
+    /// Its owner from now on.
+    pub owner: Option<Assignment>,
+}
+
 /// A write transaction: all of it happens, or nothing.
 #[derive(Debug)]
 pub struct WriteTxn<'t> {
@@ -43,6 +54,7 @@ pub struct WriteTxn<'t> {
     last: Revision,
     highest: IssueId,
     undoes: Option<Revision>,
+    owner_changes: Vec<OwnerChange>,
     pub(super) touched: bool,
 }
 
@@ -58,7 +70,8 @@ impl<'t> WriteTxn<'t> {
     pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
         let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
         let (stale, last, undoes) = (BTreeSet::new(), first, None);
-        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, touched: false })
+        let owner_changes = Vec::new();
+        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, owner_changes, touched: false })
     }
 
     /// Who makes the changes.
@@ -71,6 +84,12 @@ impl<'t> WriteTxn<'t> {
     #[must_use]
     pub fn has_changes(&self) -> bool {
         self.touched
+    }
+
+    /// The issues that got another owner, or none, in the order in which that happened.
+    #[must_use]
+    pub fn owner_changes(&self) -> &[OwnerChange] {
+        &self.owner_changes
     }
 
     /// Marks the changes that follow as undoing an earlier one.
@@ -285,7 +304,7 @@ impl<'t> WriteTxn<'t> {
         body: Option<&str>,
     ) -> Result<(), StoreError> {
         let record = self.issue_of(identity)?;
-        self.append(op, identity, record.as_ref(), record.as_ref(), before, Value::Null, body)
+        self.append_issue(op, identity, (record.as_ref(), record.as_ref()), (before, Value::Null), body)
     }
 
     /// Brings everything that follows from the changes up to date. Called once, before the commit.
@@ -387,49 +406,80 @@ impl<'t> WriteTxn<'t> {
 
     fn record_change(&mut self, op: Op, old: Option<&Versioned>, new: Option<&Versioned>) -> Result<(), StoreError> {
         let Some(identity) = new.or(old).map(|version| version.issue.head.identity()) else { return Ok(()) };
+        let owner = |version: Option<&Versioned>| version.and_then(|version| version.issue.head.owner().cloned());
+        if owner(old) != owner(new) {
+            self.owner_changes.push(OwnerChange { identity: identity.clone(), op, owner: owner(new) });
+        }
         let (before, after) = diff::fields(old.map(|old| &old.issue), new.map(|new| &new.issue));
         let body = old.map(|old| old.issue.body.as_str());
         let body_changed = body != new.map(|new| new.issue.body.as_str());
-        self.append(op, &identity, old, new, before, after, body.filter(|_| body_changed))
+        self.append_issue(op, &identity, (old, new), (before, after), body.filter(|_| body_changed))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one row; a struct would be named and used once")]
-    pub(super) fn append(
+    pub(super) fn append_issue(
         &mut self,
         op: Op,
         identity: &Identity,
-        old: Option<&Versioned>,
-        new: Option<&Versioned>,
-        before: Value,
-        after: Value,
+        (old, new): (Option<&Versioned>, Option<&Versioned>),
+        (before, after): (Value, Value),
         body: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.touched = true;
-        self.last.0 += 1;
-        let key = self.last.0.to_be_bytes();
         let id = new.or(old).map_or(IssueId(0), |version| version.issue.head.id);
-        let change = Change {
-            at: self.author.now,
-            actor: self.author.actor.clone(),
-            session: self.author.session.as_ref().map(ToString::to_string),
+        let entry = Entry {
             kind: Kind::Issue,
             key: id.to_string(),
-            identity: identity.clone(),
+            identity: Some(identity.clone()),
             op,
             hash_before: old.map(|old| old.hash),
             hash_after: new.map(|new| new.hash),
             body_changed: body.is_some() || (old.is_none() && new.is_some_and(|new| !new.issue.body.is_empty())),
             before: without_body(before),
             after: without_body(after),
+        };
+        self.append(entry, body)
+    }
+
+    /// Writes a row of the audit trail.
+    pub(super) fn append(&mut self, entry: Entry, superseded: Option<&str>) -> Result<(), StoreError> {
+        self.touched = true;
+        self.last.0 += 1;
+        let key = self.last.0.to_be_bytes();
+        let change = Change {
+            at: self.author.now,
+            actor: self.author.actor.clone(),
+            session: self.author.session.as_ref().map(ToString::to_string),
+            kind: entry.kind,
+            key: entry.key,
+            identity: entry.identity,
+            op: entry.op,
+            hash_before: entry.hash_before,
+            hash_after: entry.hash_after,
+            body_changed: entry.body_changed,
+            before: entry.before,
+            after: entry.after,
             group: Revision(self.first.0 + 1),
             undoes: self.undoes,
         };
         self.tables.changes.put(&key, &change)?;
-        if let Some(body) = body {
+        if let Some(body) = superseded {
             self.tables.superseded.put(&key, body)?;
         }
         Ok(())
     }
+}
+
+/// What a row of the audit trail says beyond who, when and in which command; see [`Change`].
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) key: String,
+    pub(super) identity: Option<Identity>,
+    pub(super) op: Op,
+    pub(super) hash_before: Option<ContentHash>,
+    pub(super) hash_after: Option<ContentHash>,
+    pub(super) before: Value,
+    pub(super) after: Value,
+    pub(super) body_changed: bool,
 }
 
 fn without_body(fields: Value) -> Value {

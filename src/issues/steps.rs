@@ -1,6 +1,6 @@
 //! The steps of the store's functions: guards, outcomes in the original's errors, and patches.
 
-use crate::claims::{self, Claimed, Refusal};
+use crate::claims::{self, Claimed, Owner, Refusal};
 use crate::db::WriteTxn;
 use crate::db::record::Versioned;
 use crate::db::tables::{Readable, Tables};
@@ -42,12 +42,13 @@ pub(super) fn settled(txn: &WriteTxn<'_>, id: u32, claimed: Claimed) -> Result<V
         (Claimed::Refused(Refusal::Closed), _) => {
             Err(IssueError::other(format!("issue #{id} is closed; reopen it first")))
         }
-        (Claimed::Refused(Refusal::Owned { .. } | Refusal::NotOwner), Some(caller)) => {
+        (Claimed::Refused(Refusal::Owned(_) | Refusal::Elsewhere(_) | Refusal::NotOwner), Some(caller)) => {
             Err(IssueError::NotAssigned { id, caller })
         }
-        (Claimed::Refused(Refusal::Owned { owner, .. }), None) => {
-            Err(IssueError::Assigned { id, owner: owner.session, acquired_at: owner.acquired_at })
-        }
+        (
+            Claimed::Refused(Refusal::Owned(Owner { assignment, .. }) | Refusal::Elsewhere(Owner { assignment, .. })),
+            None,
+        ) => Err(IssueError::Assigned { id, owner: assignment.session, acquired_at: assignment.acquired_at }),
         (Claimed::Refused(Refusal::NotOwner | Refusal::NoSession), _) => {
             Err(IssueError::other(format!("issue #{id} can only be taken or given back by a session")))
         }

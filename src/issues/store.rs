@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use crate::claims::{self, Access, Claimed, Refusal};
+use crate::claims::{self, Access, Claimed, Owner, Refusal, Scope};
 use crate::db::query::{Classes, Query};
 use crate::db::record::{StoredHead, Versioned};
 use crate::db::{Author, Cas, Op, Store, WriteTxn};
+use crate::liveness::Watch;
 use crate::project::{DiscoveryError, FOLDERS, ISSUES, Project, Start};
 use crate::schema::id::{ContentHash, IssueId, SessionId};
 use crate::schema::issue::{Issue as Record, IssueHead, Priority, Status};
 use crate::schema::time::Timestamp;
 use crate::sync::{Mirror, Options, Report};
+use crate::worktrees::Shared;
 
 use super::error::IssueError;
 use super::steps::{require_writable, seen, settled, take_all, take_patch};
@@ -108,10 +110,8 @@ impl FileIssueStore {
             ..Query::default()
         };
         let owned = |stored: &StoredHead| {
-            filter
-                .assigned_to_session
-                .as_ref()
-                .is_none_or(|session| stored.head.owner().is_some_and(|owner| owner.session == *session))
+            let wanted = filter.assigned_to_session.as_ref();
+            Ok(wanted.is_none_or(|session| stored.head.owner().is_some_and(|owner| owner.session == *session)))
         };
         let read = opened.store.read()?;
         let mut issues = Vec::new();
@@ -237,8 +237,8 @@ impl FileIssueStore {
         self.change(Some(session), IssueError::NotFound { id }, |txn, access| {
             let expect = seen(txn, id, expected_hash)?;
             match claims::start(txn, IssueId(id), expect, access)? {
-                Claimed::Refused(Refusal::Owned { owner, .. }) => {
-                    Err(IssueError::Assigned { id, owner: owner.session, acquired_at: owner.acquired_at })
+                Claimed::Refused(Refusal::Owned(Owner { assignment, .. })) => {
+                    Err(IssueError::Assigned { id, owner: assignment.session, acquired_at: assignment.acquired_at })
                 }
                 claimed => settled(txn, id, claimed),
             }
@@ -322,7 +322,7 @@ impl FileIssueStore {
         let Some(opened) = self.opened()? else { return Ok(IssueSummary::default()) };
         let read = opened.store.read()?;
         let counters = read.counters()?;
-        let latest = read.list(&Query { limit: Some(1), ..Query::default() }, |_| true)?;
+        let latest = read.list(&Query { limit: Some(1), ..Query::default() }, |_| Ok(true))?;
         let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
         Ok(IssueSummary {
             open_count: count(counters.with_status(Status::Open)),
@@ -409,9 +409,10 @@ impl FileIssueStore {
     ) -> Result<Issue, IssueError> {
         let opened = self.opened()?.ok_or(nowhere)?;
         let author = self.author(session);
-        let issues = opened.project.issues()?;
-        let access = Access { issues: issues.as_ref(), force: false };
-        let version = opened.store.write(&author, |txn| work(txn, access))?;
+        let shared = Shared::ensure(&opened.project)?;
+        let watch = Watch::of(&opened.project, shared.as_ref(), author.now);
+        let scope = Scope { watch: &watch, shared: shared.as_ref(), force: false };
+        let version = claims::write(&opened.store, &author, scope, work)?;
         opened.write_out(author).map_err(|error| {
             let id = version.issue.head.id;
             IssueError::Other(format!("issue #{id} was stored, but its file could not be written: {error}").into())

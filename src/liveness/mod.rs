@@ -10,6 +10,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "one of the two modules that take locks; these are only ever tried")]
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,9 +21,12 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{Dir, Entry, PathError};
+use crate::project::Project;
 use crate::schema::id::SessionId;
 use crate::schema::issue::Assignment;
+use crate::schema::process::Process;
 use crate::schema::time::Timestamp;
+use crate::worktrees::Shared;
 
 /// The folder of the lock files, within the issues folder; ignored by git.
 pub const FOLDER: &str = ".alive";
@@ -73,26 +78,97 @@ enum LockState {
 /// Whether a session is alive, by its lock file alone: unknown where there is none.
 #[must_use]
 pub fn probe(issues: &Dir, session: &str) -> Liveness {
-    match lock_state(issues, session) {
+    let state = match issues.open_dir(FOLDER) {
+        Ok(folder) => lock_state(&folder, session),
+        Err(error) if error.is_not_found() => LockState::Absent,
+        Err(_) => LockState::Unusable,
+    };
+    match state {
         LockState::Held => Liveness::Alive,
         LockState::Free => Liveness::Dead,
         LockState::Absent | LockState::Unusable => Liveness::Unknown,
     }
 }
 
-/// Whether the owner of a claim is alive. One whose session left no lock file here, such as a teammate's that came by
-/// git, is unknown until [`REMOTE_CLAIM_HOURS`] after it was made, then dead. Without an issues folder there is no lock
-/// file. A session without a name owns nothing and is dead.
-#[must_use]
-pub fn owner(issues: Option<&Dir>, assignment: &Assignment, now: Timestamp) -> Liveness {
-    if assignment.session.is_empty() {
-        return Liveness::Dead;
+/// What the database knows of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The process that speaks for it.
+    pub process: Option<&'a Process>,
+    /// Whether it was ended.
+    pub ended: bool,
+}
+
+/// Tells whether the owners of claims are alive, by the lock files in some folders and what else is known of them. What
+/// was found out of a session is remembered, since one session may own many issues.
+#[derive(Debug)]
+pub struct Watch {
+    folders: Vec<Dir>,
+    /// Whether a folder is there that cannot be looked into.
+    blind: bool,
+    now: Timestamp,
+    seen: RefCell<HashMap<String, Option<Liveness>>>,
+}
+
+impl Watch {
+    /// A watch over these folders of lock files, at a time.
+    #[must_use]
+    pub fn new(folders: Vec<Dir>, now: Timestamp) -> Self {
+        Self { folders, blind: false, now, seen: RefCell::default() }
     }
-    match issues.map_or(LockState::Absent, |issues| lock_state(issues, &assignment.session)) {
-        LockState::Held => Liveness::Alive,
-        LockState::Free => Liveness::Dead,
-        LockState::Absent if is_old(assignment, now) => Liveness::Dead,
-        LockState::Absent | LockState::Unusable => Liveness::Unknown,
+
+    /// A watch over the folders of lock files that a project has, its own and the one that its work trees share. A folder
+    /// that cannot be opened hides who lives, so nobody is dead then.
+    #[must_use]
+    pub fn of(project: &Project, shared: Option<&Shared>, now: Timestamp) -> Self {
+        let own = project.issues().and_then(|issues| match issues.map(|issues| issues.open_dir(FOLDER)) {
+            Some(Err(error)) if error.is_not_found() => Ok(None),
+            opened => opened.transpose(),
+        });
+        let mut watch = Self::new(Vec::new(), now);
+        for folder in [own, shared.map_or(Ok(None), Shared::leases)] {
+            match folder {
+                Ok(folder) => watch.folders.extend(folder),
+                Err(_) => watch.blind = true,
+            }
+        }
+        watch
+    }
+
+    /// Whether the owner of a claim is alive. One whose session was never seen here, such as a teammate's that came by
+    /// git, is unknown until [`REMOTE_CLAIM_HOURS`] after it was made, then dead. A session without a name owns nothing
+    /// and is dead.
+    #[must_use]
+    pub fn owner(&self, assignment: &Assignment, known: Known<'_>) -> Liveness {
+        if assignment.session.is_empty() {
+            return Liveness::Dead;
+        }
+        self.session(&assignment.session, known)
+            .unwrap_or_else(|| if is_old(assignment, self.now) { Liveness::Dead } else { Liveness::Unknown })
+    }
+
+    /// Whether a session is alive; none if this machine never saw it.
+    #[must_use]
+    pub fn session(&self, session: &str, known: Known<'_>) -> Option<Liveness> {
+        if let Some(seen) = self.seen.borrow().get(session) {
+            return *seen;
+        }
+        let found = self.look(session, known);
+        self.seen.borrow_mut().insert(session.to_owned(), found);
+        found
+    }
+
+    fn look(&self, session: &str, _known: Known<'_>) -> Option<Liveness> {
+        let states: Vec<_> = self.folders.iter().map(|folder| lock_state(folder, session)).collect();
+        if states.contains(&LockState::Held) {
+            Some(Liveness::Alive)
+        } else if self.blind || states.contains(&LockState::Unusable) {
+            Some(Liveness::Unknown)
+        } else if states.contains(&LockState::Free) {
+            Some(Liveness::Dead)
+        } else {
+            None
+        }
     }
 }
 
@@ -101,10 +177,9 @@ fn is_old(assignment: &Assignment, now: Timestamp) -> bool {
     now.get().signed_duration_since(assignment.acquired_at.get()) >= TimeDelta::hours(REMOTE_CLAIM_HOURS)
 }
 
-fn lock_state(issues: &Dir, session: &str) -> LockState {
+fn lock_state(folder: &Dir, session: &str) -> LockState {
     let Ok(session) = session.parse::<SessionId>() else { return LockState::Absent };
-    let opened = issues.open_dir(FOLDER).and_then(|folder| folder.open_file(session.as_str()));
-    let file = match opened {
+    let file = match folder.open_file(session.as_str()) {
         Ok((file, _)) => file,
         Err(error) if error.is_not_found() => return LockState::Absent,
         Err(_) => return LockState::Unusable,

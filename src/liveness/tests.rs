@@ -15,6 +15,18 @@ fn id(text: &str) -> SessionId {
     text.parse().unwrap()
 }
 
+/// Whether the owner of a claim is alive, as somebody who looks at the folder now finds it.
+fn owner(issues: Option<&Dir>, claim: &Assignment, now: Timestamp) -> Liveness {
+    let folder = issues.map(|issues| issues.open_dir(FOLDER));
+    let mut watch = Watch::new(Vec::new(), now);
+    match folder {
+        Some(Ok(folder)) => watch.folders.push(folder),
+        Some(Err(error)) if !error.is_not_found() => watch.blind = true,
+        _ => {}
+    }
+    watch.owner(claim, Known::default())
+}
+
 fn claim(session: &str, acquired_at: &str) -> Assignment {
     Assignment { session: session.into(), acquired_at: acquired_at.parse().unwrap() }
 }

@@ -1,15 +1,16 @@
-//! Records as bytes in the database, and back: one version byte, an xxh3 checksum over key and payload, then bincode.
+//! Records as bytes in the database, and back: one byte for the format, an xxh3 checksum over key and payload, then
+//! bincode. Which tables there are and which shapes their rows have is the schema's version, kept in the database once.
 //!
 //! The checksum is verified at every read because the database engine does not verify its pages on read: flipped bits
 //! would come back as wrong data. bincode is named in this file alone, so that another encoding can follow it behind
-//! the version byte.
+//! the format byte.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The encoding that is written. Every change of a stored shape raises it and comes with a migration.
-pub const SCHEMA_VERSION: u8 = 1;
+/// The format that is written. Another encoding, or another checksum, would raise it.
+const FORMAT: u8 = 1;
 
 const HEADER: usize = 1 + 8;
 
@@ -35,8 +36,8 @@ pub fn encode<T: Serialize + ?Sized>(key: &[u8], value: &T) -> Vec<u8> {
     let mut bytes = vec![0; HEADER];
     let written = bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::standard());
     written.expect("writing to memory cannot fail and all stored types are of known length");
-    bytes[0] = SCHEMA_VERSION;
-    let sum = checksum(key, SCHEMA_VERSION, &bytes[HEADER..]);
+    bytes[0] = FORMAT;
+    let sum = checksum(key, FORMAT, &bytes[HEADER..]);
     bytes[1..HEADER].copy_from_slice(&sum.to_le_bytes());
     bytes
 }
@@ -52,7 +53,7 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Decode
     if stored != checksum(key, header[0], payload) {
         return Err(DecodeError::Damaged);
     }
-    if header[0] != SCHEMA_VERSION {
+    if header[0] != FORMAT {
         return Err(DecodeError::Newer(header[0]));
     }
     match bincode::serde::decode_from_slice(payload, bincode::config::standard().with_limit::<{ 64 << 20 }>()) {
@@ -64,7 +65,7 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Decode
 /// The checksum that stands as the value of an index row, which has none of its own.
 #[must_use]
 pub fn index_seal(key: &[u8]) -> [u8; 8] {
-    checksum(key, SCHEMA_VERSION, &[]).to_le_bytes()
+    checksum(key, FORMAT, &[]).to_le_bytes()
 }
 
 fn checksum(key: &[u8], version: u8, payload: &[u8]) -> u64 {

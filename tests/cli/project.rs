@@ -202,6 +202,13 @@ impl Project {
         Self { root, temp: Arc::clone(&self.temp) }
     }
 
+    /// A linked work tree beside this one, on a branch of its own; it has no database.
+    pub(crate) fn work_tree(&self, name: &str) -> Self {
+        let root = self.root.with_file_name(name);
+        self.git(&format!("worktree add -q -b {name} {}", root.display()));
+        Self { root, temp: Arc::clone(&self.temp) }
+    }
+
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }

@@ -1,6 +1,6 @@
 //! `issue update`
 
-use crate::claims::{self, Access};
+use crate::claims;
 use crate::db::Op;
 use crate::schema::frontmatter;
 use crate::schema::issue::Issue;
@@ -22,12 +22,9 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
         return Err(CliError::usage("nothing to change was given"));
     }
     let (project, store) = context.ready()?;
-    let author = context.author(&project)?;
-    let owners = Owners::new(&project)?;
-    let issues = project.issues()?;
-    let access = Access { issues: issues.as_ref(), force: args.force };
+    let owners = Owners::new(&project);
     let id = args.id;
-    let (changed, json) = store.write(&author, |txn| {
+    let (changed, json) = context.write_claims(&project, &store, args.force, false, |txn, access| {
         claim::check(txn, id, access)?;
         let outcome = txn.try_update(id, args.expect, Op::Update, |issue, now| {
             let before = issue.clone();

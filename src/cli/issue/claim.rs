@@ -3,6 +3,7 @@
 use crate::claims::{self, Access, Claimed, Refusal};
 use crate::db::{Op, WriteTxn};
 use crate::schema::id::{ContentHash, IssueId};
+use crate::schema::issue::Assignment;
 
 use super::super::args::ClaimArgs;
 use super::super::context::Context;
@@ -10,7 +11,7 @@ use super::super::error::{CliError, CliResult, Code};
 use super::super::output;
 use super::super::view::Owners;
 use super::full;
-use super::query::{liveness_word, nothing_to_do};
+use super::query::nothing_to_do;
 
 /// Which step to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +38,9 @@ impl Claim {
 pub(super) fn run(context: &Context, claim: Claim, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
     let (project, store) = context.ready()?;
-    let author = context.author(&project)?;
-    let owners = Owners::new(&project)?;
-    let issues = project.issues()?;
-    let access = Access { issues: issues.as_ref(), force: args.force };
-    let (lines, json) = store.write(&author, |txn| {
+    let owners = Owners::new(&project);
+    let starts = claim == Claim::Start;
+    let (lines, json) = context.write_claims(&project, &store, args.force, starts, |txn, access| {
         let mut lines = Vec::new();
         for id in &args.ids {
             lines.push(step(txn, claim, *id, args.expect, access)?);
@@ -98,17 +97,26 @@ fn no_session() -> CliError {
 /// Why a step was refused, as people and programs are told.
 fn refused(id: IssueId, refusal: Refusal) -> CliError {
     match refusal {
-        Refusal::Owned { owner, liveness } => {
-            let state = liveness_word(liveness);
+        Refusal::Owned(owner) => {
+            let place = owner.elsewhere.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
+            let Assignment { session, acquired_at } = owner.assignment;
             CliError::new(
                 Code::Claimed,
-                format!("issue #{id} is taken by session {} since {} ({state})", owner.session, owner.acquired_at),
+                format!("issue #{id} is taken by session {session}{place} since {acquired_at} ({})", owner.liveness),
             )
             .hint(format!("choose another with `oxi-state issue next`, or insist with --force; `oxi-state issue show {id}` shows the owner"))
             .detail("id", id)
-            .detail("owner", owner.session)
-            .detail("acquired_at", owner.acquired_at)
-            .detail("owner_state", liveness)
+            .detail("owner", session)
+            .detail("acquired_at", acquired_at)
+            .detail("owner_state", owner.liveness)
+            .detail("elsewhere", owner.elsewhere)
+        }
+        Refusal::Elsewhere(owner) => {
+            let place = owner.elsewhere.unwrap_or_default();
+            CliError::new(Code::Claimed, format!("issue #{id} was taken in {place}, and is given back there"))
+                .hint(format!("run `oxi-state issue release {id}` in {place}"))
+                .detail("id", id)
+                .detail("owner", owner.assignment.session)
         }
         Refusal::NotOwner => CliError::new(Code::Claimed, format!("issue #{id} is not taken by this session"))
             .hint(format!("take it first with `oxi-state issue start {id}`"))
@@ -132,11 +140,8 @@ pub(super) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> CliR
 pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
     let (project, store) = context.ready()?;
-    let author = context.author(&project)?;
-    let owners = Owners::new(&project)?;
-    let issues = project.issues()?;
-    let access = Access { issues: issues.as_ref(), force: args.force };
-    let json = store.write(&author, |txn| {
+    let owners = Owners::new(&project);
+    let json = context.write_claims(&project, &store, args.force, false, |txn, access| {
         let mut json = Vec::new();
         for id in &args.ids {
             check(txn, *id, access)?;
@@ -164,15 +169,12 @@ pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
 /// Picks the next issue and takes it, in one transaction.
 pub(super) fn start_next(context: &Context) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let author = context.author(&project)?;
-    if author.session.is_none() {
+    if context.session()?.is_none() {
         return Err(no_session());
     }
-    let owners = Owners::new(&project)?;
-    let issues = project.issues()?;
-    let access = Access { issues: issues.as_ref(), force: false };
-    let issue = store.write(&author, |txn| {
-        let found = txn.next_ready(|owner| owners.is_free(owner))?;
+    let owners = Owners::new(&project);
+    let issue = context.write_claims(&project, &store, false, true, |txn, access| {
+        let found = txn.next_ready(|stored| access.is_free(txn, &stored.head))?;
         let id = found.ok_or_else(nothing_to_do)?.head.id;
         step(txn, Claim::Start, id, None, access)?;
         full(txn, &project, &owners, id)

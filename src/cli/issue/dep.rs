@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::claims::Access;
 use crate::db::Op;
 use crate::db::tables::{Readable, Tables};
 use crate::schema::id::{IssueId, printable};
@@ -31,11 +30,9 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
         return Err(CliError::usage("an issue cannot wait for itself"));
     }
     let (project, store) = context.ready()?;
-    let author = context.author(&project)?;
-    let owners = Owners::new(&project)?;
-    let issues = project.issues()?;
-    let (changed, json) = store.write(&author, |txn| {
-        claim::check(txn, id, Access { issues: issues.as_ref(), force })?;
+    let owners = Owners::new(&project);
+    let (changed, json) = context.write_claims(&project, &store, force, false, |txn, access| {
+        claim::check(txn, id, access)?;
         let source = super::head(txn, id)?;
         let mut links = source.head.depends_on;
         if add {

@@ -1,6 +1,5 @@
 //! `issue edit`
 
-use crate::claims::Access;
 use crate::db::Op;
 use crate::db::record::Versioned;
 use crate::schema::frontmatter;
@@ -16,8 +15,7 @@ use super::{admit, claim, full, settled};
 
 pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let owners = Owners::new(&project)?;
-    let issues = project.issues()?;
+    let owners = Owners::new(&project);
     let before = {
         let read = store.read()?;
         let stored = super::head(&read, id)?;
@@ -29,9 +27,8 @@ pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
         Err(error) => return Err(error.hint(format!("nothing was changed; your text is in {}", edited.keep()))),
     };
     // the clock moved on while the editor was open
-    let author = context.author(&project)?;
-    let result = store.write(&author, |txn| {
-        claim::check(txn, id, Access { issues: issues.as_ref(), force: false })?;
+    let result = context.write_claims(&project, &store, false, false, |txn, access| {
+        claim::check(txn, id, access)?;
         let outcome = txn.try_update(id, Some(before.hash), Op::Update, |issue, now| {
             let (created, slug) = (issue.head.created_at, issue.head.slug.clone());
             *issue = after;

@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::db::ReadTxn;
 use crate::db::query::{Classes, Query, Sort};
 use crate::db::record::StoredHead;
-use crate::liveness::Liveness;
 use crate::project::Project;
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Priority, Status};
@@ -14,10 +13,12 @@ use super::super::args::{ClaimArgs, ListArgs, SortBy, StatusFilter};
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
 use super::super::output;
-use super::super::view::{self, IssueJson, Owners};
+use super::super::view::{self, IssueJson, OwnedIssueJson, Owners};
 use super::{claim, full, moved_note};
 
 pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
+    let (project, read) = context.read()?;
+    let owners = Owners::new(&project);
     let query = Query {
         classes: match (args.ready, args.blocked, args.status) {
             (true, ..) => Classes::READY,
@@ -28,7 +29,8 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
         labels: args.labels,
         assignee: args.assignee,
         session: args.session,
-        assigned: args.claimed.then_some(true),
+        // what other work trees have claimed is not assigned in this one
+        assigned: (args.claimed && !owners.are_elsewhere()?).then_some(true),
         text: args.text,
         sort: match args.sort {
             SortBy::Updated => Sort::Updated,
@@ -39,20 +41,29 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
         reverse: args.reverse,
         limit: args.limit,
     };
-    let (project, read) = context.read()?;
-    let owners = Owners::new(&project)?;
-    let heads = read.list(&query, |stored| match &stored.head.assigned_to {
-        Some(owner) if args.free || args.claimed => owners.is_free(owner) == args.free,
-        _ => true,
-    })?;
-    print(context, &project, read, heads)
+    if !args.free && !args.claimed {
+        let heads = read.list(&query, |_| Ok(true))?;
+        return print(context, &project, read, heads);
+    }
+    let heads = read.list(&query, |stored| Ok(owners.is_free(&read, &stored.head)? == args.free))?;
+    let found: Vec<_> = heads.iter().map(|stored| owners.of(&read, &stored.head)).collect::<Result<_, _>>()?;
+    if !context.json {
+        drop(read);
+        return output::text(&view::list(&heads, &found));
+    }
+    let mut items = Vec::with_capacity(heads.len());
+    for (stored, owner) in heads.into_iter().zip(found) {
+        items.push(OwnedIssueJson::new(IssueJson::new(&read, &project, stored)?, owner));
+    }
+    drop(read);
+    output::json(&items)
 }
 
 /// Prints heads; the gate is let go before a slow reader of the output could keep it.
 fn print(context: &Context, project: &Project, read: ReadTxn, heads: Vec<StoredHead>) -> CliResult<()> {
     if !context.json {
         drop(read);
-        return output::text(&view::list(&heads));
+        return output::text(&view::list(&heads, &[]));
     }
     let mut items = Vec::with_capacity(heads.len());
     for stored in heads {
@@ -72,7 +83,7 @@ const fn classes(status: StatusFilter) -> Classes {
 
 pub(super) fn show(context: &Context, ids: &[IssueId]) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let owners = Owners::new(&project)?;
+    let owners = Owners::new(&project);
     let mut issues = Vec::with_capacity(ids.len());
     let mut notes = Vec::new();
     for id in ids {
@@ -112,7 +123,7 @@ pub(in crate::cli) struct SummaryJson {
 pub(super) fn summary(context: &Context) -> CliResult<()> {
     let (_, read) = context.read()?;
     let counters = read.counters()?;
-    let latest = read.list(&Query { limit: Some(1), ..Query::default() }, |_| true)?;
+    let latest = read.list(&Query { limit: Some(1), ..Query::default() }, |_| Ok(true))?;
     drop(read);
     let summary = SummaryJson {
         open_count: counters.with_status(Status::Open),
@@ -141,8 +152,8 @@ pub(super) fn next(context: &Context, start: bool) -> CliResult<()> {
         return claim::start_next(context);
     }
     let (project, read) = context.read()?;
-    let owners = Owners::new(&project)?;
-    let found = read.next_ready(|owner| owners.is_free(owner))?;
+    let owners = Owners::new(&project);
+    let found = read.next_ready(|stored| owners.is_free(&read, &stored.head))?;
     let Some(stored) = found else { return Err(nothing_to_do()) };
     let issue = full(&read, &project, &owners, stored.head.id)?;
     drop(read);
@@ -152,15 +163,6 @@ pub(super) fn next(context: &Context, start: bool) -> CliResult<()> {
 pub(super) fn nothing_to_do() -> CliError {
     CliError::new(Code::NotFound, "no open issue is ready and free")
         .hint("`oxi-state issue list --blocked` and `--claimed` show what waits")
-}
-
-/// A word for an owner's state.
-pub(super) const fn liveness_word(liveness: Liveness) -> &'static str {
-    match liveness {
-        Liveness::Alive => "alive",
-        Liveness::Dead => "dead",
-        Liveness::Unknown => "unknown",
-    }
 }
 
 impl ClaimArgs {

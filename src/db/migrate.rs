@@ -1,0 +1,128 @@
+//! Bringing a database of an older schema up to date.
+//!
+//! Whoever first opens it copies the file aside, then changes all rows in one transaction: a process that is killed
+//! meanwhile leaves the old schema or the new one. A newer schema is never touched.
+//!
+//! | schema | what changed |
+//! |---|---|
+//! | 1 | issues only |
+//! | 2 | the table `records`; rows of `changes` are of any kind, so their identity is optional |
+
+use std::ops::Bound;
+
+use redb::ReadableDatabase as _;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::codec::DecodeError;
+use crate::schema::id::{ContentHash, Identity, Revision};
+use crate::schema::time::Timestamp;
+use crate::schema::value::Value;
+
+use super::error::StoreError;
+use super::read::mark;
+use super::record::{Change, Kind, Op};
+use super::tables::{ReadRows, Tables, WriteRows};
+use super::{DATABASE, Store, begin_write};
+
+/// The schema that is written: which tables there are, and which shapes their rows have.
+pub const SCHEMA_VERSION: u8 = 2;
+
+/// Rows that are held in memory at a time.
+const BATCH: usize = 10_000;
+
+/// All tables, if the database is of the present schema.
+pub(super) fn current_tables(txn: &redb::ReadTransaction) -> Result<Tables<ReadRows>, StoreError> {
+    match Tables::open_to_read(txn) {
+        Ok(tables) => of_version(tables.meta.get(mark::SCHEMA)).map(|()| tables),
+        // an older schema lacks tables
+        Err(error) => Err(check_version(txn).err().unwrap_or(error)),
+    }
+}
+
+/// Whether the database is of the present schema.
+///
+/// # Errors
+/// [`StoreError::Older`], [`StoreError::Newer`], or if it does not say.
+pub(super) fn check_version(txn: &redb::ReadTransaction) -> Result<(), StoreError> {
+    of_version(super::tables::open_meta(txn)?.get(mark::SCHEMA))
+}
+
+fn of_version(found: Result<Option<u8>, StoreError>) -> Result<(), StoreError> {
+    match found? {
+        Some(SCHEMA_VERSION) => Ok(()),
+        Some(found) if found > SCHEMA_VERSION => Err(StoreError::Newer { found, known: SCHEMA_VERSION }),
+        Some(found) if found > 0 => Err(StoreError::Older { found, known: SCHEMA_VERSION }),
+        _ => Err(StoreError::Corrupt { table: "meta", key: "schema".into(), cause: DecodeError::Damaged }),
+    }
+}
+
+impl Store {
+    /// Brings the database up to date; the caller holds the gate exclusively and nobody has the file open.
+    pub(super) fn migrate(&self) -> Result<(), StoreError> {
+        let database = self.open_database()?;
+        let Err(StoreError::Older { found, .. }) = check_version(&database.begin_read()?) else { return Ok(()) };
+        drop(database);
+        self.dir().copy(&self.name, &format!("{DATABASE}.schema-{found}"))?;
+        let database = self.open_database()?;
+        let txn = begin_write(&database)?;
+        {
+            let mut tables = Tables::open_to_write(&txn)?;
+            rewrite_changes(&mut tables)?;
+            tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
+        }
+        txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))
+    }
+}
+
+fn rewrite_changes(tables: &mut Tables<WriteRows<'_>>) -> Result<(), StoreError> {
+    let mut start = Bound::Unbounded;
+    loop {
+        let rows = tables.changes.range::<OldChange>((start, Bound::Unbounded))?;
+        let batch: Vec<_> = rows.take(BATCH).collect::<Result<_, _>>()?;
+        let Some((last, _)) = batch.last() else { return Ok(()) };
+        start = Bound::Excluded(last.clone());
+        for (key, change) in batch {
+            tables.changes.put(&key, &Change::from(change))?;
+        }
+    }
+}
+
+/// A row of `changes` in schema 1.
+#[derive(Serialize, Deserialize)]
+struct OldChange {
+    at: Timestamp,
+    actor: String,
+    session: Option<String>,
+    kind: Kind,
+    key: String,
+    identity: Identity,
+    op: Op,
+    hash_before: Option<ContentHash>,
+    hash_after: Option<ContentHash>,
+    before: Value,
+    after: Value,
+    body_changed: bool,
+    group: Revision,
+    undoes: Option<Revision>,
+}
+
+impl From<OldChange> for Change {
+    fn from(old: OldChange) -> Self {
+        Self {
+            at: old.at,
+            actor: old.actor,
+            session: old.session,
+            kind: old.kind,
+            key: old.key,
+            identity: Some(old.identity),
+            op: old.op,
+            hash_before: old.hash_before,
+            hash_after: old.hash_after,
+            before: old.before,
+            after: old.after,
+            body_changed: old.body_changed,
+            group: old.group,
+            undoes: old.undoes,
+        }
+    }
+}

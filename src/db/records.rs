@@ -1,0 +1,210 @@
+//! Keyed records: every kind but issues, which have tables and indexes of their own.
+//!
+//! The rows of all kinds lie in one table under the name of the kind and the record's key, so that a read opens one table
+//! more and not one for each kind. Every change is a row of the audit trail with the fields that changed, and can be
+//! undone like a change of an issue. The audit trail and undo spell records as JSON does; so the types have no field that
+//! JSON cannot hold, and none that is skipped or flattened, which bincode cannot read back.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::schema::agent::Agent;
+use crate::schema::id::{ContentHash, Revision};
+use crate::schema::session::Session;
+use crate::schema::value::Value;
+
+use super::error::StoreError;
+use super::record::{Change, Kind, Op};
+use super::tables::{Readable, Tables};
+use super::undo::Undone;
+use super::write::{Entry, WriteTxn};
+
+/// A kind of record that is found by a key.
+pub trait Record: Serialize + DeserializeOwned + Clone + PartialEq {
+    /// Its kind.
+    const KIND: Kind;
+
+    /// Its key; fixed for the life of the record.
+    fn key(&self) -> String;
+}
+
+impl Record for Session {
+    const KIND: Kind = Kind::Session;
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Record for Agent {
+    const KIND: Kind = Kind::Agent;
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// The row of a record: its kind, a NUL, its key.
+fn row(kind: Kind, key: &str) -> Vec<u8> {
+    [kind.as_str().as_bytes(), b"\0", key.as_bytes()].concat()
+}
+
+impl<T: Readable> Tables<T> {
+    /// The record of a key.
+    ///
+    /// # Errors
+    /// If the database cannot be read or the row is damaged; so for all functions here.
+    pub fn record<R: Record>(&self, key: &str) -> Result<Option<R>, StoreError> {
+        self.records.get(&row(R::KIND, key))
+    }
+
+    /// All records of a kind, by key.
+    ///
+    /// # Errors
+    /// See [`Tables::record`].
+    pub fn records<R: Record>(&self) -> Result<Vec<R>, StoreError> {
+        self.records_from("")
+    }
+
+    /// The records whose keys begin with a text, by key.
+    ///
+    /// # Errors
+    /// See [`Tables::record`].
+    pub fn records_from<R: Record>(&self, beginning: &str) -> Result<Vec<R>, StoreError> {
+        self.records.with_prefix(&row(R::KIND, beginning))?.map(|row| row.map(|(_, record)| record)).collect()
+    }
+}
+
+impl WriteTxn<'_> {
+    /// Stores a record, over the one of the same key if there is one; says whether that changed anything.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn put_record<R: Record>(&mut self, record: &R, op: Op) -> Result<bool, StoreError> {
+        let key = record.key();
+        let old = self.record::<R>(&key)?;
+        if old.as_ref() == Some(record) {
+            return Ok(false);
+        }
+        self.tables.records.put(&row(R::KIND, &key), record)?;
+        self.append_record(key, op, old.as_ref(), Some(record))?;
+        Ok(true)
+    }
+
+    /// Removes a record, and answers it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn remove_record<R: Record>(&mut self, key: &str, op: Op) -> Result<Option<R>, StoreError> {
+        let Some(old) = self.record::<R>(key)? else { return Ok(None) };
+        self.tables.records.remove(&row(R::KIND, key))?;
+        self.append_record(key.to_owned(), op, Some(&old), None)?;
+        Ok(Some(old))
+    }
+
+    fn append_record<R: Record>(
+        &mut self,
+        key: String,
+        op: Op,
+        old: Option<&R>,
+        new: Option<&R>,
+    ) -> Result<(), StoreError> {
+        let (before, after) = (old.map(Spelled::of), new.map(Spelled::of));
+        let hashes = (before.as_ref().map(|it| it.hash), after.as_ref().map(|it| it.hash));
+        let (before, after) = differences(before, after);
+        let entry = Entry {
+            kind: R::KIND,
+            key,
+            identity: None,
+            op,
+            hash_before: hashes.0,
+            hash_after: hashes.1,
+            before,
+            after,
+            body_changed: false,
+        };
+        self.append(entry, None)
+    }
+
+    /// Undoes one change of a record of any kind but issues; none if it was done.
+    pub(super) fn undo_record(&mut self, revision: Revision, change: &Change) -> Result<Option<Undone>, StoreError> {
+        match change.kind {
+            Kind::Session => self.undo_typed::<Session>(revision, change),
+            Kind::Agent => self.undo_typed::<Agent>(revision, change),
+            Kind::Issue => Ok(Some(Undone::NotUndoable { revision })),
+        }
+    }
+
+    fn undo_typed<R: Record>(&mut self, revision: Revision, change: &Change) -> Result<Option<Undone>, StoreError> {
+        let current = self.record::<R>(&change.key)?.as_ref().map(Spelled::of);
+        let current_hash = current.as_ref().map(|it| it.hash);
+        if current_hash != change.hash_after {
+            let (kind, key) = (change.kind, change.key.clone());
+            return Ok(Some(Undone::Overtaken { revision, kind, key, current: current_hash }));
+        }
+        if change.hash_before.is_none() {
+            self.remove_record::<R>(&change.key, Op::Undo)?;
+            return Ok(None);
+        }
+        let mut fields = current.map(|it| it.fields).unwrap_or_default();
+        let Value::Map(before) = &change.before else { return Ok(Some(Undone::NotUndoable { revision })) };
+        for (name, value) in before {
+            fields.insert(name.clone(), serde_json::to_value(value).unwrap_or_default());
+        }
+        match serde_json::from_value::<R>(serde_json::Value::Object(fields)) {
+            Ok(old) if Some(Spelled::of(&old).hash) == change.hash_before => {
+                self.put_record(&old, Op::Undo)?;
+                Ok(None)
+            }
+            _ => Ok(Some(Undone::NotUndoable { revision })),
+        }
+    }
+}
+
+/// A record as JSON spells it, and the hash of that.
+struct Spelled {
+    fields: serde_json::Map<String, serde_json::Value>,
+    hash: ContentHash,
+}
+
+impl Spelled {
+    fn of<R: Record>(record: &R) -> Self {
+        // records are structs of plain fields, which always are JSON objects
+        let fields = match serde_json::to_value(record) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let text = serde_json::to_vec(&fields).unwrap_or_default();
+        Self { fields, hash: ContentHash::of(&text) }
+    }
+}
+
+/// The fields that differ, before and after. Where there is only one side, all of it that is not empty.
+fn differences(before: Option<Spelled>, after: Option<Spelled>) -> (Value, Value) {
+    let (Some(before), Some(after)) = (&before, &after) else {
+        return (whole(before), whole(after));
+    };
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    for (name, field) in &after.fields {
+        let was = before.fields.get(name);
+        if was != Some(field) {
+            old.push((name.clone(), was.map_or(Value::Null, value)));
+            new.push((name.clone(), value(field)));
+        }
+    }
+    (Value::Map(old), Value::Map(new))
+}
+
+fn whole(side: Option<Spelled>) -> Value {
+    let Some(side) = side else { return Value::Null };
+    let fields = side.fields.iter().filter(|(_, field)| !field.is_null());
+    Value::Map(fields.map(|(name, field)| (name.clone(), value(field))).collect())
+}
+
+fn value(json: &serde_json::Value) -> Value {
+    // every JSON value is one of ours
+    serde_json::from_value(json.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

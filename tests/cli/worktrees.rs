@@ -1,0 +1,149 @@
+//! Linked work trees of one repository: each has a database of its own, and none takes what another has.
+
+use serde_json::{Value, json};
+
+use crate::issues::ids;
+use crate::project::{Project, issue, project_with, repository};
+
+/// A project with issues #1, #2 and #3 in its main work tree, and a linked work tree of it.
+fn two_work_trees() -> (Project, Project) {
+    let main = project_with(&[issue(1, "a"), issue(2, "b"), issue(3, "c")]);
+    let linked = main.work_tree("linked");
+    (main, linked)
+}
+
+#[test]
+fn two_work_trees_cannot_both_claim_one_issue() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1").ok();
+    let refused = linked.oxi("--session s2 issue start 1 --json").exits(5).error();
+    assert_eq!((&refused["owner"], &refused["elsewhere"]), (&json!("s1"), &json!("the main work tree")));
+    linked.oxi("--session s2 issue start 1 2").exits(5).warns("in the main work tree");
+    linked.oxi("--session s2 issue start 2").ok();
+    main.oxi("--session s1 issue start 2").exits(5).warns("by session s2 in work tree linked");
+    // each one sees who holds it in the other
+    assert_eq!(linked.show(1)["assigned_to"]["session"], json!("s1"));
+    linked.oxi("issue show 1").ok().says("s1 (not known to live), in the main work tree, since ");
+    assert_eq!(ids(&linked.json("issue list --claimed --sort id")), [1, 2]);
+    linked.oxi("issue list --claimed").ok().says("(s1, unknown in the main work tree)").says("(s2, unknown)");
+    assert_eq!(ids(&linked.json("issue list --free")), [3]);
+    assert_eq!(linked.json("issue next")["id"], json!(3));
+    assert_eq!(main.json("issue next --start --session s3")["id"], json!(3));
+    linked.oxi("--session s4 issue next --start").exits(3);
+}
+
+#[test]
+fn what_is_given_back_in_one_work_tree_is_free_in_the_other() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1 2 3").ok();
+    main.oxi("--session s1 issue release 1").ok();
+    main.oxi("--session s1 issue close 2").ok();
+    main.oxi("--session s1 issue delete 3").ok();
+    linked.oxi("--session s2 issue start 1 2 3").ok();
+    // what undo gives back, and what it takes again
+    linked.oxi("undo").ok();
+    main.oxi("--session s1 issue start 1").ok();
+    main.oxi("undo").ok();
+    linked.oxi("--session s2 issue start 1").ok();
+}
+
+#[test]
+fn an_edit_by_hand_ends_a_claim_for_all_work_trees() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1").ok();
+    main.oxi("export").ok();
+    let text = main.read("0001-a.md");
+    let end = text.find("assigned_to:").unwrap();
+    let rest = text[end..].split_inclusive('\n').skip(3).collect::<String>();
+    main.write("0001-a.md", format!("{}{rest}", &text[..end]));
+    main.oxi("sync").ok();
+    assert_eq!(main.show(1)["assigned_to"], Value::Null);
+    linked.oxi("--session s2 issue start 1").ok();
+}
+
+#[test]
+fn a_claim_is_taken_over_from_another_work_tree_by_force_or_after_a_death() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1 2").ok();
+    linked.oxi("--session s2 issue start 1 --force").ok().says("it was taken by s1");
+    main.oxi("--session s1 issue update 1 -p high").exits(5).warns("by session s2 in work tree linked");
+    assert_eq!(main.show(1)["assigned_to"]["session"], json!("s2"));
+    // a person may do what no live session forbids
+    linked.oxi("issue update 2 -p high").ok();
+    main.oxi("issue close 1").ok();
+}
+
+#[test]
+fn one_session_may_work_in_two_work_trees() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1 2").ok();
+    linked.oxi("--session s1 issue update 1 -p high").ok();
+    let refused = linked.oxi("--session s1 issue release 1").exits(5);
+    refused.warns("given back there").warns("run `oxi-state issue release 1` in the main work tree");
+    linked.oxi("--session s1 issue start 2").ok();
+    linked.oxi("--session s1 issue release 2").ok();
+}
+
+#[test]
+fn work_trees_of_a_bare_repository_share_claims_too() {
+    let origin = project_with(&[issue(1, "a")]);
+    let bare = repository();
+    bare.git(&format!("clone -q --bare {} bare.git", origin.root.display()));
+    let tree = |name: &str| {
+        bare.git(&format!("-C bare.git worktree add -q -b {name} {}", bare.path(name).display()));
+        bare.beneath(name)
+    };
+    let (one, two) = (tree("one"), tree("two"));
+    one.oxi("--session s1 issue start 1").ok();
+    two.oxi("--session s2 issue start 1").exits(5).warns("in work tree one");
+    assert!(bare.path("bare.git/oxi-state/claims").is_dir());
+    one.oxi("--session s1 issue release 1").ok();
+    two.oxi("--session s2 issue start 1").ok();
+}
+
+#[test]
+fn what_is_shared_lies_in_gits_folder_and_nowhere_else() {
+    let (main, linked) = two_work_trees();
+    main.oxi("issue create d").ok();
+    assert!(!main.path(".git/oxi-state").exists(), "made by the first claim");
+    linked.oxi("--session s1 issue start 1").ok();
+    assert!(main.path(".git/oxi-state/claims").is_dir());
+    assert_eq!(linked.git("status --porcelain"), "");
+    let claim = std::fs::read_dir(main.path(".git/oxi-state/claims")).unwrap().next().unwrap().unwrap();
+    let text = std::fs::read_to_string(claim.path()).unwrap();
+    assert!(!text.contains(main.root.parent().unwrap().to_str().unwrap()), "no local path: {text}");
+}
+
+#[test]
+fn a_leftover_of_a_killed_process_ends_with_the_next_claim() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1").ok();
+    // as if the claim had been published and the process killed before it was committed
+    main.drop_database();
+    assert_eq!(main.show(1)["assigned_to"], Value::Null);
+    linked.oxi("--session s2 issue start 1").exits(5);
+    main.oxi("--session s3 issue start 2").ok();
+    linked.oxi("--session s2 issue start 1").ok();
+}
+
+#[test]
+fn racers_of_two_work_trees_have_one_winner() {
+    let (main, linked) = two_work_trees();
+    for round in 0..10 {
+        let line = format!("issue start 1 --session racer-{round}");
+        let racers: Vec<_> = (0..10)
+            .map(|number| {
+                let tree = if number % 2 == 0 { &main } else { &linked };
+                let mut command = tree.command(&format!("{line}-{number}"));
+                command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+            })
+            .collect();
+        let codes: Vec<_> = racers.into_iter().map(|mut racer| racer.wait().unwrap().code().unwrap()).collect();
+        assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "round {round}: {codes:?}");
+        assert!(codes.iter().all(|code| matches!(code, 0 | 5)), "{codes:?}");
+        for tree in [&main, &linked] {
+            // as a person does who knows that nobody works on it
+            let _ = tree.oxi("issue release 1");
+        }
+    }
+}
