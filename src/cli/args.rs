@@ -173,6 +173,14 @@ pub(super) enum SchemaKind {
     Log,
     /// `stats`
     Stats,
+    /// `session show`
+    Session,
+    /// `session list`
+    Sessions,
+    /// `session tree`
+    SessionTree,
+    /// `session import`
+    SessionImport,
     /// Errors on stderr
     Error,
 }

@@ -89,6 +89,11 @@ impl Context {
         Ok(self.start.directory.clone())
     }
 
+    /// The caller's home folder, if it is known.
+    pub(super) fn home(&self) -> Option<&std::path::Path> {
+        self.start.home.as_deref()
+    }
+
     pub(super) fn store(&self, project: &Project) -> Store {
         Store::in_dir(project.state().clone(), self.timeout)
     }
@@ -123,7 +128,7 @@ impl Context {
     }
 
     /// A name must not be a secret; there is nothing to redact in it.
-    fn refuse_secret(&self, name: &'static str, text: &str) -> CliResult<()> {
+    pub(super) fn refuse_secret(&self, name: &'static str, text: &str) -> CliResult<()> {
         let policy = Policy { redact: false, ..self.policy.clone() };
         privacy::check(text, &policy).map(|_| ()).map_err(|refused| {
             CliError::new(Code::Refused, format!("{name}: {refused}"))

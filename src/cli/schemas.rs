@@ -10,6 +10,7 @@ use super::args::SchemaKind;
 use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
 use super::mirror::ConflictJson;
+use super::session::{SessionImportJson, SessionJson, SessionTreeJson};
 use super::view::{FullIssueJson, IssueJson};
 
 /// The object on stderr when a command fails.
@@ -41,6 +42,10 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Conflicts => generator.into_root_schema_for::<Vec<ConflictJson>>(),
         SchemaKind::Log => generator.into_root_schema_for::<Vec<ChangeJson>>(),
         SchemaKind::Stats => generator.into_root_schema_for::<StatsJson>(),
+        SchemaKind::Session => generator.into_root_schema_for::<SessionJson>(),
+        SchemaKind::Sessions => generator.into_root_schema_for::<Vec<SessionJson>>(),
+        SchemaKind::SessionTree => generator.into_root_schema_for::<Vec<SessionTreeJson>>(),
+        SchemaKind::SessionImport => generator.into_root_schema_for::<SessionImportJson>(),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

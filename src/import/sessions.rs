@@ -31,7 +31,7 @@ use crate::schema::time::Timestamp;
 
 pub use family::{connect, roots};
 pub use find::{Candidate, FindError, Found, find};
-pub use merge::{Merged, merge};
+pub use merge::{Merged, Plan, merge, plan};
 pub use places::Places;
 
 use lines::{Line, Lines, MAX_LINE};

@@ -19,5 +19,6 @@ mod migrations;
 mod mirror;
 mod project;
 mod regressions;
+mod sessions;
 mod unmerged;
 mod worktrees;

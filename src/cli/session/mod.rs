@@ -1,10 +1,16 @@
 //! `oxi-state session …`
 
+mod find;
 mod import;
 mod lifecycle;
 mod query;
 mod run;
 mod tree;
+mod view;
+
+pub(super) use import::SessionImportJson;
+pub(super) use tree::SessionTreeJson;
+pub(super) use view::SessionJson;
 
 use super::args::SessionCommand;
 use super::context::Context;

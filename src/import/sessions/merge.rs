@@ -3,7 +3,12 @@
 //! Of two versions of a file, the later one counts, whichever was imported first: by its last activity, then by its
 //! length. What was given on our own command line is never in a file, and stays.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::schema::id::SessionId;
 use crate::schema::session::{Session, SessionState};
+
+use super::roots;
 
 /// What an import makes of a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +70,52 @@ fn with_links(session: Session, old: &Session, new: &Session) -> Session {
         fork_point: new.fork_point.clone().or_else(|| old.fork_point.clone().filter(|_| same)),
         ..session
     }
+}
+
+/// What an import of pointers comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The records that are new or other than they were.
+    pub records: Vec<Session>,
+    /// Which of them are new.
+    pub created: Vec<SessionId>,
+    /// Which of them were there.
+    pub updated: Vec<SessionId>,
+    /// How many pointers said nothing new.
+    pub unchanged: u64,
+    /// How many were of an earlier version of a file than another.
+    pub older: u64,
+}
+
+/// Plans an import, given all sessions that are stored. The roots of others may follow from what comes in.
+#[must_use]
+pub fn plan<'s>(stored: &BTreeMap<SessionId, Session>, new: impl Iterator<Item = &'s Session>) -> Plan {
+    let mut plan = Plan::default();
+    let mut now = stored.clone();
+    let mut touched = BTreeSet::new();
+    for pointer in new {
+        match merge(now.get(&pointer.id), pointer) {
+            Merged::Unchanged => plan.unchanged += 1,
+            Merged::Older => plan.older += 1,
+            Merged::Created(session) | Merged::Updated(session) => {
+                // of two versions that came together, the earlier one
+                plan.older += u64::from(!touched.insert(session.id.clone()));
+                now.insert(session.id.clone(), *session);
+            }
+        }
+    }
+    let parents = now.iter().map(|(id, session)| (id.clone(), session.parent.clone())).collect();
+    let mut roots = roots(&parents);
+    for (id, mut session) in now {
+        session.root = roots.remove(&id).unwrap_or(session.root);
+        match stored.get(&id) {
+            None => plan.created.push(id),
+            Some(old) if *old != session => plan.updated.push(id),
+            Some(_) => continue,
+        }
+        plan.records.push(session);
+    }
+    plan
 }
 
 #[cfg(test)]
@@ -129,5 +180,38 @@ mod tests {
         assert_eq!(merge(Some(&child), &alone), Merged::Unchanged);
         let Merged::Updated(later) = merge(Some(&child), &imported(3, 12, "b")) else { panic!("it is later") };
         assert_eq!((later.parent, later.fork_point), (child.parent, child.fork_point));
+    }
+
+    /// The ids and roots of what is stored after these were imported one after the other, or together.
+    fn stored_after(imports: &[&[Session]]) -> BTreeMap<SessionId, Session> {
+        let mut stored = BTreeMap::new();
+        for import in imports {
+            let plan = plan(&stored, import.iter());
+            stored.extend(plan.records.into_iter().map(|session| (session.id.clone(), session)));
+        }
+        stored
+    }
+
+    #[test]
+    fn the_order_of_imports_does_not_matter() {
+        let named = |id: &str, parent: &str, base: Session| {
+            let id: SessionId = id.parse().unwrap();
+            Session { root: id.clone(), parent: parent.parse().ok(), id, ..base }
+        };
+        let a = named("a", "", imported(2, 10, "a"));
+        let b = named("b", "a", imported(3, 10, "b1"));
+        let later = named("b", "a", imported(4, 12, "b2"));
+        let c = named("c", "b", imported(5, 10, "c"));
+        let together = stored_after(&[&[a.clone(), b.clone(), later.clone(), c.clone()]]);
+        assert!(together.values().all(|session| session.root.as_str() == "a"));
+        assert_eq!(together[&b.id].file, later.file);
+        for order in [[&c, &later, &b, &a], [&b, &a, &c, &later], [&later, &c, &a, &b]] {
+            let one_by_one: Vec<Vec<Session>> = order.iter().map(|session| vec![(*session).clone()]).collect();
+            let one_by_one: Vec<&[Session]> = one_by_one.iter().map(Vec::as_slice).collect();
+            assert_eq!(stored_after(&one_by_one), together);
+        }
+        let again = plan(&together, [&a, &later, &c].into_iter());
+        assert_eq!((again.records.len(), again.unchanged), (0, 3));
+        assert_eq!(plan(&together, [&b].into_iter()).older, 1);
     }
 }
