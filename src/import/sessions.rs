@@ -125,6 +125,20 @@ pub fn read(path: &Path, places: &Places) -> Result<SessionFile, ReadError> {
     scan(std::io::Read::take(file, stat.size), MAX_LINE, path, &stat, places)
 }
 
+/// The id in the header of a session file, read no further than that.
+fn id_in(path: &Path) -> Result<SessionId, ReadError> {
+    let (file, stat) = open(path)?;
+    let mut lines = Lines::new(BufReader::new(std::io::Read::take(file, stat.size)), MAX_LINE);
+    let mut tally = Tally::default();
+    while let Some((number, line)) = lines.next().map_err(reading(path))? {
+        tally.line(number, &line)?;
+        if let Some((id, _)) = tally.header {
+            return Ok(id);
+        }
+    }
+    Err(ReadError::Empty)
+}
+
 /// Opens a regular file; a link is not followed, and nothing is waited for.
 fn open(path: &Path) -> Result<(std::fs::File, FileStat), PathError> {
     let unnamed = || PathError {

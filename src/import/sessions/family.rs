@@ -10,7 +10,7 @@ use crate::schema::id::SessionId;
 use crate::schema::session::Session;
 
 use super::tree::Ids;
-use super::{Places, SessionFile, is_shared, read, session_id};
+use super::{Places, SessionFile, id_in, is_shared, read, session_id};
 
 /// Tells the parents and fork points of files that were read together. `known` are the sessions that are stored.
 pub fn connect<'s>(files: &mut [SessionFile], known: impl Iterator<Item = &'s Session>, places: &Places) {
@@ -99,21 +99,28 @@ impl Parents {
         named.or_else(|| uuid_of(name)).or_else(|| if name == said { session_id(said) } else { None })
     }
 
-    /// Reads the file that a child speaks of, for its id and those of its entries.
+    /// Reads the file that a child speaks of, for its id and, where they share them, those of its entries.
     fn visit(&mut self, path: &Path, shared: bool, places: &Places) -> Option<SessionId> {
         // a path from a file may be anything; only what looks like a session file is opened
         let plausible = path.is_absolute() && path.extension().is_some_and(|end| end == "jsonl");
         if !plausible {
             return None;
         }
-        if let Some(id) = self.visited.get(path) {
+        if let Some(id) = self.visited.get(path)
+            && (!shared || id.as_ref().is_none_or(|id| self.ids.contains_key(id)))
+        {
             return id.clone();
         }
-        let read = read(path, places).ok();
-        let id = read.as_ref().map(|file| file.session.id.clone());
-        if let (Some(ids), Some(id), true) = (read.and_then(|file| file.ids), &id, shared) {
-            self.ids.entry(id.clone()).or_insert_with(|| ids.hashes().iter().copied().collect());
-        }
+        let id = if shared {
+            let file = read(path, places).ok();
+            let id = file.as_ref().map(|file| file.session.id.clone());
+            if let (Some(ids), Some(id)) = (file.and_then(|file| file.ids), &id) {
+                self.ids.entry(id.clone()).or_insert_with(|| ids.hashes().iter().copied().collect());
+            }
+            id
+        } else {
+            id_in(path).ok()
+        };
         self.visited.insert(path.to_owned(), id.clone());
         id
     }
