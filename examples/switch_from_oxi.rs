@@ -5,7 +5,7 @@ use oxi_state::fs::Dir;
 use oxi_state::issues::{
     FileIssueStore, IssueError, IssueFilter, IssuePatch, Priority, Status, content_hash, serialize_issue,
 };
-use oxi_state::liveness::Lease;
+use oxi_state::liveness::{self, Lease, Payload};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // a session that lives holds its lock; while it does, nobody else takes its issues
-    let lease = Lease::acquire(&Dir::open(&store.issues_dir())?, &"proc-1".parse()?)?;
+    let locks = liveness::ensure_folder(&Dir::open(&store.issues_dir())?)?;
+    let lease = Lease::acquire(&locks, &"proc-1".parse()?, &Payload::default())?;
     store.start(login.meta.id, None, "proc-1")?;
     match store.start(login.meta.id, None, "proc-2") {
         Err(error @ IssueError::Assigned { .. }) => println!("proc-2 is told: {error}"),

@@ -488,4 +488,6 @@ const fn op_of(action: Action) -> Op {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

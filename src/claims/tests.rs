@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::db::{Author, Store};
 use crate::fs::Dir;
-use crate::liveness::{self, Lease};
+use crate::liveness::{self, Lease, Payload};
 
 use Action::{Close, Link, Release, Reopen, Start, Update};
 use Liveness::{Alive, Dead, Unknown};
@@ -120,7 +120,7 @@ impl World {
 
     /// What a caller finds when it looks around now; a test lives shorter than the watch, which remembers what it saw.
     fn access(&self) -> Access<'static> {
-        let folders = self.issues.open_dir(liveness::FOLDER).into_iter().collect();
+        let folders = liveness::folder(&self.issues).unwrap().into_iter().collect();
         let watch = Box::leak(Box::new(Watch::new(folders, NOW.parse().unwrap())));
         Access { watch, claims: Box::leak(Box::default()), force: false }
     }
@@ -130,7 +130,8 @@ impl World {
     }
 
     fn lease(&self, session: &str) -> Lease {
-        Lease::acquire(&self.issues, &session.parse().unwrap()).unwrap().unwrap()
+        let folder = liveness::ensure_folder(&self.issues).unwrap();
+        Lease::acquire(&folder, &session.parse().unwrap(), &Payload::default()).unwrap().lease().unwrap()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use super::*;
 use crate::db::Store;
 use crate::fs::Dir;
-use crate::liveness::Lease;
+use crate::liveness::{self, Lease, Payload};
 use crate::schema::time::Timestamp;
 
 struct World {
@@ -33,7 +33,8 @@ impl World {
     }
 
     fn lease(&self, session: &str) -> Lease {
-        Lease::acquire(&Dir::open(&self.dir()).unwrap(), &session.parse().unwrap()).unwrap().unwrap()
+        let folder = liveness::ensure_folder(&Dir::open(&self.dir()).unwrap()).unwrap();
+        Lease::acquire(&folder, &session.parse().unwrap(), &Payload::default()).unwrap().lease().unwrap()
     }
 }
 
