@@ -1,9 +1,7 @@
 //! Which session is meant: by its id, or by the beginning of its id; and those that hold a lock and have no record.
 
-use serde::Deserialize;
-
 use crate::db::tables::{Readable, Tables};
-use crate::liveness::{FOLDER, Known, Liveness, Watch};
+use crate::liveness::{self, Known, Standing, Watch};
 use crate::project::Project;
 use crate::schema::id::SessionId;
 use crate::schema::session::Session;
@@ -15,9 +13,6 @@ use super::super::error::{CliError, CliResult, Code};
 /// How many candidates an error names.
 const MAX_NAMED: usize = 10;
 
-/// Longest text of a lock file that is read, in bytes.
-const MAX_PAYLOAD: u64 = 4096;
-
 /// A session that holds its lock.
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
@@ -26,13 +21,6 @@ pub(super) struct Holder {
     pub(super) pid: Option<u32>,
     /// Since when, as the lock file says.
     pub(super) started: Option<Timestamp>,
-}
-
-/// What the original writes into its lock file, as far as it is of use.
-#[derive(Deserialize)]
-struct Payload {
-    pid: Option<u32>,
-    started: Option<i64>,
 }
 
 /// The one session that a text means.
@@ -80,25 +68,20 @@ pub(super) fn callers(context: &Context) -> CliResult<SessionId> {
 
 /// The sessions that hold their locks and have no record: those that the original runs.
 pub(super) fn holders<T: Readable>(tables: &Tables<T>, project: &Project, watch: &Watch) -> CliResult<Vec<Holder>> {
-    let Some(issues) = project.issues()? else { return Ok(Vec::new()) };
-    let folder = match issues.open_dir(FOLDER) {
-        Ok(folder) => folder,
-        Err(error) if error.is_not_found() => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
+    let folder = project.issues()?.map_or(Ok(None), |issues| liveness::folder(&issues))?;
+    let Some(folder) = folder else { return Ok(Vec::new()) };
     let mut names = folder.names()?;
     names.sort();
     let mut found = Vec::new();
     for id in names.iter().filter_map(|name| name.parse::<SessionId>().ok()) {
-        let holds = watch.session(id.as_str(), Known::default()) == Some(Liveness::Alive);
-        if !holds || tables.record::<Session>(id.as_str())?.is_some() {
+        let recorded = tables.record::<Session>(id.as_str())?.is_some();
+        if recorded || watch.session(id.as_str(), Known::default()) != Standing::Alive {
             continue;
         }
-        let read = folder.read(id.as_str(), MAX_PAYLOAD).ok();
-        let payload = read.and_then(|(bytes, _)| serde_json::from_slice::<Payload>(&bytes).ok());
-        let started = payload.as_ref().and_then(|payload| payload.started);
-        let started = started.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0)).map(Timestamp::new);
-        found.push(Holder { id, pid: payload.and_then(|payload| payload.pid), started });
+        let payload = liveness::read_payload(&folder, &id).unwrap_or_default();
+        let started = payload.started.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+        let pid = payload.process.map(|process| process.pid);
+        found.push(Holder { id, pid, started: started.map(Timestamp::new) });
     }
     Ok(found)
 }

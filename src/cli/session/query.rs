@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::claims;
 use crate::db::Op;
 use crate::db::tables::{Readable, Tables};
-use crate::liveness::{Known, Liveness, Watch};
+use crate::liveness::{Known, Liveness, Standing, Watch};
 use crate::project::Project;
 use crate::schema::id::{IssueId, SessionId, is_deceptive, printable};
 use crate::schema::session::{Session, SessionState, is_name};
@@ -158,7 +158,7 @@ pub(super) fn link(context: &Context, id: &str, issues: &[IssueId]) -> CliResult
 /// id begins so, the text is the id.
 fn link_target<T: Readable>(context: &Context, tables: &Tables<T>, watch: &Watch, text: &str) -> CliResult<SessionId> {
     let recorded = tables.record::<Session>(text)?.is_some();
-    let locked = !recorded && watch.session(text, Known::default()).is_some();
+    let locked = !recorded && watch.session(text, Known::default()) != Standing::NeverSeen;
     if !locked && !find::candidates(tables, text)?.is_empty() {
         return find::session(tables, text).map(|session| session.id);
     }

@@ -61,7 +61,7 @@ pub(super) fn watch(project: &Project) -> Watch {
 /// Whether a session is alive.
 pub(super) fn alive_of(watch: &Watch, session: &Session) -> Liveness {
     let known = Known { process: session.process.as_ref(), ended: session.state == SessionState::Ended };
-    watch.session(session.id.as_str(), known).unwrap_or(Liveness::Unknown)
+    watch.session(session.id.as_str(), known).with_claim(false)
 }
 
 const fn as_json(liveness: Liveness) -> Option<bool> {
