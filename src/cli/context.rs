@@ -89,6 +89,11 @@ impl Context {
         Ok(self.start.directory.clone())
     }
 
+    /// The caller's home folder, if it is known.
+    pub(super) fn home(&self) -> Option<&std::path::Path> {
+        self.start.home.as_deref()
+    }
+
     pub(super) fn store(&self, project: &Project) -> Store {
         Store::in_dir(project.state().clone(), self.timeout)
     }

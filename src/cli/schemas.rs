@@ -11,6 +11,7 @@ use super::args::SchemaKind;
 use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
 use super::mirror::ConflictJson;
+use super::session::{SessionImportJson, SessionJson, SessionTreeJson};
 use super::view::{FullIssueJson, IssueJson};
 
 /// The object on stderr when a command fails.
@@ -46,6 +47,10 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Agents => generator.into_root_schema_for::<Vec<AgentJson>>(),
         SchemaKind::AgentPrime => generator.into_root_schema_for::<PrimedJson>(),
         SchemaKind::AgentImport => generator.into_root_schema_for::<ImportJson>(),
+        SchemaKind::Session => generator.into_root_schema_for::<SessionJson>(),
+        SchemaKind::Sessions => generator.into_root_schema_for::<Vec<SessionJson>>(),
+        SchemaKind::SessionTree => generator.into_root_schema_for::<Vec<SessionTreeJson>>(),
+        SchemaKind::SessionImport => generator.into_root_schema_for::<SessionImportJson>(),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

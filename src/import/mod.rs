@@ -1,4 +1,6 @@
-//! From files to values: what lies in the issues folder, read strictly and in parallel; and what other programs keep.
+//! From files to values: what lies in the issues folder, read strictly and in parallel; and what other programs keep,
+//! of which the files are only ever read.
 
 pub mod agents;
 pub mod scan;
+pub mod sessions;

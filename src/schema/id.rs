@@ -277,7 +277,7 @@ impl fmt::Display for Revision {
 }
 
 /// The name of a session: what may become the name of a lock file, and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct SessionId(String);
 

@@ -108,7 +108,7 @@ pub struct Tokens {
     pub cache_read: u64,
     /// Written to a cache.
     pub cache_write: u64,
-    /// As the provider summed them up, which need not be the sum of the others.
+    /// As the provider summed them up, which need not be the sum of the others; their sum where it did not.
     pub total: u64,
 }
 

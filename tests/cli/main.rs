@@ -24,5 +24,6 @@ mod processes;
 mod project;
 mod regressions;
 mod session_run;
+mod sessions;
 mod unmerged;
 mod worktrees;

@@ -81,7 +81,8 @@ fn step(
     })
 }
 
-fn settle(txn: &WriteTxn<'_>, id: IssueId, outcome: Claimed) -> CliResult<claims::Done> {
+/// What a step did; an error if it was not done.
+pub(in crate::cli) fn settle(txn: &WriteTxn<'_>, id: IssueId, outcome: Claimed) -> CliResult<claims::Done> {
     match outcome {
         Claimed::Done(done) => Ok(*done),
         Claimed::Refused(refusal) => Err(refused(id, refusal)),

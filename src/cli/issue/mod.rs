@@ -7,6 +7,7 @@ mod dep;
 mod edit;
 mod query;
 
+pub(super) use claim::settle;
 pub(super) use query::SummaryJson;
 
 use crate::db::Cas;
@@ -47,7 +48,12 @@ pub(super) fn run(context: &mut Context, command: IssueCommand) -> CliResult<()>
 }
 
 /// An issue as `show` gives it, read in the transaction that is open.
-fn full<T: Readable>(tables: &Tables<T>, project: &Project, owners: &Owners, id: IssueId) -> CliResult<FullIssueJson> {
+pub(super) fn full<T: Readable>(
+    tables: &Tables<T>,
+    project: &Project,
+    owners: &Owners,
+    id: IssueId,
+) -> CliResult<FullIssueJson> {
     let stored = head(tables, id)?;
     Ok(FullIssueJson::new(tables, project, owners, stored)?)
 }

@@ -1,12 +1,18 @@
 //! `oxi-state session …`
 
 mod child;
+mod find;
 mod import;
 mod lifecycle;
 mod program;
 mod query;
 mod run;
 mod tree;
+mod view;
+
+pub(super) use import::SessionImportJson;
+pub(super) use tree::SessionTreeJson;
+pub(super) use view::SessionJson;
 
 use crate::db::Store;
 use crate::fs::Dir;
