@@ -222,8 +222,9 @@ pub fn write<R, E: From<StoreError>>(
     let none = Claims::default();
     let claims = turn.as_ref().map_or(&none, Turn::claims);
     let (result, over) = store.write(author, |txn| {
-        let result = work(txn, Access { watch: scope.watch, claims, force: scope.force })?;
-        let over = turn.as_ref().map_or(Ok(Vec::new()), |turn| publish(txn, turn))?;
+        let access = Access { watch: scope.watch, claims, force: scope.force };
+        let result = work(txn, access)?;
+        let over = turn.as_ref().map_or(Ok(Vec::new()), |turn| publish(txn, turn, access))?;
         Ok::<_, E>((result, over))
     })?;
     if let Some(turn) = &turn {
@@ -235,23 +236,26 @@ pub fn write<R, E: From<StoreError>>(
     Ok(result)
 }
 
-/// Tells the other work trees of new owners; answers whose claims are over once this is committed.
-fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>) -> Result<Vec<Identity>, StoreError> {
+/// Tells the other work trees of new owners; answers which claims are over once this is committed: those that the record
+/// of this work tree does not know of, and those of the dead, in whichever work tree they were made.
+fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<Vec<Identity>, StoreError> {
     // the last change of each issue counts
     let changes: BTreeMap<_, _> = txn.owner_changes().iter().map(|change| (&change.identity, change)).collect();
     let mut over = Vec::new();
     for (identity, change) in &changes {
-        match &change.owner {
-            // other owners came with a file, which the other work trees have or will get
-            Some(owner) if matches!(change.op, Op::Start | Op::Undo) => turn.publish(identity, owner)?,
-            _ => {}
+        // other owners came with a file, which the other work trees have or will get
+        if let Some(owner) = change.owner.as_ref().filter(|_| matches!(change.op, Op::Start | Op::Undo)) {
+            turn.publish(identity, owner)?;
         }
     }
-    for claim in turn.claims().here() {
-        let started = changes.get(&claim.identity).is_some_and(|change| change.op == Op::Start);
+    for claim in turn.claims().iter() {
+        if changes.get(&claim.identity).is_some_and(|change| change.op == Op::Start) {
+            continue;
+        }
         let owner = txn.id_of(&claim.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
         let stands = owner.is_some_and(|stored| stored.head.owner().is_some_and(|it| it.session == claim.session));
-        if !stands && !started {
+        let leftover = turn.claims().is_here(claim) && !stands;
+        if leftover || access.liveness(txn, &claim.assignment())? == Liveness::Dead {
             over.push(claim.identity.clone());
         }
     }

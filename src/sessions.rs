@@ -22,7 +22,7 @@ use crate::liveness::{
 use crate::project::{ISSUES, Project};
 use crate::schema::id::{IssueId, SessionId};
 use crate::schema::process::Process;
-use crate::schema::session::{Session, SessionState};
+use crate::schema::session::{Session, SessionState, Source};
 use crate::schema::time::Timestamp;
 use crate::worktrees::Shared;
 
@@ -66,7 +66,7 @@ pub enum Begun {
 }
 
 impl Leases {
-    /// Takes the locks of a session, all or none. Removes old lock files on the way.
+    /// Takes the locks of a session, all or none.
     ///
     /// # Errors
     /// See [`Lease::acquire`].
@@ -79,7 +79,6 @@ impl Leases {
                 Acquired::Taken(holder) => return Ok(Begun::Taken(holder)),
             }
         }
-        sweep(folders, now);
         Ok(Begun::Held(Self(leases)))
     }
 
@@ -94,13 +93,6 @@ impl Leases {
     /// See [`Lease::end`].
     pub fn end(self, now: Timestamp) {
         self.0.into_iter().for_each(|lease| lease.end(now));
-    }
-}
-
-/// Removes old lock files. In passing: what cannot be removed now will be another time.
-fn sweep(folders: &[Dir], now: Timestamp) {
-    for folder in folders {
-        let _ = liveness::reap(folder, now, liveness::reap::MIN_AGE, false);
     }
 }
 
@@ -134,7 +126,6 @@ pub fn register(
         }
         return Ok(taken);
     }
-    sweep(folders, now);
     Ok(Registered::Done)
 }
 
@@ -283,12 +274,8 @@ pub fn release_all(
     session: &SessionId,
     access: Access<'_>,
 ) -> Result<Vec<IssueId>, StoreError> {
-    let query =
-        Query { classes: Classes::ALL, session: Some(session.as_str().to_owned()), sort: Sort::Id, ..Query::default() };
-    let owned = |stored: &StoredHead| Ok(stored.head.owner().is_some_and(|owner| owner.session == session.as_str()));
     let mut released = Vec::new();
-    for stored in txn.list(&query, owned)? {
-        let id = stored.head.id;
+    for id in owned(txn, session)? {
         if let Claimed::Done(_) = claims::release(txn, id, None, access)? {
             released.push(id);
         }
@@ -296,7 +283,8 @@ pub fn release_all(
     Ok(released)
 }
 
-/// The sessions whose records say that they go on, and that are dead, by id.
+/// The sessions that died unnoticed, by id: those whose records say that they go on, and those that have no record, but
+/// a lock file and an issue. Once the file is gone, nobody could tell any more that they are dead.
 ///
 /// # Errors
 /// See [`note_begin`].
@@ -306,7 +294,48 @@ pub fn dead<T: Readable>(tables: &Tables<T>, folders: &[Dir], now: Timestamp) ->
         session.state == SessionState::Active
             && liveness(&evidence(folders, session.id.as_str()), session, now) == Liveness::Dead
     });
-    Ok(sessions.into_iter().map(|session| session.id).collect())
+    let mut dead: Vec<_> = sessions.into_iter().map(|session| session.id).collect();
+    let names = folders.iter().map(Dir::names).collect::<Result<Vec<_>, _>>()?.concat();
+    for id in names.iter().filter_map(|name| name.parse::<SessionId>().ok()) {
+        if tables.record::<Session>(id.as_str())?.is_none()
+            && liveness::judge(&evidence(folders, id.as_str()), None, false) == Standing::Dead
+            && !owned(tables, &id)?.is_empty()
+        {
+            dead.push(id);
+        }
+    }
+    dead.sort();
+    dead.dedup();
+    Ok(dead)
+}
+
+/// Writes down that the [`dead`] are dead; answers who.
+///
+/// # Errors
+/// See [`note_begin`].
+pub fn note_dead(txn: &mut WriteTxn<'_>, folders: &[Dir]) -> Result<Vec<SessionId>, StoreError> {
+    let now = txn.author().now;
+    let dead = dead(txn, folders, now)?;
+    for id in &dead {
+        if !note_end(txn, id, Op::Reap)? {
+            let ended = Session {
+                source: Source::Oxi,
+                state: SessionState::Ended,
+                ended_at: Some(now),
+                ..Session::begin(id.clone(), now)
+            };
+            txn.put_record(&ended, Op::Reap)?;
+        }
+    }
+    Ok(dead)
+}
+
+/// The issues that a session has in this work tree, by number.
+fn owned<T: Readable>(tables: &Tables<T>, session: &SessionId) -> Result<Vec<IssueId>, StoreError> {
+    let query =
+        Query { classes: Classes::ALL, session: Some(session.as_str().to_owned()), sort: Sort::Id, ..Query::default() };
+    let owned = |stored: &StoredHead| Ok(stored.head.owner().is_some_and(|owner| owner.session == session.as_str()));
+    Ok(tables.list(&query, owned)?.into_iter().map(|stored| stored.head.id).collect())
 }
 
 /// Removes old lock files from every folder, or says which it would; answers whose they were.

@@ -106,16 +106,17 @@ impl Claims {
 
     /// The issues of this project that other work trees have claimed.
     pub fn elsewhere(&self) -> impl Iterator<Item = Identity> + '_ {
-        self.of_project().filter(|claim| !self.is_here(claim)).map(|claim| claim.identity.clone())
+        self.iter().filter(|claim| !self.is_here(claim)).map(|claim| claim.identity.clone())
+    }
+
+    /// All claims of issues of this project.
+    pub fn iter(&self) -> impl Iterator<Item = &SharedClaim> + '_ {
+        self.by_name.values().filter(|claim| claim.project == self.project)
     }
 
     /// The issues of this project that this work tree has claimed.
     pub fn here(&self) -> impl Iterator<Item = &SharedClaim> + '_ {
-        self.of_project().filter(|claim| self.is_here(claim))
-    }
-
-    fn of_project(&self) -> impl Iterator<Item = &SharedClaim> + '_ {
-        self.by_name.values().filter(|claim| claim.project == self.project)
+        self.iter().filter(|claim| self.is_here(claim))
     }
 }
 

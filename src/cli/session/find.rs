@@ -6,6 +6,7 @@ use crate::project::Project;
 use crate::schema::id::SessionId;
 use crate::schema::session::Session;
 use crate::schema::time::Timestamp;
+use crate::sessions;
 
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
@@ -66,22 +67,21 @@ pub(super) fn callers(context: &Context) -> CliResult<SessionId> {
     })
 }
 
-/// The sessions that hold their locks and have no record: those that the original runs.
+/// The sessions that live and have no record here: those that the original runs, and those of other work trees.
 pub(super) fn holders<T: Readable>(tables: &Tables<T>, project: &Project, watch: &Watch) -> CliResult<Vec<Holder>> {
-    let folder = project.issues()?.map_or(Ok(None), |issues| liveness::folder(&issues))?;
-    let Some(folder) = folder else { return Ok(Vec::new()) };
-    let mut names = folder.names()?;
-    names.sort();
-    let mut found = Vec::new();
-    for id in names.iter().filter_map(|name| name.parse::<SessionId>().ok()) {
-        let recorded = tables.record::<Session>(id.as_str())?.is_some();
-        if recorded || watch.session(id.as_str(), Known::default()) != Standing::Alive {
-            continue;
+    let mut found: Vec<Holder> = Vec::new();
+    for folder in sessions::existing_folders(project)? {
+        for id in folder.names()?.iter().filter_map(|name| name.parse::<SessionId>().ok()) {
+            let known = tables.record::<Session>(id.as_str())?.is_some() || found.iter().any(|holder| holder.id == id);
+            if known || watch.session(id.as_str(), Known::default()) != Standing::Alive {
+                continue;
+            }
+            let payload = liveness::read_payload(&folder, &id).unwrap_or_default();
+            let started = payload.started.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+            let pid = payload.process.map(|process| process.pid);
+            found.push(Holder { id, pid, started: started.map(Timestamp::new) });
         }
-        let payload = liveness::read_payload(&folder, &id).unwrap_or_default();
-        let started = payload.started.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
-        let pid = payload.process.map(|process| process.pid);
-        found.push(Holder { id, pid, started: started.map(Timestamp::new) });
     }
+    found.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(found)
 }

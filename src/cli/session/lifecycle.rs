@@ -43,6 +43,7 @@ pub(super) fn start(context: &Context, args: StartArgs) -> CliResult<()> {
         let _ = sessions::end(&folders, &id, author.now);
         return Err(taken(&id, Some(&process)));
     }
+    reap_in_passing(context, &project, &store, &folders);
     if beginning.process.is_none() {
         context.note("note: nobody can tell whether this session lives; --pid PID ties it to a process");
     }
@@ -169,13 +170,12 @@ fn find(context: &Context, read: &ReadTxn, folders: &[Dir], text: Option<&str>) 
 pub(super) fn reap(context: &Context, dry_run: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let folders = sessions::existing_folders(&project)?;
-    // first the records: the lock files are what tells that their sessions are dead
-    let ended = if dry_run {
-        sessions::dead(&*store.read()?, &folders, now())?
+    let (ended, locks) = if dry_run {
+        let dead = sessions::dead(&*store.read()?, &folders, now())?;
+        (dead, sessions::reap_locks(&folders, now(), MIN_AGE, true)?)
     } else {
-        end_the_dead(context, &project, &store, &folders)?
+        bury(context, &project, &store, &folders)?
     };
-    let locks = sessions::reap_locks(&folders, now(), MIN_AGE, dry_run)?;
     if context.json {
         return output::json(&json!({ "locks": locks, "ended": ended }));
     }
@@ -189,16 +189,22 @@ pub(super) fn reap(context: &Context, dry_run: bool) -> CliResult<()> {
     output::text(&printable(&text, true))
 }
 
-fn end_the_dead(context: &Context, project: &Project, store: &Store, folders: &[Dir]) -> CliResult<Vec<SessionId>> {
-    if sessions::dead(&*store.read()?, folders, now())?.is_empty() {
-        return Ok(Vec::new());
+/// Writes down who is dead, which also takes their claims from the other work trees' sight; then removes old lock files.
+/// In this order, because the lock files are what tells that their sessions are dead.
+fn bury(
+    context: &Context,
+    project: &Project,
+    store: &Store,
+    folders: &[Dir],
+) -> CliResult<(Vec<SessionId>, Vec<SessionId>)> {
+    let ended = context
+        .write_claims(project, store, false, false, |txn, _| Ok::<_, CliError>(sessions::note_dead(txn, folders)?))?;
+    Ok((ended, sessions::reap_locks(folders, now(), MIN_AGE, false)?))
+}
+
+/// As `session reap`, where there is a lock file to be removed. In passing: what fails now will be done another time.
+pub(super) fn reap_in_passing(context: &Context, project: &Project, store: &Store, folders: &[Dir]) {
+    if sessions::reap_locks(folders, now(), MIN_AGE, true).is_ok_and(|locks| !locks.is_empty()) {
+        let _ = bury(context, project, store, folders);
     }
-    let author = context.author(project)?;
-    store.write(&author, |txn| {
-        let dead = sessions::dead(txn, folders, author.now)?;
-        for id in &dead {
-            sessions::note_end(txn, id, Op::Reap)?;
-        }
-        Ok(dead)
-    })
 }

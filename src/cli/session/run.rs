@@ -17,6 +17,7 @@ use super::super::args::RunArgs;
 use super::super::context::{Context, now};
 use super::super::error::{CliError, CliResult, Code};
 use super::child::{self, Failure};
+use super::lifecycle::reap_in_passing;
 use super::{check_name, folders, generate, program, taken, working_place};
 
 /// Answers the exit code of the command. Nothing is printed on stdout: that is the command's.
@@ -32,7 +33,7 @@ pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
     };
     let (project, store) = context.ready()?;
     let run = Run { author: Author { session: Some(id.clone()), ..context.author(&project)? }, id, project, store };
-    let (leases, before) = run.begin(name)?;
+    let (leases, before) = run.begin(context, name)?;
 
     let mut command_line = Command::new(&program);
     command_line.arg0(command).args(arguments).env("OXI_STATE_SESSION", run.id.as_str());
@@ -74,7 +75,7 @@ struct Run {
 
 impl Run {
     /// Takes the locks, then writes the record.
-    fn begin(&self, name: Option<String>) -> CliResult<(Leases, Option<Session>)> {
+    fn begin(&self, context: &Context, name: Option<String>) -> CliResult<(Leases, Option<Session>)> {
         let folders = folders(&self.project, &self.store)?;
         let ours = process::of(std::process::id())
             .ok_or_else(|| CliError::new(Code::Error, "the system does not tell which process this is"))?;
@@ -85,7 +86,10 @@ impl Run {
         let beginning =
             Beginning { id: self.id.clone(), name, process: Some(ours), project: working_place(&self.project) };
         match self.store.write(&self.author, |txn| sessions::note_begin(txn, &beginning))? {
-            Noted::Begun { before } => Ok((leases, before.map(|before| *before))),
+            Noted::Begun { before } => {
+                reap_in_passing(context, &self.project, &self.store, &folders);
+                Ok((leases, before.map(|before| *before)))
+            }
             Noted::Taken(process) => Err(taken(&self.id, Some(&process))),
         }
     }
