@@ -3,8 +3,8 @@
 
 In each page, every block marked `console` is a dialogue with a shell: lines that begin with `$ ` are commands (lines
 that begin with `> ` continue them), all others are what they print. A page is run from its first block to its last, in
-an empty home directory of its own, with `oxi-state` from BIN first on the PATH. Times, hashes and the name of that
-directory differ from run to run, and are not compared.
+an empty home directory of its own, with `oxi-state` from BIN first on the PATH. Times, hashes, agents, processes and the
+name of that directory differ from run to run, and are not compared.
 
     docs/console.py target/debug README.md docs/*.md            exit 1 if a page shows anything else than what happens
     docs/console.py --write target/debug README.md docs/*.md    put in what happens
@@ -23,6 +23,9 @@ HOME = "/home/ada"
 # what differs from run to run, and what it is compared as
 VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
+    (re.compile(r"\boxsid_[0-9A-Z]{26}\b"), "OXSID"),
+    (re.compile(r"\bOx[0-9A-Za-z]{4}\b"), "AGENT"),
+    (re.compile(r'(\bpid |\bprocess +|"parent_pid": ?)\d+'), r"\1PID"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
     (re.compile(r"\b[0-9a-f]{7}\b"), "COMMIT"),
     (re.compile(r"\bdatabase   \d+ KiB"), "database   SIZE"),

@@ -197,7 +197,7 @@ impl Access<'_> {
     }
 }
 
-/// What [`write`] needs to know beside the store and the author.
+/// What [`write()`] needs to know beside the store and the author.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     /// Who is alive.

@@ -68,7 +68,8 @@
 //! | [`cli`] | the command line: the only place that prints; reads the environment, the arguments and the clock |
 //! | [`issues`] | the original issue store's public interface, for programs that were written against it; reads the clock, too |
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
-//! | [`import`], [`export`] | the two ends of it: what lies in the folder; what is to be written |
+//! | [`agents`] | who is at work: the original's registry of agent instances |
+//! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
 //! | [`claims`] | who may change an issue |
 //! | [`db`] | the store: process gate, tables, transactions, indexes, audit trail, undo |
 //! | [`worktrees`] | the leases and claims that linked work trees share |
@@ -78,6 +79,7 @@
 //!
 //! The reasons behind it are in `docs/design.md`.
 
+pub mod agents;
 pub mod claims;
 pub mod cli;
 pub mod db;

@@ -190,7 +190,7 @@ impl World {
         let session = caller.map(|caller| SESSIONS[caller].parse().unwrap());
         let author = Author { actor: "test".into(), session, now: time(self.clock) };
         let shared = Shared::ensure(project).unwrap();
-        let watch = Watch::of(project, shared.as_ref(), author.now);
+        let watch = Watch::of(project, shared.as_ref(), author.now).unwrap();
         let scope = Scope { watch: &watch, shared: shared.as_ref(), force };
         let title = format!("title at {}", self.clock);
         let claimed = write(store, &author, scope, |txn, access| match action {

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod agent;
+mod schema;
 mod session;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
+pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
 
 use crate::schema::id::{ContentHash, IssueId, Revision};
@@ -153,36 +155,6 @@ pub(super) enum Command {
     /// Print the manual page
     #[command(after_help = "Example:\n  oxi-state man | man -l -")]
     Man,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum SchemaKind {
-    /// `issue show`
-    Issue,
-    /// `issue list`
-    Issues,
-    /// `issue summary`
-    Summary,
-    /// `import`, `export`, `sync`
-    Report,
-    /// `status`
-    Status,
-    /// `conflicts`
-    Conflicts,
-    /// `log`
-    Log,
-    /// `stats`
-    Stats,
-    /// `session show`
-    Session,
-    /// `session list`
-    Sessions,
-    /// `session tree`
-    SessionTree,
-    /// `session import`
-    SessionImport,
-    /// Errors on stderr
-    Error,
 }
 
 #[derive(Debug, Args)]

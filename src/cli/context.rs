@@ -182,7 +182,7 @@ impl Context {
     ) -> CliResult<R> {
         let author = self.author(project)?;
         let shared = if claims { Shared::ensure(project)? } else { Shared::find(project) };
-        let watch = Watch::of(project, shared.as_ref(), author.now);
+        let watch = Watch::of(project, shared.as_ref(), author.now)?;
         claims::write(store, &author, Scope { watch: &watch, shared: shared.as_ref(), force }, work)
     }
 
@@ -242,6 +242,11 @@ pub(super) fn now() -> Timestamp {
 /// An environment variable that is set and not empty.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The agent that calls, as it says itself: the variable and its value.
+pub(super) fn calling_agent() -> Option<(&'static str, String)> {
+    ["OXI_STATE_AGENT", "SAGEOX_AGENT_ID"].into_iter().find_map(|name| Some((name, variable(name)?)))
 }
 
 fn home() -> Option<PathBuf> {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+use crate::agents::AgentError;
 use crate::db::StoreError;
 use crate::db::gate::GateError;
 use crate::fs::PathError;
@@ -171,6 +172,25 @@ impl From<PathError> for CliError {
 impl From<GateError> for CliError {
     fn from(error: GateError) -> Self {
         StoreError::from(error).into()
+    }
+}
+
+impl From<AgentError> for CliError {
+    fn from(error: AgentError) -> Self {
+        match error {
+            AgentError::NotFound(id) => Self::new(Code::NotFound, error)
+                .hint(
+                    "`oxi-state agent list --all` shows those that are known; `oxi-state agent prime` registers a new one",
+                )
+                .detail("agent_id", id.to_string()),
+            AgentError::Exists(id) => Self::new(Code::Conflict, error).detail("agent_id", id.to_string()),
+            AgentError::NoFreeId => {
+                Self::new(Code::Error, error).hint("make room with `oxi-state agent prune`, then try again")
+            }
+            AgentError::NotALabel(_) => Self::usage(error),
+            AgentError::Random(_) => Self::new(Code::Error, error).hint("see to the system's /dev/urandom"),
+            AgentError::Store(error) => error.into(),
+        }
     }
 }
 

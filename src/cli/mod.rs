@@ -110,7 +110,7 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Init => init::run(&context).map(number),
         Command::Issue(command) => issue::run(&mut context, *command).map(|()| None),
         Command::Session(command) => session::run(&context, *command).map(Some),
-        Command::Agent(command) => agent::run(&context, command).map(Some),
+        Command::Agent(command) => agent::run(&context, command).map(number),
         Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),

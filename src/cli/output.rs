@@ -1,19 +1,26 @@
 //! The result on stdout.
 
-use std::io::{Error, ErrorKind, Write as _};
+use std::io::{BufWriter, Error, ErrorKind, Write as _};
 
 use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};
 
+use crate::agents::CountingWriter;
 use crate::schema::id::is_deceptive;
 
 use super::error::{CliError, CliResult, Code};
 
 /// Prints a value as the one JSON document of this run.
 pub(super) fn json(value: &impl serde::Serialize) -> CliResult<()> {
-    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    counted_json(value).map(|_| ())
+}
+
+/// As [`json`]; answers how many bytes were printed.
+pub(super) fn counted_json(value: &impl serde::Serialize) -> CliResult<u64> {
+    let mut out = BufWriter::with_capacity(1 << 16, CountingWriter::new(std::io::stdout().lock()));
     let written = value.serialize(&mut Serializer::with_formatter(&mut out, Printable)).map_err(Error::from);
-    finish(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))
+    finish(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))?;
+    Ok(out.get_ref().bytes())
 }
 
 /// A value as JSON text, fit to be printed.
@@ -47,6 +54,13 @@ impl Formatter for Printable {
 pub(super) fn text(text: &str) -> CliResult<()> {
     let mut out = anstream::AutoStream::auto(std::io::stdout().lock());
     finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints text without colours; answers how many bytes were printed.
+pub(super) fn counted_text(text: &str) -> CliResult<u64> {
+    let mut out = CountingWriter::new(std::io::stdout().lock());
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
+    Ok(out.bytes())
 }
 
 /// A reader that has seen enough, such as `head`, is not an error.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::sync::{Report, StatusReport};
 
+use super::agent::{AgentJson, ImportJson, PrimedJson};
 use super::args::SchemaKind;
 use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
@@ -46,6 +47,10 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Sessions => generator.into_root_schema_for::<Vec<SessionJson>>(),
         SchemaKind::SessionTree => generator.into_root_schema_for::<Vec<SessionTreeJson>>(),
         SchemaKind::SessionImport => generator.into_root_schema_for::<SessionImportJson>(),
+        SchemaKind::Agent => generator.into_root_schema_for::<AgentJson>(),
+        SchemaKind::Agents => generator.into_root_schema_for::<Vec<AgentJson>>(),
+        SchemaKind::AgentPrime => generator.into_root_schema_for::<PrimedJson>(),
+        SchemaKind::AgentImport => generator.into_root_schema_for::<ImportJson>(),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

@@ -133,7 +133,7 @@ impl Owners {
             return Ok(seen);
         }
         let shared = Shared::find(&self.project);
-        let watch = Watch::of(&self.project, shared.as_ref(), super::context::now());
+        let watch = Watch::of(&self.project, shared.as_ref(), super::context::now())?;
         let claims = shared.as_ref().map(Shared::claims).transpose()?.unwrap_or_default();
         Ok(self.seen.get_or_init(|| (shared, watch, claims)))
     }

@@ -1,4 +1,5 @@
-//! From files to values: what lies in the issues folder, read strictly and in parallel; pointers from session files.
+//! From files to values: what lies in the issues folder, read strictly and in parallel; and what other programs keep.
 
+pub mod agents;
 pub mod scan;
 pub mod sessions;

@@ -410,7 +410,7 @@ impl FileIssueStore {
         let opened = self.opened()?.ok_or(nowhere)?;
         let author = self.author(session);
         let shared = Shared::ensure(&opened.project)?;
-        let watch = Watch::of(&opened.project, shared.as_ref(), author.now);
+        let watch = Watch::of(&opened.project, shared.as_ref(), author.now)?;
         let scope = Scope { watch: &watch, shared: shared.as_ref(), force: false };
         let version = claims::write(&opened.store, &author, scope, work)?;
         opened.write_out(author).map_err(|error| {

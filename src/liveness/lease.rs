@@ -1,7 +1,7 @@
 //! Taking, registering, ending and looking at sessions in one folder of lock files.
 //!
 //! Whoever holds the exclusive lock of a file is the session. The lock is always of the file that has the name: a file
-//! is unlinked only by who holds its lock (see [`super::reap`]), and whoever got a lock looks whether the file is still
+//! is unlinked only by who holds its lock (see [`mod@super::reap`]), and whoever got a lock looks whether the file is still
 //! there. Locks are only ever tried. Others hold one for an instant, too: a probe a shared one, a reaper or a
 //! registration an exclusive one; so what is in the way is tried again before it counts.
 

@@ -9,8 +9,8 @@
 //! | [`lease`] | taking, registering and ending a session; what its lock file says |
 //! | [`payload`] | the text in a lock file |
 //! | [`process`] | whether one certain process still runs |
-//! | [`judge`] | from all of that to alive, dead, unknown, or never seen |
-//! | [`reap`] | removing old lock files |
+//! | [`mod@judge`] | from all of that to alive, dead, unknown, or never seen |
+//! | [`mod@reap`] | removing old lock files |
 //!
 //! The functions there work on a *folder of lock files*, of which a session may have more than one. The locks are those
 //! of the local machine and promise nothing across NFS clients or machines. A session that left no lock file here is
@@ -140,11 +140,13 @@ impl Watch {
         Self { folders, blind: false, now, seen: RefCell::default() }
     }
 
-    /// A watch over the folders of lock files that a project has, its own and the one that its work trees share. A folder
-    /// that cannot be opened hides who lives, so nobody is dead then.
-    #[must_use]
-    pub fn of(project: &Project, shared: Option<&Shared>, now: Timestamp) -> Self {
-        let own = project.issues().and_then(|issues| issues.map_or(Ok(None), |issues| folder(&issues)));
+    /// A watch over the folders of lock files that a project has, its own and the one that its work trees share. One that
+    /// cannot be opened hides who lives, so nobody is dead then.
+    ///
+    /// # Errors
+    /// If the issues folder itself is there and cannot be opened, as when it is a link.
+    pub fn of(project: &Project, shared: Option<&Shared>, now: Timestamp) -> Result<Self, PathError> {
+        let own = project.issues()?.map_or(Ok(None), |issues| folder(&issues));
         let mut watch = Self::new(Vec::new(), now);
         for folder in [own, shared.map_or(Ok(None), Shared::leases)] {
             match folder {
@@ -152,7 +154,7 @@ impl Watch {
                 Err(_) => watch.blind = true,
             }
         }
-        watch
+        Ok(watch)
     }
 
     /// Whether the owner of a claim is alive. One whose session was never seen here, such as a teammate's that came by

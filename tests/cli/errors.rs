@@ -112,6 +112,8 @@ fn schemas_describe_the_outputs() {
         ("report", "sync"),
         ("status", "status"),
         ("stats", "stats"),
+        ("agent-prime", "agent prime --new"),
+        ("agent-import", "agent import /dev/null"),
     ] {
         let schema = project.json(&format!("schema {kind}"));
         let mut described = keys(&schema["properties"]);
@@ -121,7 +123,7 @@ fn schemas_describe_the_outputs() {
         printed.sort_unstable();
         assert_eq!(described, printed, "{kind}");
     }
-    for kind in ["issues", "conflicts", "log", "error"] {
+    for kind in ["issues", "conflicts", "log", "agents", "error"] {
         project.json(&format!("schema {kind}"));
     }
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the program: they play the user and other tools")]
 
+mod agents;
 mod bad_files;
 mod claims;
 mod collisions;

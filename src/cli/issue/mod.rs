@@ -143,7 +143,7 @@ pub(super) fn admit_body(context: &Context, before: &str, body: &str) -> CliResu
 }
 
 /// A text as it may be stored; refused if what it adds looks like a secret.
-fn clean(context: &Context, name: &'static str, before: &str, text: &str) -> CliResult<String> {
+pub(super) fn clean(context: &Context, name: &'static str, before: &str, text: &str) -> CliResult<String> {
     privacy::check_added(before, text, &context.policy).map(std::borrow::Cow::into_owned).map_err(|refused| {
         let rule = refused.rule;
         CliError::new(Code::Refused, format!("{name}: {refused}"))

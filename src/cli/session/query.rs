@@ -26,7 +26,7 @@ const MAX_NAME: usize = 200;
 
 pub(super) fn list(context: &Context, all: bool, limit: Option<usize>) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let watch = view::watch(&project);
+    let watch = view::watch(&project)?;
     let mut sessions = listed(&read, &project, &watch, all)?;
     sessions.truncate(limit.unwrap_or(usize::MAX));
     drop(read);
@@ -50,7 +50,7 @@ fn listed<T: Readable>(tables: &Tables<T>, project: &Project, watch: &Watch, all
 
 pub(super) fn show(context: &Context, id: Option<&str>) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let watch = view::watch(&project);
+    let watch = view::watch(&project)?;
     let text = id.map_or_else(|| find::callers(context).map(|id| id.to_string()), |id| Ok(id.to_owned()))?;
     let found = find::candidates(&*read, &text)?;
     let session = if found.is_empty() {
@@ -105,7 +105,7 @@ pub(super) fn fork(context: &Context, args: ForkArgs) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let id = new_id(context, args.id, author.now)?;
-    let watch = view::watch(&project);
+    let watch = view::watch(&project)?;
     let json = store.write(&author, |txn| {
         let parent = find::session(txn, &args.parent)?;
         if txn.record::<Session>(id.as_str())?.is_some() {
@@ -169,7 +169,7 @@ fn link_target<T: Readable>(context: &Context, tables: &Tables<T>, watch: &Watch
 pub(super) fn delete(context: &Context, ids: &[String], force: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
-    let watch = view::watch(&project);
+    let watch = view::watch(&project)?;
     let deleted = store.write(&author, |txn| {
         let mut deleted = Vec::new();
         for text in ids {

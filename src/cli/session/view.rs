@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::db::StoreError;
 use crate::db::query::{Classes, Query, Sort};
 use crate::db::tables::{Readable, Tables};
+use crate::fs::PathError;
 use crate::liveness::{Known, Liveness, Watch};
 use crate::project::Project;
 use crate::schema::id::{IssueId, SessionId, printable};
@@ -54,7 +55,7 @@ pub(in crate::cli) struct SessionJson {
 }
 
 /// Who is alive.
-pub(super) fn watch(project: &Project) -> Watch {
+pub(super) fn watch(project: &Project) -> Result<Watch, PathError> {
     Watch::of(project, Shared::find(project).as_ref(), context::now())
 }
 

@@ -1,0 +1,41 @@
+//! The outputs that `schema` describes.
+
+use clap::ValueEnum;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum SchemaKind {
+    /// `issue show`
+    Issue,
+    /// `issue list`
+    Issues,
+    /// `issue summary`
+    Summary,
+    /// `import`, `export`, `sync`
+    Report,
+    /// `status`
+    Status,
+    /// `conflicts`
+    Conflicts,
+    /// `log`
+    Log,
+    /// `stats`
+    Stats,
+    /// `session show`
+    Session,
+    /// `session list`
+    Sessions,
+    /// `session tree`
+    SessionTree,
+    /// `session import`
+    SessionImport,
+    /// `agent show`, `agent count-context`
+    Agent,
+    /// `agent list`
+    Agents,
+    /// `agent prime`
+    AgentPrime,
+    /// `agent import`
+    AgentImport,
+    /// Errors on stderr
+    Error,
+}
