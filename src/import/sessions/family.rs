@@ -97,7 +97,7 @@ impl Parents {
             }
         }
         // some name their parent by its id alone
-        let is_id = name == said && !said.ends_with(".jsonl");
+        let is_id = name == said && there.extension().is_none();
         named.or_else(|| uuid_of(name)).or_else(|| session_id(said).filter(|_| is_id))
     }
 
