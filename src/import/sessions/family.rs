@@ -96,7 +96,9 @@ impl Parents {
                 return Some(id);
             }
         }
-        named.or_else(|| uuid_of(name)).or_else(|| if name == said { session_id(said) } else { None })
+        // some name their parent by its id alone
+        let is_id = name == said && there.extension().is_none();
+        named.or_else(|| uuid_of(name)).or_else(|| session_id(said).filter(|_| is_id))
     }
 
     /// Reads the file that a child speaks of, for its id and, where they share them, those of its entries.
