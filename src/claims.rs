@@ -47,7 +47,7 @@ use crate::db::{Author, Cas, Op, Store, StoreError, WriteTxn};
 use crate::liveness::{Known, Liveness, Watch};
 use crate::schema::id::{ContentHash, Identity, IssueId, SessionId};
 use crate::schema::issue::{Assignment, Issue, IssueHead, Status};
-use crate::schema::session::{Session, SessionState};
+use crate::schema::session::Session;
 use crate::schema::time::Timestamp;
 use crate::worktrees::{Claims, Shared, Turn};
 
@@ -189,10 +189,7 @@ impl Access<'_> {
 
     fn liveness<T: Readable>(&self, tables: &Tables<T>, assignment: &Assignment) -> Result<Liveness, StoreError> {
         let session = tables.record::<Session>(&assignment.session)?;
-        let known = session.as_ref().map_or_else(Known::default, |session| Known {
-            process: session.process.as_ref(),
-            ended: session.state == SessionState::Ended,
-        });
+        let known = session.as_ref().map_or_else(Known::default, Known::of);
         Ok(self.watch.owner(assignment, known))
     }
 }

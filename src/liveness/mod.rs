@@ -34,6 +34,7 @@ use crate::fs::{Dir, PathError};
 use crate::project::Project;
 use crate::schema::issue::Assignment;
 use crate::schema::process::Process;
+use crate::schema::session::{Session, SessionState};
 use crate::schema::time::Timestamp;
 use crate::worktrees::Shared;
 
@@ -120,6 +121,14 @@ pub struct Known<'a> {
     pub process: Option<&'a Process>,
     /// Whether it was ended.
     pub ended: bool,
+}
+
+impl<'a> Known<'a> {
+    /// What the record of a session says.
+    #[must_use]
+    pub fn of(session: &'a Session) -> Self {
+        Self { process: session.process.as_ref(), ended: session.state == SessionState::Ended }
+    }
 }
 
 /// Tells whether sessions are alive, by the lock files in some folders and what else is known of them. What was found

@@ -505,3 +505,16 @@ fn every_prime_is_in_the_log_and_undo_means_something_else() {
     assert_eq!(project.all_issues().len(), 0);
     assert_eq!(number(&show(&project, &id)["prime_call_count"]), 1);
 }
+
+#[test]
+fn an_agent_that_a_shell_primed_for_it_is_not_dead_while_its_session_lives() {
+    let project = project();
+    let line = "session run --id s -- sh -c 'sh -c \"$OXI agent prime; true\" && $OXI agent list --json'";
+    let mut command = project.command(line);
+    let output = command.env("OXI", env!("CARGO_BIN_EXE_oxi-state")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let agents: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((&agents[0]["alive"], &agents[0]["session"]), (&json!(null), &json!("s")), "{text}");
+    assert_eq!(project.json("agent list --all")[0]["alive"], json!(false));
+    assert_eq!(project.json("agent list"), json!([]));
+}

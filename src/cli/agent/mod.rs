@@ -8,13 +8,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::agents::{self, AgentError, Agents};
-use crate::schema::agent::{Agent, AgentId, classify};
-use crate::schema::time::Timestamp;
+use crate::schema::agent::{AgentId, classify};
 
 use super::args::AgentCommand;
 use super::context::{Context, now, variable};
 use super::error::{CliError, CliResult, Code};
-use super::output;
+use super::{output, session};
 
 pub(super) use import::ImportJson;
 pub(super) use prime::PrimedJson;
@@ -41,12 +40,15 @@ fn parse(text: &str) -> CliResult<AgentId> {
 }
 
 fn list(context: &Context, all: bool) -> CliResult<()> {
-    let (_, read) = context.read()?;
-    let (agents, now) = (agents::all(&*read)?, now());
+    let (project, read) = context.read()?;
+    let (watch, now) = (session::watch(&project)?, now());
+    let mut agents = Vec::new();
+    for agent in agents::all(&*read)? {
+        agents.push(AgentJson::new(&agent, view::liveness_of(&read, &watch, &agent)?, now));
+    }
     drop(read);
-    let shown = |agent: &AgentJson| all || agent.is_at_work();
     let known = agents.len() as u64;
-    let agents: Vec<AgentJson> = agents.iter().map(|agent| AgentJson::new(agent, now)).filter(shown).collect();
+    agents.retain(|agent| all || agent.is_at_work());
     if context.json {
         return output::json(&agents);
     }
@@ -63,14 +65,10 @@ fn show(context: &Context, id: Option<String>) -> CliResult<()> {
         CliError::usage("which agent?").hint("name one, or set OXI_STATE_AGENT; `oxi-state agent list` shows them")
     })?;
     let id = parse(&id)?;
-    let (_, read) = context.read()?;
+    let (project, read) = context.read()?;
     let agent = agents::find(&*read, id)?.ok_or(AgentError::NotFound(id))?;
+    let agent = AgentJson::new(&agent, view::liveness_of(&read, &session::watch(&project)?, &agent)?, now());
     drop(read);
-    print(context, &agent, now())
-}
-
-fn print(context: &Context, agent: &Agent, now: Timestamp) -> CliResult<()> {
-    let agent = AgentJson::new(agent, now);
     if context.json { output::json(&agent) } else { output::text(&view::full(&agent)) }
 }
 
@@ -81,7 +79,8 @@ fn count_context(context: &Context, id: &str, bytes: u64) -> CliResult<()> {
     let now = author.now;
     let agent = Agents::new(&store, author).count_context(id, bytes)?;
     if context.json {
-        return output::json(&AgentJson::new(&agent, now));
+        let liveness = view::liveness_of(&*store.read()?, &session::watch(&project)?, &agent)?;
+        return output::json(&AgentJson::new(&agent, liveness, now));
     }
     output::text(&format!("{id} was told {}\n", view::told(&agent.context)))
 }

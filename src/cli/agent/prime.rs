@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::agents::{Agents, Prime, Which, is_excessive};
+use crate::agents::{self, Agents, Prime, Which, is_excessive};
 use crate::db::{Author, Store};
 use crate::liveness::process;
 use crate::schema::agent::{Agent, AgentId, is_label};
@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: PrimeArgs) -> CliResult<()> {
     let notice = notice(&primed.agent);
     let id = primed.agent.id;
     let bytes = if context.json {
-        let agent = AgentJson::new(&primed.agent, author.now);
+        let agent = AgentJson::new(&primed.agent, agents::liveness(&primed.agent), author.now);
         output::counted_json(&PrimedJson { agent, notice })
     } else {
         if let Some(notice) = notice {

@@ -8,10 +8,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::agents;
-use crate::liveness::Liveness;
+use crate::db::tables::{Readable, Tables};
+use crate::liveness::{Known, Liveness, Standing, Watch};
 use crate::schema::agent::{Agent, ContextUse};
 use crate::schema::id::printable;
+use crate::schema::session::Session;
 use crate::schema::time::Timestamp;
+
+use super::super::error::CliResult;
 
 const DIM: Style = Style::new().effects(Effects::DIMMED);
 const BOLD: Style = Style::new().bold();
@@ -34,7 +38,7 @@ pub(in crate::cli) struct AgentJson {
     prime_call_count: u32,
     /// The session that it was last primed in.
     session: Option<String>,
-    /// Whether its process lives; null if that cannot be told.
+    /// Whether its process lives; null if that cannot be told, or if it is gone and the agent's session lives on.
     alive: Option<bool>,
     expired: bool,
     /// What it was told, in bytes.
@@ -47,8 +51,18 @@ pub(in crate::cli) struct AgentJson {
     last_seen_at: Option<Timestamp>,
 }
 
+/// Whether an agent is alive, as far as its process and its session tell: the process that called may have been a shell
+/// for that one call, and while the session lives nobody can tell.
+pub(super) fn liveness_of<T: Readable>(tables: &Tables<T>, watch: &Watch, agent: &Agent) -> CliResult<Liveness> {
+    let liveness = agents::liveness(agent);
+    let (Liveness::Dead, Some(id)) = (liveness, &agent.session) else { return Ok(liveness) };
+    let session = tables.record::<Session>(id.as_str())?;
+    let known = session.as_ref().map_or_else(Known::default, Known::of);
+    Ok(if watch.session(id.as_str(), known) == Standing::Alive { Liveness::Unknown } else { Liveness::Dead })
+}
+
 impl AgentJson {
-    pub(super) fn new(agent: &Agent, now: Timestamp) -> Self {
+    pub(super) fn new(agent: &Agent, liveness: Liveness, now: Timestamp) -> Self {
         Self {
             agent_id: agent.id.to_string(),
             oxsid: agent.oxsid.to_string(),
@@ -61,7 +75,7 @@ impl AgentJson {
             parent_agent_id: agent.parent.map(|parent| parent.to_string()),
             prime_call_count: agent.primes,
             session: agent.session.as_ref().map(ToString::to_string),
-            alive: match agents::liveness(agent) {
+            alive: match liveness {
                 Liveness::Alive => Some(true),
                 Liveness::Dead => Some(false),
                 Liveness::Unknown => None,
@@ -201,7 +215,7 @@ mod tests {
         let oxsid = "oxsid_01M7X12HVTQR484WZA4CV3ZB4P".parse().unwrap();
         let mut agent = Agent::begin(id.parse().unwrap(), oxsid, now);
         agent.parent = parent.parse().ok();
-        AgentJson::new(&agent, now)
+        AgentJson::new(&agent, agents::liveness(&agent), now)
     }
 
     fn drawn(agents: &[(&str, &str)]) -> String {

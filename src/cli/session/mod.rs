@@ -12,7 +12,7 @@ mod view;
 
 pub(super) use import::SessionImportJson;
 pub(super) use tree::SessionTreeJson;
-pub(super) use view::SessionJson;
+pub(super) use view::{SessionJson, watch};
 
 use crate::db::Store;
 use crate::fs::Dir;

@@ -55,14 +55,13 @@ pub(in crate::cli) struct SessionJson {
 }
 
 /// Who is alive.
-pub(super) fn watch(project: &Project) -> CliResult<Watch> {
+pub(in crate::cli) fn watch(project: &Project) -> CliResult<Watch> {
     Ok(Watch::of(project, Shared::find(project).as_ref(), context::now())?)
 }
 
 /// Whether a session is alive.
 pub(super) fn alive_of(watch: &Watch, session: &Session) -> Liveness {
-    let known = Known { process: session.process.as_ref(), ended: session.state == SessionState::Ended };
-    watch.session(session.id.as_str(), known).with_claim(false)
+    watch.session(session.id.as_str(), Known::of(session)).with_claim(false)
 }
 
 const fn as_json(liveness: Liveness) -> Option<bool> {
