@@ -319,6 +319,17 @@ impl Dir {
         Ok(())
     }
 
+    /// Sets the directory's time of the last change, in seconds and nanoseconds.
+    ///
+    /// # Errors
+    /// If it cannot be set.
+    pub fn set_modified(&self, (seconds, nanoseconds): (i64, u32)) -> Result<(), PathError> {
+        let omit = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+        let modified = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
+        let times = Timestamps { last_access: omit, last_modification: modified };
+        rustix::fs::futimens(&self.fd, &times).map_err(at("touch", &self.path))
+    }
+
     /// The file system's own present time, taken by touching a file: the clock that its time stamps come from.
     ///
     /// # Errors

@@ -91,12 +91,19 @@ pub fn folder(issues: &Dir) -> Result<Option<Dir>, PathError> {
     }
 }
 
-/// The folder of lock files in an issues folder, made if it is missing.
+/// The folder of lock files in an issues folder, made if it is missing. The issues folder keeps its time of change, by
+/// which queries tell whether the files in it changed.
 ///
 /// # Errors
 /// If it cannot be made or opened, as when it is a link.
 pub fn ensure_folder(issues: &Dir) -> Result<Dir, PathError> {
-    issues.ensure_dir(FOLDER)
+    if let Some(folder) = folder(issues)? {
+        return Ok(folder);
+    }
+    let before = issues.stat()?;
+    let folder = issues.ensure_dir(FOLDER)?;
+    issues.set_modified(before.modified)?;
+    Ok(folder)
 }
 
 /// What the plain lock file of a session says.

@@ -84,6 +84,8 @@ fn a_claim_of_a_dead_session_stops_nobody() {
     dead_session(&project, "s1");
     assert_eq!(project.show(1)["owner_alive"], json!(false));
     assert_eq!(project.json("issue next")["id"], json!(1));
+    project.oxi("--session s2 issue next --start").ok().warns("it was taken by session s1, which is dead");
+    project.oxi("--session s1 issue start 1 --force").ok();
     project.oxi("--session s2 issue start 1").ok().says("it was taken by s1");
     project.oxi("--session s2 issue update 2 -p high").ok();
     project.oxi("issue close 3").ok();

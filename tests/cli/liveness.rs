@@ -299,3 +299,13 @@ fn a_missing_issues_folder_with_issues_in_it_is_not_made_for_locks() {
     fresh.oxi("session run -- true").ok();
     assert_eq!(ids(&fresh.json("issue list")), [0; 0]);
 }
+
+#[test]
+fn the_first_session_of_a_project_is_no_change_of_its_files() {
+    let project = project();
+    project.oxi("issue create a").ok();
+    project.oxi("sync").ok();
+    project.oxi("session run -- true").ok();
+    assert!(project.exists(".alive"));
+    project.oxi("issue list").ok().silent();
+}

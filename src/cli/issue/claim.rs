@@ -174,11 +174,15 @@ pub(super) fn start_next(context: &Context) -> CliResult<()> {
         return Err(no_session());
     }
     let owners = Owners::new(&project);
-    let issue = context.write_claims(&project, &store, false, true, |txn, access| {
+    let (issue, displaced) = context.write_claims(&project, &store, false, true, |txn, access| {
         let found = txn.next_ready(|stored| access.is_free(txn, &stored.head))?;
         let id = found.ok_or_else(nothing_to_do)?.head.id;
-        step(txn, Claim::Start, id, None, access)?;
-        full(txn, &project, &owners, id)
+        let outcome = claims::start(txn, id, None, access)?;
+        let done = settle(txn, id, outcome)?;
+        Ok((full(txn, &project, &owners, id)?, done.displaced))
     })?;
+    if let Some(owner) = displaced {
+        context.note(&format!("note: it was taken by session {}, which is dead", owner.session));
+    }
     if context.json { output::json(&issue) } else { output::text(&super::super::view::full(&issue)) }
 }
