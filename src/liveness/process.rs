@@ -74,12 +74,12 @@ fn decide(
     look: Look,
     since: impl FnOnce(u64) -> Option<Timestamp>,
 ) -> Liveness {
-    if process.host.as_ref().is_some_and(|host| *host != here.host) {
+    let is_this_run = process.boot.is_some() && process.boot == here.boot;
+    // one run of one system may change its name; containers on it have names of their own
+    if !is_this_run && process.host.as_ref().is_some_and(|host| *host != here.host) {
         return Liveness::Unknown;
     }
-    if let (Some(then), Some(now)) = (&process.boot, &here.boot)
-        && then != now
-    {
+    if !is_this_run && process.boot.is_some() && here.boot.is_some() {
         return Liveness::Dead;
     }
     if process.namespace.is_some() && process.namespace != here.namespace {

@@ -26,7 +26,9 @@ fn the_decision_as_a_table() {
     let table = [
         (recorded(Some(5), Some("b1"), Some(1), Some("here")), &local, [Dead, Unknown, Alive, Dead]),
         (recorded(Some(5), None, None, None), &local, [Dead, Unknown, Alive, Dead]),
-        (recorded(Some(5), Some("b1"), Some(1), Some("there")), &local, [Unknown; 4]),
+        (recorded(Some(5), Some("b1"), Some(1), Some("renamed")), &local, [Dead, Unknown, Alive, Dead]),
+        (recorded(Some(5), Some("b1"), Some(2), Some("container")), &local, [Unknown; 4]),
+        (recorded(Some(5), None, Some(1), Some("there")), &local, [Unknown; 4]),
         (recorded(Some(5), Some("b2"), Some(1), Some("there")), &local, [Unknown; 4]),
         (recorded(Some(5), Some("b2"), Some(1), Some("here")), &local, [Dead; 4]),
         (recorded(Some(5), Some("b2"), Some(2), Some("here")), &local, [Dead; 4]),
@@ -147,7 +149,9 @@ fn an_id_that_was_given_again_another_boot_and_another_namespace() {
     assert_eq!(state(&before, None), Dead);
     let container = Process { namespace: process.namespace.map(|inode| inode + 1), ..process.clone() };
     assert_eq!(state(&container, None), Unknown);
-    let elsewhere = Process { host: Some("elsewhere".into()), ..process };
+    let renamed = Process { host: Some("another-name".into()), ..process.clone() };
+    assert_eq!(state(&renamed, None), Alive, "the same run of the same system");
+    let elsewhere = Process { boot: Some("theirs".into()), ..renamed };
     assert_eq!(state(&elsewhere, None), Unknown);
     end(child);
 }

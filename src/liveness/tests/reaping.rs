@@ -32,7 +32,10 @@ fn only_old_files_that_nobody_needs_are_removed() {
         payload
     };
     let dead = process(|process| process.started = process.started.map(|ticks| ticks + 1));
-    let unknown = process(|process| process.host = Some("elsewhere".into()));
+    let unknown = process(|process| {
+        process.host = Some("elsewhere".into());
+        process.boot = Some("theirs".into());
+    });
     let held = lease(&dir, "held").unwrap();
     for (session, payload) in [("living", &ours), ("dead", &dead), ("far", &unknown), ("far-and-old", &unknown)] {
         assert_eq!(register(&alive, &id(session), payload).unwrap(), Registered::Done);
