@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod agent;
+mod deferred;
 mod schema;
 mod session;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
+use deferred::Deferred;
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
 
@@ -88,13 +90,13 @@ pub(super) enum Command {
     Init,
     /// Create, find and change issues
     #[command(subcommand)]
-    Issue(Box<IssueCommand>),
+    Issue(Deferred<IssueCommand>),
     /// Begin, end, import and look at the sessions in which work is done
     #[command(subcommand)]
-    Session(Box<SessionCommand>),
+    Session(Deferred<SessionCommand>),
     /// Register agents, and count what they are told
     #[command(subcommand)]
-    Agent(AgentCommand),
+    Agent(Deferred<AgentCommand>),
     /// Take what changed in the files into the database (after a pull)
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),
@@ -285,7 +287,7 @@ pub(super) enum IssueCommand {
     },
     /// Say which issues wait for which
     #[command(subcommand)]
-    Dep(DepCommand),
+    Dep(Deferred<DepCommand>),
 }
 
 #[derive(Debug, Subcommand)]

@@ -108,9 +108,9 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
     let mut context = Context::new(&cli.global)?;
     match cli.command {
         Command::Init => init::run(&context).map(number),
-        Command::Issue(command) => issue::run(&mut context, *command).map(|()| None),
-        Command::Session(command) => session::run(&context, *command).map(Some),
-        Command::Agent(command) => agent::run(&context, command).map(number),
+        Command::Issue(command) => issue::run(&mut context, *command.0).map(|()| None),
+        Command::Session(command) => session::run(&context, *command.0).map(Some),
+        Command::Agent(command) => agent::run(&context, *command.0).map(number),
         Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),

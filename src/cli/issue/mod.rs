@@ -43,7 +43,7 @@ pub(super) fn run(context: &mut Context, command: IssueCommand) -> CliResult<()>
         IssueCommand::Link(args) => claim::run(context, claim::Claim::Link, &args),
         IssueCommand::Delete(args) => claim::delete(context, &args),
         IssueCommand::Edit { id } => edit::run(context, id),
-        IssueCommand::Dep(command) => dep::run(context, &command),
+        IssueCommand::Dep(command) => dep::run(context, &command.0),
     }
 }
 
