@@ -177,6 +177,8 @@ pub(super) struct StatsJson {
     /// Records that differ from their files.
     pending: u64,
     conflicts: u64,
+    sessions: u64,
+    agents: u64,
     revision: Revision,
     /// Bytes of the database file.
     database_bytes: u64,
@@ -199,6 +201,8 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
             .collect(),
         pending: read.all_pending()?.len() as u64,
         conflicts: read.all_conflicts()?.len() as u64,
+        sessions: read.count(Kind::Session)?,
+        agents: read.count(Kind::Agent)?,
         revision: read.revision()?,
         database_bytes: size,
     };
@@ -211,6 +215,7 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
         let _ = writeln!(text, "  {:<8} {} open", priority.as_str(), stats.by_priority[priority.as_str()]);
     }
     let _ = writeln!(text, "pending    {}\nconflicts  {}", stats.pending, stats.conflicts);
+    let _ = writeln!(text, "sessions   {}\nagents     {}", stats.sessions, stats.agents);
     let _ = writeln!(text, "revision   {}\ndatabase   {} KiB", stats.revision, stats.database_bytes / 1024);
     output::text(&text)
 }

@@ -66,6 +66,14 @@ impl<T: Readable> Tables<T> {
         self.records_from("")
     }
 
+    /// The number of records of a kind.
+    ///
+    /// # Errors
+    /// See [`Tables::record`].
+    pub fn count(&self, kind: Kind) -> Result<u64, StoreError> {
+        self.records.count(&row(kind, ""))
+    }
+
     /// The records whose keys begin with a text, by key.
     ///
     /// # Errors

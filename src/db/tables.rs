@@ -150,6 +150,16 @@ impl<T: Readable> Rows<T> {
         }))
     }
 
+    /// The number of rows whose key begins with a prefix.
+    pub(crate) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for row in self.raw(&prefix_range(prefix))? {
+            row?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// All index keys that begin with a prefix, in order; each key's seal is verified.
     pub(crate) fn keys(
         &self,

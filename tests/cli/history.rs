@@ -161,8 +161,23 @@ fn stats_count_what_is_stored() {
     let stats = project.json("stats");
     assert_eq!(
         keys(&stats),
-        ["open", "closed", "assigned", "by_priority", "pending", "conflicts", "revision", "database_bytes"]
+        [
+            "open",
+            "closed",
+            "assigned",
+            "by_priority",
+            "pending",
+            "conflicts",
+            "sessions",
+            "agents",
+            "revision",
+            "database_bytes"
+        ]
     );
+    project.oxi("session run -- true").ok();
+    project.oxi("agent prime").ok();
+    let stats = project.json("stats");
+    assert_eq!((&stats["sessions"], &stats["agents"]), (&json!(1), &json!(1)));
     assert_eq!((&stats["open"], &stats["closed"], &stats["pending"]), (&json!(1), &json!(1), &json!(1)));
     project.oxi("stats").ok().says("open       1");
 }
