@@ -136,6 +136,9 @@ pub(super) enum Command {
     Undo {
         /// A revision, as `log` shows it
         revision: Option<u64>,
+        /// Even if another session has the issue
+        #[arg(long)]
+        force: bool,
     },
     /// Count what is stored
     #[command(after_help = "Example:\n  oxi-state stats --json")]

@@ -126,9 +126,14 @@ fn short(value: &Value) -> String {
     }
 }
 
-pub(super) fn undo(context: &Context, revision: Option<u64>) -> CliResult<()> {
+pub(super) fn undo(context: &Context, revision: Option<u64>, force: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let done = context.write_claims(&project, &store, false, false, |txn, _| {
+    let done = context.write_claims(&project, &store, force, false, |txn, access| {
+        for (_, change) in txn.to_undo(revision.map(Revision))? {
+            if let Some(id) = change.identity.map(|identity| txn.id_of(&identity)).transpose()?.flatten() {
+                super::issue::check(txn, id, access)?;
+            }
+        }
         let undone = txn.undo(revision.map(Revision))?;
         match undone {
             Undone::Done(done) => Ok(done),

@@ -118,7 +118,7 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Conflicts => mirror::conflicts(&context).map(|()| None),
         Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
         Command::Log(args) => history::log(&context, &args).map(|()| None),
-        Command::Undo { revision } => history::undo(&context, revision).map(|()| None),
+        Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
         Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
         Command::Completions { shell } => {

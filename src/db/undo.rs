@@ -47,10 +47,7 @@ impl WriteTxn<'_> {
     /// # Errors
     /// If the database fails.
     pub fn undo(&mut self, revision: Option<Revision>) -> Result<Undone, StoreError> {
-        let changes = match revision {
-            Some(revision) => self.change(revision)?.map(|change| (revision, change)).into_iter().collect(),
-            None => self.newest_group()?,
-        };
+        let changes = self.to_undo(revision)?;
         if changes.is_empty() {
             return Ok(Undone::NothingToUndo);
         }
@@ -75,6 +72,17 @@ impl WriteTxn<'_> {
             }
         }
         Ok(Undone::Done(done))
+    }
+
+    /// The changes that [`WriteTxn::undo`] would undo, newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn to_undo(&self, revision: Option<Revision>) -> Result<Vec<(Revision, Change)>, StoreError> {
+        match revision {
+            Some(revision) => Ok(self.change(revision)?.map(|change| (revision, change)).into_iter().collect()),
+            None => self.newest_group(),
+        }
     }
 
     fn has_one_change(&self, change: &Change) -> Result<bool, StoreError> {

@@ -75,6 +75,21 @@ fn a_claim_of_a_living_session_stops_everybody_else() {
 }
 
 #[test]
+fn nobody_undoes_what_a_living_session_did_to_its_issue() {
+    let project = project();
+    project.oxi("issue create a").ok();
+    project.oxi("--session s1 issue start 1").ok();
+    let alive = living_session(&project, "s1");
+    project.oxi("--session s1 issue update 1 -p high").ok();
+    project.oxi("undo").exits(5).warns("taken by session s1");
+    project.oxi("--session s2 undo 2").exits(5);
+    project.oxi("--session s1 undo").ok();
+    project.oxi("undo 2 --force").ok().says("undid change 2: start #1");
+    assert_eq!(project.show(1)["assigned_to"], Value::Null);
+    drop(alive);
+}
+
+#[test]
 fn a_claim_of_a_dead_session_stops_nobody() {
     let project = project();
     for title in ["a", "b", "c"] {

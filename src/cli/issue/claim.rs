@@ -130,7 +130,7 @@ fn refused(id: IssueId, refusal: Refusal) -> CliError {
 }
 
 /// Refuses a change to an issue that another session has.
-pub(super) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> CliResult<()> {
+pub(in crate::cli) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> CliResult<()> {
     super::head(txn, id)?;
     match claims::may_change(txn, id, access)? {
         Some(refusal) => Err(refused(id, refusal)),

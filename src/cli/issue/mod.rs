@@ -7,6 +7,7 @@ mod dep;
 mod edit;
 mod query;
 
+pub(super) use claim::check;
 pub(super) use claim::settle;
 pub(super) use query::SummaryJson;
 
