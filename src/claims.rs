@@ -49,7 +49,7 @@ use crate::schema::id::{ContentHash, Identity, IssueId, SessionId};
 use crate::schema::issue::{Assignment, Issue, IssueHead, Status};
 use crate::schema::session::Session;
 use crate::schema::time::Timestamp;
-use crate::worktrees::{Claims, Shared, Turn};
+use crate::worktrees::{Claims, Shared, SharedClosing, Turn};
 
 /// What somebody wants to do with an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub struct Standing {
     pub force: bool,
     /// The issue's status.
     pub status: Status,
+    /// Whether another work tree closed it.
+    pub closed_elsewhere: bool,
 }
 
 /// A decision.
@@ -105,6 +107,8 @@ pub enum Verdict {
     NotOwner,
     /// It is closed.
     Closed,
+    /// Another work tree closed it, which this one has not merged yet.
+    ClosedElsewhere,
     /// Only a session can do that.
     NoSession,
 }
@@ -112,10 +116,11 @@ pub enum Verdict {
 /// Decides.
 #[must_use]
 pub const fn decide(action: Action, standing: Standing) -> Verdict {
-    let Standing { holder, is_session, force, status } = standing;
+    let Standing { holder, is_session, force, status, closed_elsewhere } = standing;
     match (action, holder) {
         (Action::Start, _) if !is_session => Verdict::NoSession,
         (Action::Start, _) if matches!(status, Status::Closed) => Verdict::Closed,
+        (Action::Start, Holder::Nobody | Holder::Other(_)) if closed_elsewhere && !force => Verdict::ClosedElsewhere,
         (Action::Close, _) if matches!(status, Status::Closed) => Verdict::AlreadySo,
         (Action::Reopen, _) if matches!(status, Status::Open) => Verdict::AlreadySo,
         (Action::Release, Holder::Nobody) if is_session && !force => Verdict::NotOwner,
@@ -170,7 +175,7 @@ impl Access<'_> {
         };
         let here = head.owner().map(|assignment| owner(assignment.clone(), None)).transpose()?;
         let told = self.claims.of(&head.identity()).filter(|claim| !self.claims.is_here(claim));
-        let Some(told) = told else { return Ok(here) };
+        let Some(told) = told.filter(|_| head.status == Status::Open) else { return Ok(here) };
         let there = owner(told.assignment(), Some(told.place()))?;
         let counts = there.liveness != Liveness::Dead
             && here.as_ref().is_none_or(|here| {
@@ -179,12 +184,26 @@ impl Access<'_> {
         Ok(if counts { Some(there) } else { here })
     }
 
-    /// Whether nobody who lives, or may live, has an issue.
+    /// Whether somebody who lives, or may live, has an issue.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn is_taken<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<bool, StoreError> {
+        Ok(self.owner(tables, head)?.is_some_and(|owner| owner.liveness != Liveness::Dead))
+    }
+
+    /// Whether an issue is there to be taken: nobody who lives, or may live, has it, and no other work tree closed it.
     ///
     /// # Errors
     /// If the database fails.
     pub fn is_free<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<bool, StoreError> {
-        Ok(self.owner(tables, head)?.is_none_or(|owner| owner.liveness == Liveness::Dead))
+        Ok(self.closed_elsewhere(head).is_none() && !self.is_taken(tables, head)?)
+    }
+
+    /// That another work tree closed an issue that is open here.
+    #[must_use]
+    pub fn closed_elsewhere(&self, head: &IssueHead) -> Option<&SharedClosing> {
+        self.claims.closed_elsewhere(&head.identity()).filter(|_| head.status == Status::Open)
     }
 
     fn liveness<T: Readable>(&self, tables: &Tables<T>, assignment: &Assignment) -> Result<Liveness, StoreError> {
@@ -218,28 +237,45 @@ pub fn write<R, E: From<StoreError>>(
     let turn = scope.shared.map(|shared| shared.turn(store.timeout())).transpose().map_err(StoreError::from)?;
     let none = Claims::default();
     let claims = turn.as_ref().map_or(&none, Turn::claims);
-    let (result, over) = store.write(author, |txn| {
+    let (result, ended) = store.write(author, |txn| {
         let access = Access { watch: scope.watch, claims, force: scope.force };
         let result = work(txn, access)?;
-        let over = turn.as_ref().map_or(Ok(Vec::new()), |turn| publish(txn, turn, access))?;
-        Ok::<_, E>((result, over))
+        let ended = turn.as_ref().map_or(Ok(Told::default()), |turn| publish(txn, turn, access))?;
+        Ok::<_, E>((result, ended))
     })?;
     if let Some(turn) = &turn {
-        for identity in &over {
-            // it is committed; a claim that stays behind is taken away in the next turn
+        // it is committed; what is not told now will be in the next turn, or is told a little too long
+        for identity in &ended.over {
             let _ = turn.withdraw(identity);
         }
+        let _ = turn.tell_closed(&ended.closed, &ended.open, author.now);
     }
     Ok(result)
 }
 
-/// Tells the other work trees of new owners; answers which claims are over once this is committed: those that the record
-/// of this work tree does not know of, and those of the dead, in whichever work tree they were made.
-fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<Vec<Identity>, StoreError> {
+/// What the other work trees are to be told once a transaction is committed.
+#[derive(Debug, Default)]
+struct Told {
+    /// Issues whose claims are over: those that the record of this work tree does not know of, and those of the dead, in
+    /// whichever work tree they were made.
+    over: Vec<Identity>,
+    /// Issues that were closed.
+    closed: Vec<Identity>,
+    /// Issues that are open again, or gone.
+    open: Vec<Identity>,
+}
+
+/// Tells the other work trees of new owners; answers what they are to be told later.
+fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<Told, StoreError> {
     // the last change of each issue counts
-    let changes: BTreeMap<_, _> = txn.owner_changes().iter().map(|change| (&change.identity, change)).collect();
-    let mut over = Vec::new();
+    let changes: BTreeMap<_, _> = txn.standing_changes().iter().map(|change| (&change.identity, change)).collect();
+    let mut told = Told::default();
     for (identity, change) in &changes {
+        match (change.status_before, change.status) {
+            (Some(Status::Open), Some(Status::Closed)) => told.closed.push((*identity).clone()),
+            (Some(Status::Closed), Some(Status::Open)) | (_, None) => told.open.push((*identity).clone()),
+            _ => {}
+        }
         // other owners came with a file, which the other work trees have or will get
         if let Some(owner) = change.owner.as_ref().filter(|_| matches!(change.op, Op::Start | Op::Undo)) {
             turn.publish(identity, owner)?;
@@ -253,10 +289,16 @@ fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<Ve
         let stands = owner.is_some_and(|stored| stored.head.owner().is_some_and(|it| it.session == claim.session));
         let leftover = turn.claims().is_here(claim) && !stands;
         if leftover || access.liveness(txn, &claim.assignment())? == Liveness::Dead {
-            over.push(claim.identity.clone());
+            told.over.push(claim.identity.clone());
         }
     }
-    Ok(over)
+    for closing in turn.claims().closed_here() {
+        let stored = txn.id_of(&closing.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
+        if stored.is_none_or(|stored| stored.head.status == Status::Open) {
+            told.open.push(closing.identity.clone());
+        }
+    }
+    Ok(told)
 }
 
 /// What became of a step.
@@ -295,6 +337,8 @@ pub enum Refusal {
     Owned(Owner),
     /// The caller has the issue in another work tree, and only there can it be given back.
     Elsewhere(Owner),
+    /// Another work tree closed the issue, and this one has not merged that yet.
+    ClosedElsewhere(SharedClosing),
     /// The caller does not have the issue, and nobody else does.
     NotOwner,
     /// A closed issue cannot be started.
@@ -432,7 +476,14 @@ fn rule(
         Some(owner) if caller.is_some_and(|caller| caller.as_str() == owner.assignment.session) => Holder::Caller,
         Some(owner) => Holder::Other(owner.liveness),
     };
-    let standing = Standing { holder, is_session: caller.is_some(), force: access.force, status: head.status };
+    let closing = access.closed_elsewhere(head);
+    let standing = Standing {
+        holder,
+        is_session: caller.is_some(),
+        force: access.force,
+        status: head.status,
+        closed_elsewhere: closing.is_some(),
+    };
     Ok(match (decide(action, standing), owner) {
         (Verdict::Allowed, Some(owner)) if action == Action::Release && owner.elsewhere.is_some() => {
             Err(Some(Refusal::Elsewhere(owner)))
@@ -440,6 +491,7 @@ fn rule(
         (Verdict::Allowed, owner) => Ok(owner.filter(|_| holder != Holder::Caller).map(|owner| owner.assignment)),
         (Verdict::Owned, Some(owner)) => Err(Some(Refusal::Owned(owner))),
         (Verdict::Owned | Verdict::NotOwner, _) => Err(Some(Refusal::NotOwner)),
+        (Verdict::ClosedElsewhere, _) => Err(closing.cloned().map(Refusal::ClosedElsewhere)),
         (Verdict::Closed, _) => Err(Some(Refusal::Closed)),
         (Verdict::NoSession, _) => Err(Some(Refusal::NoSession)),
         (Verdict::AlreadySo, _) => Err(None),

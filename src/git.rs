@@ -86,6 +86,21 @@ impl Git {
         self.git_dir.file_name().filter(|_| linked).map(|name| name.to_string_lossy().into_owned())
     }
 
+    /// Whether the repository has linked work trees.
+    #[must_use]
+    pub fn has_worktrees(&self) -> bool {
+        std::fs::read_dir(self.common_dir().join("worktrees")).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// Whether a linked work tree of that name is still there. One that is locked may be on a disk that is not mounted.
+    #[must_use]
+    pub fn has_worktree(&self, name: &str) -> bool {
+        let folder = self.common_dir().join("worktrees").join(name);
+        let path = std::fs::read_to_string(folder.join("gitdir"));
+        let is_there = |path: String| folder.join(path.trim()).symlink_metadata().is_ok();
+        Path::new(name).components().count() == 1 && (path.is_ok_and(is_there) || folder.join("locked").exists())
+    }
+
     /// The merge, rebase or the like that is going on.
     #[must_use]
     pub fn operation_in_progress(&self) -> Option<&'static str> {

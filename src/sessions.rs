@@ -22,7 +22,7 @@ use crate::liveness::{
 use crate::project::{ISSUES, Project};
 use crate::schema::id::{IssueId, SessionId};
 use crate::schema::process::Process;
-use crate::schema::session::{Session, SessionState, Source};
+use crate::schema::session::{Session, SessionState};
 use crate::schema::time::Timestamp;
 use crate::worktrees::Shared;
 
@@ -314,24 +314,33 @@ pub fn dead<T: Readable>(tables: &Tables<T>, folders: &[Dir], now: Timestamp) ->
 /// # Errors
 /// See [`note_begin`].
 pub fn note_dead(txn: &mut WriteTxn<'_>, folders: &[Dir]) -> Result<Vec<SessionId>, StoreError> {
-    let now = txn.author().now;
-    let dead = dead(txn, folders, now)?;
+    let dead = dead(txn, folders, txn.author().now)?;
     for id in &dead {
         if !note_end(txn, id, Op::Reap)? {
-            let ended = Session {
-                source: Source::Oxi,
-                state: SessionState::Ended,
-                ended_at: Some(now),
-                ..Session::begin(id.clone(), now)
-            };
-            txn.put_record(&ended, Op::Reap)?;
+            note_unrecorded(txn, id, Op::Reap)?;
         }
     }
     Ok(dead)
 }
 
+/// Writes that a session which has no record is over, so that it stays so once nothing else tells; says whether it did.
+///
+/// # Errors
+/// See [`note_begin`].
+pub fn note_unrecorded(txn: &mut WriteTxn<'_>, id: &SessionId, op: Op) -> Result<bool, StoreError> {
+    if txn.record::<Session>(id.as_str())?.is_some() {
+        return Ok(false);
+    }
+    let now = txn.author().now;
+    let ended = Session { state: SessionState::Ended, ended_at: Some(now), ..Session::begin(id.clone(), now) };
+    txn.put_record(&ended, op)
+}
+
 /// The issues that a session has in this work tree, by number.
-fn owned<T: Readable>(tables: &Tables<T>, session: &SessionId) -> Result<Vec<IssueId>, StoreError> {
+///
+/// # Errors
+/// See [`note_begin`].
+pub fn owned<T: Readable>(tables: &Tables<T>, session: &SessionId) -> Result<Vec<IssueId>, StoreError> {
     let query =
         Query { classes: Classes::ALL, session: Some(session.as_str().to_owned()), sort: Sort::Id, ..Query::default() };
     let owned = |stored: &StoredHead| Ok(stored.head.owner().is_some_and(|owner| owner.session == session.as_str()));

@@ -7,6 +7,9 @@
 //! process that is killed in between leaves a claim too many, never one too few. A claim of this work tree that its own
 //! database knows nothing of is such a leftover; it counts for nothing here, and the next turn removes it.
 //!
+//! An issue that one work tree closed is open in the others until its file is merged there, and would be handed out
+//! again. So closings are told, too, in one file (`closed`), for [`CLOSED_DAYS`] days.
+//!
 //! The database stays the record; the files only tell the other work trees. They hold no path but the
 //! project's within the repository. Where the common directory cannot be written, there is nothing to share: whoever
 //! works there cannot commit either.
@@ -16,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -35,6 +39,17 @@ pub const LEASES: &str = "alive";
 
 const CLAIMS: &str = "claims";
 
+const CLOSED: &str = "closed";
+
+/// How long a closing is told, in days.
+pub const CLOSED_DAYS: i64 = 7;
+
+/// How many closings are told.
+const MAX_CLOSED: usize = 500;
+
+/// Longest file of closings that is read, in bytes.
+const MAX_CLOSED_FILE: u64 = 1 << 20;
+
 /// Longest claim file that is read, in bytes.
 const MAX_CLAIM: u64 = 4096;
 
@@ -46,6 +61,7 @@ pub struct Shared {
     project: String,
     /// git's name of the work tree; none for the main one.
     worktree: Option<String>,
+    git: Git,
 }
 
 /// A claim as all work trees see it.
@@ -63,14 +79,36 @@ pub struct SharedClaim {
     pub worktree: Option<String>,
 }
 
+/// A closing as all work trees see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedClosing {
+    /// The project's place in the repository, from its top.
+    pub project: String,
+    /// The issue.
+    pub identity: Identity,
+    /// When.
+    pub closed_at: Timestamp,
+    /// git's name of the work tree that it was closed in; none for the main one.
+    pub worktree: Option<String>,
+}
+
+impl SharedClosing {
+    /// Where it was closed, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        place(self.worktree.as_deref())
+    }
+}
+
+fn place(worktree: Option<&str>) -> String {
+    worktree.map_or_else(|| "the main work tree".into(), |name| format!("work tree {name}"))
+}
+
 impl SharedClaim {
     /// Where it was claimed, in words.
     #[must_use]
     pub fn place(&self) -> String {
-        match &self.worktree {
-            Some(name) => format!("work tree {name}"),
-            None => "the main work tree".into(),
-        }
+        place(self.worktree.as_deref())
     }
 
     /// The claim as the record has it.
@@ -86,9 +124,23 @@ pub struct Claims {
     project: String,
     worktree: Option<String>,
     by_name: HashMap<String, SharedClaim>,
+    closed: Vec<SharedClosing>,
 }
 
 impl Claims {
+    /// The closing of an issue that another work tree told of.
+    #[must_use]
+    pub fn closed_elsewhere(&self, identity: &Identity) -> Option<&SharedClosing> {
+        self.closed.iter().find(|closing| {
+            closing.worktree != self.worktree && closing.project == self.project && closing.identity == *identity
+        })
+    }
+
+    /// The closings of issues of this project that this work tree told of.
+    pub fn closed_here(&self) -> impl Iterator<Item = &SharedClosing> + '_ {
+        self.closed.iter().filter(|closing| closing.worktree == self.worktree && closing.project == self.project)
+    }
+
     /// The claim of an issue, whichever work tree made it.
     #[must_use]
     pub fn of(&self, identity: &Identity) -> Option<&SharedClaim> {
@@ -133,6 +185,18 @@ impl Shared {
         Self::at(project, |common| common.open_dir(FOLDER)).ok().flatten()
     }
 
+    /// The shared folder, if there is one by now or there are other work trees to tell something.
+    ///
+    /// # Errors
+    /// See [`Shared::ensure`].
+    pub fn find_or_begin(project: &Project) -> Result<Option<Self>, PathError> {
+        match Self::find(project) {
+            Some(shared) => Ok(Some(shared)),
+            None if Git::discover(project.root()).is_some_and(|git| git.has_worktrees()) => Self::ensure(project),
+            None => Ok(None),
+        }
+    }
+
     /// The shared folder, made if it is missing; none outside of git, or where it may not be made.
     ///
     /// # Errors
@@ -148,12 +212,12 @@ impl Shared {
     fn at(project: &Project, open: impl FnOnce(&Dir) -> Result<Dir, PathError>) -> Result<Option<Self>, PathError> {
         let Some(git) = Git::discover(project.root()) else { return Ok(None) };
         let dir = open(&Dir::open(&git.common_dir())?)?;
-        let top = git.top();
-        let place = project.root().strip_prefix(top).unwrap_or_else(|_| Path::new(""));
+        let place = project.root().strip_prefix(git.top()).unwrap_or_else(|_| Path::new(""));
         Ok(Some(Self {
             dir: Arc::new(dir),
             project: place.join(project.folder()).to_string_lossy().into_owned(),
             worktree: git.worktree(),
+            git,
         }))
     }
 
@@ -182,8 +246,12 @@ impl Shared {
     /// # Errors
     /// If the folder is there and cannot be read.
     pub fn claims(&self) -> Result<Claims, PathError> {
-        let mut claims =
-            Claims { project: self.project.clone(), worktree: self.worktree.clone(), by_name: HashMap::new() };
+        let mut claims = Claims {
+            project: self.project.clone(),
+            worktree: self.worktree.clone(),
+            by_name: HashMap::new(),
+            closed: self.closings(),
+        };
         let folder = match self.dir.open_dir(CLAIMS) {
             Ok(folder) => folder,
             Err(error) if error.is_not_found() => return Ok(claims),
@@ -194,11 +262,25 @@ impl Shared {
             let Ok((bytes, _)) = folder.read(&name, MAX_CLAIM) else { continue };
             if let Ok(claim) = serde_json::from_slice::<SharedClaim>(&bytes)
                 && self::name(&claim.project, &claim.identity) == name
+                && self.is_there(claim.worktree.as_deref())
             {
                 claims.by_name.insert(name, claim);
             }
         }
         Ok(claims)
+    }
+
+    /// The closings that are told; none if the file cannot be read, which only means that an issue may be handed out twice.
+    fn closings(&self) -> Vec<SharedClosing> {
+        let Ok((bytes, _)) = self.dir.read(CLOSED, MAX_CLOSED_FILE) else { return Vec::new() };
+        let mut closings: Vec<SharedClosing> = serde_json::from_slice(&bytes).unwrap_or_default();
+        closings.retain(|closing| self.is_there(closing.worktree.as_deref()));
+        closings
+    }
+
+    /// Whether a work tree is still there: what was claimed or closed in one that was removed went with it.
+    fn is_there(&self, worktree: Option<&str>) -> bool {
+        worktree.is_none_or(|name| self.git.has_worktree(name))
     }
 
     /// Waits for the turn to claim.
@@ -244,6 +326,35 @@ impl Turn<'_> {
         let bytes = serde_json::to_vec(&claim).unwrap_or_default();
         // not synced: after a power failure no session lives
         folder.write_temporary(&name, &bytes)?.publish(&name, true)
+    }
+
+    /// Tells all work trees which issues were closed, and which are open again; drops what is old by `now`. To be called
+    /// after that was committed.
+    ///
+    /// # Errors
+    /// If it cannot be written. An issue may then be handed out twice.
+    pub fn tell_closed(&self, closed: &[Identity], open: &[Identity], now: Timestamp) -> Result<(), PathError> {
+        if closed.is_empty() && !self.claims.closed.iter().any(|closing| open.contains(&closing.identity)) {
+            return Ok(());
+        }
+        let young = |closing: &SharedClosing| {
+            now.get().signed_duration_since(closing.closed_at.get()) < TimeDelta::days(CLOSED_DAYS)
+        };
+        let changed = |closing: &SharedClosing| {
+            closing.project == self.shared.project
+                && (closed.contains(&closing.identity) || open.contains(&closing.identity))
+        };
+        let mut told: Vec<_> =
+            self.claims.closed.iter().filter(|closing| young(closing) && !changed(closing)).cloned().collect();
+        told.extend(closed.iter().map(|identity| SharedClosing {
+            project: self.shared.project.clone(),
+            identity: identity.clone(),
+            closed_at: now,
+            worktree: self.shared.worktree.clone(),
+        }));
+        let told = &told[told.len().saturating_sub(MAX_CLOSED)..];
+        let bytes = serde_json::to_vec(told).unwrap_or_default();
+        self.shared.dir.write_temporary(CLOSED, &bytes)?.publish(CLOSED, true)
     }
 
     /// Takes a claim away. To be called after its end was committed.

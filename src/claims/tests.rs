@@ -59,7 +59,9 @@ fn the_rules_for_every_owner_caller_and_action() {
         ];
         for (is_session, force, expected) in columns {
             for (holder, open) in HOLDERS.into_iter().zip(expected) {
-                let at = |status| decide(row.action, Standing { holder, is_session, force, status });
+                let at = |status| {
+                    decide(row.action, Standing { holder, is_session, force, status, closed_elsewhere: false })
+                };
                 let closed = match row.action {
                     Start if is_session => Closed,
                     Close => AlreadySo,

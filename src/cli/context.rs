@@ -98,6 +98,11 @@ impl Context {
         Store::in_dir(project.state().clone(), self.timeout)
     }
 
+    /// The session that the command line names.
+    pub(super) fn session_flag(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
     /// The session that speaks, if one does.
     pub(super) fn session(&self) -> CliResult<Option<SessionId>> {
         let given = self.session.clone().or_else(|| variable("OXI_STATE_SESSION"));
@@ -181,7 +186,7 @@ impl Context {
         work: impl FnOnce(&mut WriteTxn<'_>, Access<'_>) -> CliResult<R>,
     ) -> CliResult<R> {
         let author = self.author(project)?;
-        let shared = if claims { Shared::ensure(project)? } else { Shared::find(project) };
+        let shared = if claims { Shared::ensure(project)? } else { Shared::find_or_begin(project)? };
         let watch = Watch::of(project, shared.as_ref(), author.now)?;
         claims::write(store, &author, Scope { watch: &watch, shared: shared.as_ref(), force }, work)
     }

@@ -160,15 +160,19 @@ pub(super) fn undo(context: &Context, revision: Option<u64>, force: bool) -> Cli
     }
     let read = store.read()?;
     let mut text = String::new();
+    let mut touches_files = false;
     for revision in done {
         if let Some(change) = read.change(revision)? {
+            touches_files |= change.kind == Kind::Issue;
             let what = short_name(change.kind, &change.key);
             let _ = writeln!(text, "undid change {revision}: {} {}", change.op.as_str(), printable(&what, false));
         }
     }
     drop(read);
     output::text(&text)?;
-    context.note("hint: `oxi-state export` brings the files in step");
+    if touches_files {
+        context.note("hint: `oxi-state export` brings the files in step");
+    }
     Ok(())
 }
 

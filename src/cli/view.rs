@@ -74,6 +74,12 @@ pub(super) struct FullIssueJson {
     /// The other work tree that it was claimed in, in words.
     #[serde(skip)]
     elsewhere: Option<String>,
+    /// The other work tree that closed it, in words, while this one has not merged that.
+    #[serde(skip)]
+    closed_elsewhere: Option<String>,
+    /// The claim that was ended by taking the issue; only there if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_from: Option<Assignment>,
     /// The pinned validations.
     #[schemars(with = "Vec<serde_json::Value>")]
     validations: Vec<Value>,
@@ -187,11 +193,28 @@ impl FullIssueJson {
             validations: values(&head.validations),
             handoffs: values(&head.handoffs),
             elsewhere: owner.as_ref().and_then(|owner| owner.elsewhere.clone()),
+            closed_elsewhere: owners
+                .access(false)?
+                .closed_elsewhere(head)
+                .map(|closing| format!("in {}, not merged here yet", closing.place())),
+            taken_from: None,
             head: IssueJson {
                 assigned_to: owner.map(|owner| owner.assignment),
                 ..IssueJson::new(tables, project, stored)?
             },
         })
+    }
+}
+
+impl FullIssueJson {
+    /// With the claim that was ended by taking the issue.
+    pub(super) fn taken_from(self, taken_from: Option<Assignment>) -> Self {
+        Self { taken_from, ..self }
+    }
+
+    /// Whether the session that has it is alive.
+    pub(super) fn owner_alive(&self) -> Option<bool> {
+        self.owner_alive
     }
 }
 
@@ -275,11 +298,12 @@ pub(super) fn full(issue: &FullIssueJson) -> String {
         let alive = match issue.owner_alive {
             Some(true) => "alive",
             Some(false) => "dead",
-            None => "not known to live",
+            None => "unknown",
         };
         let place = issue.elsewhere.as_ref().map(|place| format!(", in {place}")).unwrap_or_default();
         field("taken by", format!("{} ({alive}){place}, since {}", owner.session, owner.acquired_at));
     }
+    field("closed", issue.closed_elsewhere.clone().unwrap_or_default());
     field("depends on", numbers(&head.depends_on));
     field("sessions", head.sessions.join(", "));
     field("github", head.github.as_ref().map(|github| github.url.clone()).unwrap_or_default());

@@ -61,7 +61,7 @@ pub use read::FolderMark;
 use read::mark;
 pub use record::{Author, Op};
 use tables::{ReadRows, Tables};
-pub use write::{Cas, OwnerChange, WriteTxn};
+pub use write::{Cas, StandingChange, WriteTxn};
 
 /// The database's file name.
 pub const DATABASE: &str = "state.redb";

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::schema::diff;
 use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
-use crate::schema::issue::{Assignment, Issue, IssueHead};
+use crate::schema::issue::{Assignment, Issue, IssueHead, Status};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
@@ -32,15 +32,19 @@ pub enum Cas {
     Missing,
 }
 
-/// That an issue got another owner, or none.
+/// That an issue got another owner, or none, or another status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnerChange {
+pub struct StandingChange {
     /// The issue.
     pub identity: Identity,
     /// What was done.
     pub op: Op,
     /// Its owner from now on.
     pub owner: Option<Assignment>,
+    /// Its status from now on; none if it was deleted.
+    pub status: Option<Status>,
+    /// Its status before; none if it is new.
+    pub status_before: Option<Status>,
 }
 
 /// A write transaction: all of it happens, or nothing.
@@ -54,7 +58,7 @@ pub struct WriteTxn<'t> {
     last: Revision,
     highest: IssueId,
     undoes: Option<Revision>,
-    owner_changes: Vec<OwnerChange>,
+    standing_changes: Vec<StandingChange>,
     pub(super) touched: bool,
 }
 
@@ -70,8 +74,8 @@ impl<'t> WriteTxn<'t> {
     pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
         let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
         let (stale, last, undoes) = (BTreeSet::new(), first, None);
-        let owner_changes = Vec::new();
-        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, owner_changes, touched: false })
+        let standing_changes = Vec::new();
+        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, standing_changes, touched: false })
     }
 
     /// Who makes the changes.
@@ -86,10 +90,10 @@ impl<'t> WriteTxn<'t> {
         self.touched
     }
 
-    /// The issues that got another owner, or none, in the order in which that happened.
+    /// The issues that got another owner or status, in the order in which that happened.
     #[must_use]
-    pub fn owner_changes(&self) -> &[OwnerChange] {
-        &self.owner_changes
+    pub fn standing_changes(&self) -> &[StandingChange] {
+        &self.standing_changes
     }
 
     /// Marks the changes that follow as undoing an earlier one.
@@ -327,7 +331,7 @@ impl<'t> WriteTxn<'t> {
     }
 
     fn is_blocked(&self, head: &IssueHead) -> Result<bool, StoreError> {
-        Ok(head.status == crate::schema::issue::Status::Open && !self.open_dependencies(&head.depends_on)?.is_empty())
+        Ok(head.status == Status::Open && !self.open_dependencies(&head.depends_on)?.is_empty())
     }
 
     /// Replaces an issue's rows and those of the indexes and counters. The rows of a number that another issue has taken
@@ -407,8 +411,15 @@ impl<'t> WriteTxn<'t> {
     fn record_change(&mut self, op: Op, old: Option<&Versioned>, new: Option<&Versioned>) -> Result<(), StoreError> {
         let Some(identity) = new.or(old).map(|version| version.issue.head.identity()) else { return Ok(()) };
         let owner = |version: Option<&Versioned>| version.and_then(|version| version.issue.head.owner().cloned());
-        if owner(old) != owner(new) {
-            self.owner_changes.push(OwnerChange { identity: identity.clone(), op, owner: owner(new) });
+        let status = |version: Option<&Versioned>| version.map(|version| version.issue.head.status);
+        if (owner(old), status(old)) != (owner(new), status(new)) {
+            self.standing_changes.push(StandingChange {
+                identity: identity.clone(),
+                op,
+                owner: owner(new),
+                status: status(new),
+                status_before: status(old),
+            });
         }
         let (before, after) = diff::fields(old.map(|old| &old.issue), new.map(|new| &new.issue));
         let body = old.map(|old| old.issue.body.as_str());

@@ -203,7 +203,8 @@ fn required(field: &'static str, text: Option<String>) -> Result<String, Reason>
 }
 
 fn time(field: &'static str, text: Option<String>) -> Result<Timestamp, Reason> {
-    required(field, text)?.parse().map_err(|_| Reason::Invalid { field, expected: "a date and time with an offset" })
+    let time = required(field, text)?.parse().ok().filter(|time: &Timestamp| time.is_rfc3339());
+    time.ok_or(Reason::Invalid { field, expected: "a date and time with an offset" })
 }
 
 fn label(field: &'static str, text: Option<String>, policy: &Policy) -> Result<Option<String>, Reason> {

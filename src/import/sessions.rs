@@ -39,6 +39,9 @@ use places::{is_clean, source_of};
 use shape::{Entry, HeaderLine, Id, Meaning, NoEntry};
 use tree::{Ids, Shape, Tree};
 
+/// How far a parent's header is looked for, in bytes: another file says where it is.
+const MAX_HEADER: u64 = 1 << 20;
+
 /// How many bad lines of a file are named; all are counted.
 pub const MAX_BAD_NAMED: usize = 20;
 
@@ -92,7 +95,9 @@ impl fmt::Display for BadReason {
             Self::TooLong => write!(f, "the line is longer than {} MiB", MAX_LINE >> 20),
             Self::NotUtf8 => f.write_str("the line is not UTF-8"),
             Self::NotJson => f.write_str("the line is no JSON object"),
-            Self::NotAnEntry => f.write_str("the line is no entry: it has neither a type nor a message"),
+            Self::NotAnEntry => {
+                f.write_str("the line is no entry: its type and its message are not of a form that is known")
+            }
             Self::AnotherHeader => f.write_str("another session begins within the file"),
         }
     }
@@ -128,7 +133,7 @@ pub fn read(path: &Path, places: &Places) -> Result<SessionFile, ReadError> {
 /// The id in the header of a session file, read no further than that.
 fn id_in(path: &Path) -> Result<SessionId, ReadError> {
     let (file, stat) = open(path)?;
-    let mut lines = Lines::new(BufReader::new(std::io::Read::take(file, stat.size)), MAX_LINE);
+    let mut lines = Lines::new(BufReader::new(std::io::Read::take(file, stat.size.min(MAX_HEADER))), MAX_LINE);
     let mut tally = Tally::default();
     while let Some((number, line)) = lines.next().map_err(reading(path))? {
         tally.line(number, &line)?;

@@ -42,6 +42,9 @@ pub(super) fn settled(txn: &WriteTxn<'_>, id: u32, claimed: Claimed) -> Result<V
         (Claimed::Refused(Refusal::Closed), _) => {
             Err(IssueError::other(format!("issue #{id} is closed; reopen it first")))
         }
+        (Claimed::Refused(Refusal::ClosedElsewhere(closing)), _) => {
+            Err(IssueError::other(format!("issue #{id} was closed in {}; merge that first", closing.place())))
+        }
         (Claimed::Refused(Refusal::Owned(_) | Refusal::Elsewhere(_) | Refusal::NotOwner), Some(caller)) => {
             Err(IssueError::NotAssigned { id, caller })
         }

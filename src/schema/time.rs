@@ -35,6 +35,13 @@ impl Timestamp {
         self.0
     }
 
+    /// Whether RFC 3339 can spell it: years 0 to 9999.
+    #[must_use]
+    pub fn is_rfc3339(self) -> bool {
+        use chrono::Datelike as _;
+        (0..=9999).contains(&self.0.year())
+    }
+
     /// `now`, or one nanosecond past `previous` where the clock has not moved past it: the stamp of a change, which
     /// therefore always grows, also on a clock that was set back.
     #[must_use]

@@ -23,7 +23,7 @@ fn two_work_trees_cannot_both_claim_one_issue() {
     main.oxi("--session s1 issue start 2").exits(5).warns("by session s2 in work tree linked");
     // each one sees who holds it in the other
     assert_eq!(linked.show(1)["assigned_to"]["session"], json!("s1"));
-    linked.oxi("issue show 1").ok().says("s1 (not known to live), in the main work tree, since ");
+    linked.oxi("issue show 1").ok().says("s1 (unknown), in the main work tree, since ");
     assert_eq!(ids(&linked.json("issue list --claimed --sort id")), [1, 2]);
     linked.oxi("issue list --claimed").ok().says("(s1, unknown in the main work tree)").says("(s2, unknown)");
     assert_eq!(ids(&linked.json("issue list --free")), [3]);
@@ -37,9 +37,8 @@ fn what_is_given_back_in_one_work_tree_is_free_in_the_other() {
     let (main, linked) = two_work_trees();
     main.oxi("--session s1 issue start 1 2 3").ok();
     main.oxi("--session s1 issue release 1").ok();
-    main.oxi("--session s1 issue close 2").ok();
     main.oxi("--session s1 issue delete 3").ok();
-    linked.oxi("--session s2 issue start 1 2 3").ok();
+    linked.oxi("--session s2 issue start 1 3").ok();
     // what undo gives back, and what it takes again
     linked.oxi("undo").ok();
     main.oxi("--session s1 issue start 1").ok();
@@ -146,4 +145,79 @@ fn racers_of_two_work_trees_have_one_winner() {
             let _ = tree.oxi("issue release 1");
         }
     }
+}
+
+#[test]
+fn what_one_work_tree_closed_is_not_handed_out_again_in_another() {
+    let (main, linked) = two_work_trees();
+    main.oxi("issue close 1").ok();
+    linked
+        .oxi("issue show 1")
+        .ok()
+        .says("status      open")
+        .says("closed      in the main work tree, not merged here yet");
+    assert_eq!(linked.json("issue next")["id"], json!(2));
+    linked.oxi("--session s issue start 1").exits(4).warns("was closed in the main work tree").warns("oxi-state sync");
+    assert_eq!(ids(&linked.json("issue list --free --sort id")), [2, 3]);
+    assert_eq!(linked.json("issue list --claimed"), json!([]));
+    main.oxi("issue reopen 1").ok();
+    assert_eq!(linked.json("issue next")["id"], json!(1));
+    main.oxi("issue update 1 --status closed").ok();
+    main.oxi("undo").ok();
+    assert_eq!(linked.json("issue next")["id"], json!(1));
+    // merged: the record says it now
+    main.oxi("issue close 1").ok();
+    main.oxi("export").ok();
+    main.commit("close");
+    linked.git("merge -q main");
+    linked.oxi("sync").ok();
+    assert_eq!(linked.field(1, "status"), "closed");
+    linked.oxi("issue reopen 1").ok();
+    assert_eq!(linked.json("issue next --start --session s")["id"], json!(1));
+    linked.oxi("--session s issue release 1").ok();
+    // and by force it is done again
+    main.oxi("issue close 2").ok();
+    linked.oxi("--session s issue start 2 --force").ok();
+    let nothing = linked.oxi("--session t issue start 3").ok();
+    assert_eq!(nothing.code, 0);
+    main.oxi("issue close 3").exits(0);
+}
+
+#[test]
+fn what_was_claimed_or_closed_in_a_work_tree_that_is_gone_is_free() {
+    let (main, linked) = two_work_trees();
+    linked.oxi("--session s1 issue start 1").ok();
+    linked.oxi("issue close 2").ok();
+    main.oxi("--session s2 issue start 1").exits(5);
+    main.git(&format!("worktree remove --force {}", linked.root.display()));
+    main.oxi("--session s2 issue start 1 2").ok();
+    let gone = main.work_tree("gone");
+    gone.oxi("--session s1 issue start 3").ok();
+    std::fs::remove_dir_all(&gone.root).unwrap();
+    main.oxi("--session s2 issue start 3").ok();
+}
+
+#[test]
+fn an_issue_that_was_closed_here_is_nobodys_here() {
+    let (main, linked) = two_work_trees();
+    linked.oxi("--session s1 issue start 1").ok();
+    main.oxi("issue close 1").ok().says("it was taken by s1");
+    assert_eq!(main.show(1)["assigned_to"], Value::Null);
+    linked.oxi("issue show 1").ok().says("closed      in the main work tree");
+}
+
+#[test]
+fn the_next_issue_that_is_none_says_why() {
+    let (main, linked) = two_work_trees();
+    main.oxi("issue dep add 2 1").ok();
+    main.oxi("--session s1 issue start 1").ok();
+    linked.oxi("issue close 3").ok();
+    let error = main.oxi("issue next --json").exits(3).error();
+    assert_eq!(
+        (&error["open"], &error["taken"], &error["blocked"], &error["closed_elsewhere"]),
+        (&json!(3), &json!(1), &json!(1), &json!(1))
+    );
+    main.oxi("issue next").exits(3).warns("1 taken, 1 waiting for others, 1 closed in another work tree");
+    main.oxi("issue close 1 2 3").ok();
+    main.oxi("issue next --start --session s").exits(3).warns("no issue is open");
 }

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::agents;
 use crate::fs::PathError;
-use crate::import::agents::{Instances, read};
+use crate::import::agents::{BadLine, Instances, read};
+use crate::import::sessions::MAX_BAD_NAMED;
 
 use super::super::context::Context;
 use super::super::error::{CliResult, Code};
@@ -33,20 +34,39 @@ pub(in crate::cli) struct ImportJson {
 #[derive(Serialize, JsonSchema)]
 struct BadJson {
     path: String,
-    line: u64,
+    /// The line, from 1; null for the number of further lines.
+    line: Option<u64>,
     reason: String,
+}
+
+/// Opens a regular file. Anything else might never end, or never begin.
+fn open(file: &Path) -> std::io::Result<File> {
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    File::open(file)
+}
+
+/// The first bad lines, and how many more there are.
+fn named(path: &str, bad: &[BadLine]) -> Vec<BadJson> {
+    let json = |line, reason| BadJson { path: path.to_owned(), line, reason };
+    let mut named: Vec<_> =
+        bad.iter().take(MAX_BAD_NAMED).map(|bad| json(Some(bad.line), bad.reason.to_string())).collect();
+    if bad.len() > MAX_BAD_NAMED {
+        let more = super::view::number((bad.len() - MAX_BAD_NAMED) as u64, "more line");
+        named.push(json(None, format!("{more} that cannot be used")));
+    }
+    named
 }
 
 pub(super) fn run(context: &Context, file: &Path) -> CliResult<Option<Code>> {
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     // to the end, before anything is locked
-    let Instances { agents, expired, bad } = File::open(file)
+    let Instances { agents, expired, bad } = open(file)
         .and_then(|open| read(BufReader::new(open), author.now, &context.policy))
         .map_err(|source| PathError { action: "read", path: file.to_owned(), source })?;
-    let path = file.display().to_string();
-    let bad = bad.into_iter().map(|bad| BadJson { path: path.clone(), line: bad.line, reason: bad.reason.to_string() });
-    let mut report = ImportJson { expired, bad: bad.collect(), ..ImportJson::default() };
+    let mut report = ImportJson { expired, bad: named(&file.display().to_string(), &bad), ..ImportJson::default() };
     store.write(&author, |txn| {
         for agent in &agents {
             match agents::import(txn, agent)? {
@@ -58,24 +78,25 @@ pub(super) fn run(context: &Context, file: &Path) -> CliResult<Option<Code>> {
         Ok::<_, crate::db::StoreError>(())
     })?;
     for bad in &report.bad {
-        context.note(&format!("bad line {}:{}: {}", bad.path, bad.line, bad.reason));
+        let line = bad.line.map(|line| format!(":{line}")).unwrap_or_default();
+        context.note(&format!("bad line {}{line}: {}", bad.path, bad.reason));
     }
     let code = (!report.bad.is_empty()).then_some(Code::BadInput);
     if context.json {
         output::json(&report)?;
     } else {
-        output::text(&summary(&report))?;
+        output::text(&summary(&report, bad.len()))?;
     }
     Ok(code)
 }
 
-fn summary(report: &ImportJson) -> String {
+fn summary(report: &ImportJson, bad: usize) -> String {
     let counts = [
         (report.created.len(), "created"),
         (report.updated.len(), "updated"),
         (report.unchanged, "unchanged"),
         (report.expired, "expired"),
-        (report.bad.len(), "bad"),
+        (bad, "bad"),
     ];
     let parts: Vec<_> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();

@@ -32,11 +32,11 @@ pub(in crate::cli) enum SessionCommand {
         /// Give back the issues that it has
         #[arg(long)]
         release: bool,
-        /// Even if it is another's and may be alive
+        /// Even if it is another's and may be alive; but a `session run` ends with its command only
         #[arg(long)]
         force: bool,
     },
-    /// List the sessions that are going on, and whether they live
+    /// List the sessions that are going on or have an issue, and whether they live
     #[command(after_help = "Example:\n  oxi-state session list --all --json | jq -r '.[].id'")]
     List {
         /// Ended and imported ones, too
@@ -98,7 +98,7 @@ pub(in crate::cli) enum SessionCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RunArgs {
-    /// The session's id [default: a new one]
+    /// The session's id, 1 to 128 bytes that can name a file [default: that of --session, else a new one]
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) id: Option<SessionId>,
     /// A name for people
@@ -114,10 +114,11 @@ pub(in crate::cli) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StartArgs {
-    /// The session's id [default: a new one]
+    /// The session's id, 1 to 128 bytes that can name a file [default: that of --session, else a new one]
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) id: Option<SessionId>,
-    /// The process that it lives as long as; without it nobody can tell whether it lives
+    /// The process that it lives as long as: one that lasts, not a shell for one command; without it nobody can tell
+    /// whether it lives
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=0x3fff_ffff))]
     pub(in crate::cli) pid: Option<u32>,
     /// A name for people

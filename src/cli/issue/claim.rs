@@ -9,7 +9,7 @@ use super::super::args::ClaimArgs;
 use super::super::context::Context;
 use super::super::error::{CliError, CliResult, Code};
 use super::super::output;
-use super::super::view::Owners;
+use super::super::view::{FullIssueJson, Owners};
 use super::full;
 use super::query::nothing_to_do;
 
@@ -40,14 +40,21 @@ pub(super) fn run(context: &Context, claim: Claim, args: &ClaimArgs) -> CliResul
     let (project, store) = context.ready()?;
     let owners = Owners::new(&project);
     let starts = claim == Claim::Start;
-    let (lines, json) = context.write_claims(&project, &store, args.force, starts, |txn, access| {
-        let mut lines = Vec::new();
+    let (lines, issues) = context.write_claims(&project, &store, args.force, starts, |txn, access| {
+        let (mut lines, mut issues) = (Vec::new(), Vec::new());
         for id in &args.ids {
-            lines.push(step(txn, claim, *id, args.expect, access)?);
+            let done = step(txn, claim, *id, args.expect, access)?;
+            lines.push(said(claim, *id, &done));
+            if context.json || starts {
+                issues.push(full(txn, &project, &owners, *id)?.taken_from(done.displaced));
+            }
         }
-        let json = args.ids.iter().filter(|_| context.json).map(|id| full(txn, &project, &owners, *id));
-        Ok::<_, CliError>((lines, json.collect::<CliResult<Vec<_>>>()?))
+        Ok::<_, CliError>((lines, issues))
     })?;
+    if starts {
+        warn_of_dead_caller(context, issues.first().and_then(FullIssueJson::owner_alive));
+    }
+    let json = if context.json { issues } else { Vec::new() };
     match &json[..] {
         [] => output::text(&lines.concat()),
         [one] => output::json(one),
@@ -61,7 +68,7 @@ fn step(
     id: IssueId,
     expect: Option<ContentHash>,
     access: Access<'_>,
-) -> CliResult<String> {
+) -> CliResult<claims::Done> {
     let outcome = match claim {
         Claim::Start => claims::start(txn, id, expect, access),
         Claim::Release => claims::release(txn, id, expect, access),
@@ -72,13 +79,26 @@ fn step(
             claims::link(txn, id, expect, &session, access)
         }
     }?;
-    let done = settle(txn, id, outcome)?;
-    let took = done.displaced.map(|owner| format!(" (it was taken by {})", owner.session)).unwrap_or_default();
-    Ok(if done.changed {
+    settle(txn, id, outcome)
+}
+
+fn said(claim: Claim, id: IssueId, done: &claims::Done) -> String {
+    let took = done.displaced.as_ref().map(|owner| format!(" (it was taken by {})", owner.session)).unwrap_or_default();
+    if done.changed {
         format!("{} issue #{id}{took}\n", claim.past())
     } else {
         format!("issue #{id} is {} already\n", claim.past())
-    })
+    }
+}
+
+/// What a dead session takes, anybody may take from it at once.
+fn warn_of_dead_caller(context: &Context, alive: Option<bool>) {
+    if alive == Some(false) {
+        context.note(
+            "note: your session is dead, so anybody may take this at once; work within `oxi-state session run`, or tie the \
+             session to a process that lasts with `oxi-state session start --id ID --pid PID`",
+        );
+    }
 }
 
 /// What a step did; an error if it was not done.
@@ -105,7 +125,10 @@ fn refused(id: IssueId, refusal: Refusal) -> CliError {
                 Code::Claimed,
                 format!("issue #{id} is taken by session {session}{place} since {acquired_at} ({})", owner.liveness),
             )
-            .hint(format!("choose another with `oxi-state issue next`, or insist with --force; `oxi-state issue show {id}` shows the owner"))
+            .hint(format!(
+                "choose another with `oxi-state issue next`, or wait; --force takes it away from the session, if you know \
+                 that nobody works on it any more (`oxi-state session show {session}`)"
+            ))
             .detail("id", id)
             .detail("owner", session)
             .detail("acquired_at", acquired_at)
@@ -120,8 +143,22 @@ fn refused(id: IssueId, refusal: Refusal) -> CliError {
                 .detail("owner", owner.assignment.session)
         }
         Refusal::NotOwner => CliError::new(Code::Claimed, format!("issue #{id} is not taken by this session"))
-            .hint(format!("take it first with `oxi-state issue start {id}`"))
+            .hint(format!(
+                "nobody has it, so there is nothing to give back; `oxi-state issue show {id}` shows its state"
+            ))
             .detail("id", id),
+        Refusal::ClosedElsewhere(closing) => {
+            let place = closing.place();
+            CliError::new(
+                Code::Conflict,
+                format!("issue #{id} was closed in {place} at {}, which is not merged here yet", closing.closed_at),
+            )
+            .hint(
+                "merge or pull that work and run `oxi-state sync`; or, if it is to be done again, insist with --force",
+            )
+            .detail("id", id)
+            .detail("elsewhere", place)
+        }
         Refusal::Closed => CliError::new(Code::Conflict, format!("issue #{id} is closed and cannot be started"))
             .hint(format!("open it again with `oxi-state issue reopen {id}`"))
             .detail("id", id),
@@ -176,13 +213,16 @@ pub(super) fn start_next(context: &Context) -> CliResult<()> {
     let owners = Owners::new(&project);
     let (issue, displaced) = context.write_claims(&project, &store, false, true, |txn, access| {
         let found = txn.next_ready(|stored| access.is_free(txn, &stored.head))?;
-        let id = found.ok_or_else(nothing_to_do)?.head.id;
+        let Some(found) = found else { return Err(nothing_to_do(txn, access)?) };
+        let id = found.head.id;
         let outcome = claims::start(txn, id, None, access)?;
         let done = settle(txn, id, outcome)?;
-        Ok((full(txn, &project, &owners, id)?, done.displaced))
+        let issue = full(txn, &project, &owners, id)?.taken_from(done.displaced.clone());
+        Ok((issue, done.displaced))
     })?;
     if let Some(owner) = displaced {
         context.note(&format!("note: it was taken by session {}, which is dead", owner.session));
     }
+    warn_of_dead_caller(context, issue.owner_alive());
     if context.json { output::json(&issue) } else { output::text(&super::super::view::full(&issue)) }
 }

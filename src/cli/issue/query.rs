@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use crate::claims::Access;
 use crate::db::ReadTxn;
 use crate::db::query::{Classes, Query, Sort};
 use crate::db::record::StoredHead;
+use crate::db::tables::{Readable, Tables};
 use crate::project::Project;
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Priority, Status};
@@ -45,7 +47,10 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
         let heads = read.list(&query, |_| Ok(true))?;
         return print(context, &project, read, heads);
     }
-    let heads = read.list(&query, |stored| Ok(owners.is_free(&read, &stored.head)? == args.free))?;
+    let heads = read.list(&query, |stored| {
+        let access = owners.access(false)?;
+        if args.free { access.is_free(&read, &stored.head) } else { access.is_taken(&read, &stored.head) }
+    })?;
     let found: Vec<_> = heads.iter().map(|stored| owners.of(&read, &stored.head)).collect::<Result<_, _>>()?;
     if !context.json {
         drop(read);
@@ -154,15 +159,37 @@ pub(super) fn next(context: &Context, start: bool) -> CliResult<()> {
     let (project, read) = context.read()?;
     let owners = Owners::new(&project);
     let found = read.next_ready(|stored| owners.is_free(&read, &stored.head))?;
-    let Some(stored) = found else { return Err(nothing_to_do()) };
+    let Some(stored) = found else { return Err(nothing_to_do(&read, owners.access(false)?)?) };
     let issue = full(&read, &project, &owners, stored.head.id)?;
     drop(read);
     if context.json { output::json(&issue) } else { output::text(&view::full(&issue)) }
 }
 
-pub(super) fn nothing_to_do() -> CliError {
-    CliError::new(Code::NotFound, "no open issue is ready and free")
-        .hint("`oxi-state issue list --blocked` and `--claimed` show what waits")
+/// Why there is no next issue: all are closed, or the open ones wait or are taken.
+pub(super) fn nothing_to_do<T: Readable>(tables: &Tables<T>, access: Access<'_>) -> CliResult<CliError> {
+    let open = tables.counters()?.with_status(Status::Open);
+    let (mut taken, mut elsewhere) = (0_u64, 0_u64);
+    for stored in tables.list(&Query { classes: Classes::READY, ..Query::default() }, |_| Ok(true))? {
+        if access.is_taken(tables, &stored.head)? {
+            taken += 1;
+        } else if access.closed_elsewhere(&stored.head).is_some() {
+            elsewhere += 1;
+        }
+    }
+    let blocked = open.saturating_sub(taken + elsewhere);
+    let counts = [(taken, "taken"), (blocked, "waiting for others"), (elsewhere, "closed in another work tree")];
+    let parts: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let error = if open == 0 {
+        CliError::new(Code::NotFound, "no issue is open").hint("`oxi-state issue create 'Title'` makes one")
+    } else {
+        let message = format!("no open issue is ready and free: {}", parts.join(", "));
+        CliError::new(Code::NotFound, message).hint("`oxi-state issue list --claimed` and `--blocked` show what waits")
+    };
+    Ok(error
+        .detail("open", open)
+        .detail("taken", taken)
+        .detail("blocked", blocked)
+        .detail("closed_elsewhere", elsewhere))
 }
 
 impl ClaimArgs {

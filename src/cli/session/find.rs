@@ -45,6 +45,9 @@ pub(super) fn candidates<T: Readable>(tables: &Tables<T>, text: &str) -> CliResu
 }
 
 pub(super) fn missing(text: &str) -> CliError {
+    if let Err(rule) = text.parse::<SessionId>() {
+        return CliError::usage(format!("session {text:?}: {rule}"));
+    }
     CliError::new(Code::NotFound, format!("no session is called {text}, and no id begins so"))
         .hint("`oxi-state session list --all` shows what there is")
         .detail("id", text)

@@ -12,7 +12,7 @@ use crate::db::Op;
 use crate::db::tables::{Readable, Tables};
 use crate::import::sessions::{self, FindError, Found, Places, Plan, SessionFile};
 use crate::schema::id::{SessionId, printable};
-use crate::schema::session::{MAX_BRANCHES, Session};
+use crate::schema::session::{MAX_BRANCHES, Session, SourceFile};
 
 use super::super::args::SessionImportArgs;
 use super::super::context::Context;
@@ -57,12 +57,13 @@ pub(super) fn run(context: &Context, args: &SessionImportArgs) -> CliResult<u8> 
     files.retain(|file| !args.here || file.here);
     report.skipped = (read - files.len()) as u64;
     let pointers = || files.iter().map(|file| &file.session);
-    let mut plan = sessions::plan(&stored, pointers());
+    let is_there = |file: &SourceFile| places.is_there(&file.path);
+    let mut plan = sessions::plan(&stored, pointers(), is_there);
     if !args.dry_run && !plan.records.is_empty() {
         // others may have imported meanwhile, so what is stored now counts
         let author = context.author(&project)?;
         plan = store.write(&author, |txn| {
-            let plan = sessions::plan(&self::stored(txn)?, pointers());
+            let plan = sessions::plan(&self::stored(txn)?, pointers(), is_there);
             for record in &plan.records {
                 txn.put_record(record, Op::Import)?;
             }

@@ -15,15 +15,12 @@ use super::super::args::StartArgs;
 use super::super::context::{Context, now};
 use super::super::error::{CliError, CliResult, Code};
 use super::super::output;
-use super::{check_id, check_name, folders, generate, taken, working_place};
+use super::{beginning_id, check_name, folders, taken, working_place};
 
 pub(super) fn start(context: &Context, args: StartArgs) -> CliResult<()> {
     let name = args.name.map(|name| check_name(context, name)).transpose()?;
     let process = args.pid.map(living).transpose()?;
-    let id = match args.id {
-        Some(id) => check_id(context, id)?,
-        None => generate()?,
-    };
+    let id = beginning_id(context, args.id)?;
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let folders = folders(&project, &store)?;
@@ -85,7 +82,12 @@ pub(super) fn end(context: &Context, id: Option<&str>, release: bool, force: boo
     }
     let (ended, released) = context.write_claims(&project, &store, true, false, |txn, access| {
         let released = if release { sessions::release_all(txn, id, access)? } else { Vec::new() };
-        Ok((sessions::note_end(txn, id, Op::End)?, released))
+        let ended = match &target.record {
+            Some(_) => sessions::note_end(txn, id, Op::End)?,
+            // so that what it has is free at once, and stays so
+            None => sessions::note_unrecorded(txn, id, Op::End)?,
+        };
+        Ok((ended, released))
     })?;
     let in_files = match sessions::end(&folders, id, author.now)? {
         Ended::Held(holder) => return Err(held(id, holder.and_then(|it| it.process).as_ref())),
@@ -114,10 +116,18 @@ const fn word(liveness: Liveness) -> &'static str {
 
 /// Only the process that holds a lock can give it back.
 fn held(id: &SessionId, holder: Option<&Process>) -> CliError {
-    let holder = holder.map_or_else(|| "the process that holds it".to_owned(), described);
-    CliError::new(Code::Claimed, format!("session {id} is alive: it ends when {holder} ends"))
-        .hint("end that process, or wait for it")
-        .detail("session", id.as_str())
+    let gone = holder.is_some_and(|holder| process::state(holder, None) == Liveness::Dead);
+    let error = if gone {
+        let message =
+            format!("session {id} is alive: the process that began it is gone, but one that it started runs on");
+        CliError::new(Code::Claimed, message)
+            .hint(format!("end that process, or wait for it; `fuser -v .oxi/issues/.alive/{id}` finds it"))
+    } else {
+        let holder = holder.map_or_else(|| "the process that holds it".to_owned(), described);
+        CliError::new(Code::Claimed, format!("session {id} is alive: it ends when {holder} ends"))
+            .hint("end that process, or wait for it")
+    };
+    error.detail("session", id.as_str())
 }
 
 fn described(process: &Process) -> String {
@@ -155,7 +165,8 @@ fn find(context: &Context, read: &ReadTxn, folders: &[Dir], text: Option<&str>) 
     if sessions::is_held(&evidence) {
         return Err(held(&id, sessions::holder(&evidence)));
     }
-    if record.is_none() && evidence.iter().all(|evidence| evidence.lock == LockState::Absent) {
+    let has_traces = evidence.iter().any(|evidence| evidence.lock != LockState::Absent);
+    if record.is_none() && !has_traces && sessions::owned(read, &id)?.is_empty() {
         return Err(CliError::new(Code::NotFound, format!("session {id} not found"))
             .hint("`oxi-state session list --all` shows those that are known")
             .detail("session", id.as_str()));

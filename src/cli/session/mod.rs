@@ -54,6 +54,16 @@ fn generate() -> CliResult<SessionId> {
     Ok(SessionId::generate(now(), random))
 }
 
+/// The id of a session that begins: what `--id` says, else what `--session` says (not the environment, which names the
+/// session that the caller is in), else a new one.
+fn beginning_id(context: &Context, id: Option<SessionId>) -> CliResult<SessionId> {
+    match (id, context.session_flag()) {
+        (Some(id), _) => check_id(context, id),
+        (None, Some(_)) => context.session()?.map_or_else(generate, Ok),
+        (None, None) => generate(),
+    }
+}
+
 /// An id that the caller chose, as it may be stored.
 fn check_id(context: &Context, id: SessionId) -> CliResult<SessionId> {
     context.refuse_secret("session", id.as_str())?;

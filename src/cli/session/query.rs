@@ -104,6 +104,7 @@ pub(super) fn fork(context: &Context, args: ForkArgs) -> CliResult<()> {
 pub(super) fn link(context: &Context, id: &str, issues: &[IssueId]) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let owners = Owners::new(&project);
+    let mut unknown = None;
     let (lines, json) = context.write_claims(&project, &store, false, false, |txn, access| {
         let session = link_target(context, txn, access.watch, id)?;
         let mut lines = String::new();
@@ -116,11 +117,21 @@ pub(super) fn link(context: &Context, id: &str, issues: &[IssueId]) -> CliResult
                 writeln!(lines, "session {session} is linked to issue #{issue} already")
             };
         }
+        if txn.record::<Session>(session.as_str())?.is_none()
+            && access.watch.session(session.as_str(), Known::default()) == Standing::NeverSeen
+        {
+            unknown = Some(session);
+        }
         let wanted = issues.iter().filter(|_| context.json);
         let json: CliResult<Vec<FullIssueJson>> =
             wanted.map(|issue| issue::full(txn, &project, &owners, *issue)).collect();
         Ok((lines, json?))
     })?;
+    if let Some(session) = unknown {
+        context.note(&format!(
+            "note: no session {session} is known here; `oxi-state session list --all` shows those that are"
+        ));
+    }
     match (context.json, &json[..]) {
         (false, _) => output::text(&printable(&lines, true)),
         (true, [one]) => output::json(one),
@@ -152,7 +163,9 @@ pub(super) fn delete(context: &Context, ids: &[String], force: bool) -> CliResul
             if !force && may_live(&session, liveness) {
                 let id = &session.id;
                 return Err(CliError::new(Code::Claimed, format!("session {id} goes on ({liveness})"))
-                    .hint(format!("end it first with `oxi-state session end {id}`, or insist with --force"))
+                    .hint(format!(
+                        "end it first (`oxi-state session end {id}`; a `session run` ends with its command), or insist with --force"
+                    ))
                     .detail("id", id.as_str())
                     .detail("state", liveness));
             }

@@ -18,7 +18,7 @@ use super::super::context::{Context, now};
 use super::super::error::{CliError, CliResult, Code};
 use super::child::{self, Failure};
 use super::lifecycle::reap_in_passing;
-use super::{check_name, folders, generate, program, taken, working_place};
+use super::{check_name, folders, program, taken, working_place};
 
 /// Answers the exit code of the command. Nothing is printed on stdout: that is the command's.
 pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
@@ -27,10 +27,7 @@ pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
         return Err(CliError::usage("a command is missing"));
     };
     let program = program::resolve(command, std::env::var_os("PATH").as_deref())?;
-    let id = match args.id {
-        Some(id) => super::check_id(context, id)?,
-        None => generate()?,
-    };
+    let id = super::beginning_id(context, args.id)?;
     let (project, store) = context.ready()?;
     let run = Run { author: Author { session: Some(id.clone()), ..context.author(&project)? }, id, project, store };
     let (leases, before) = run.begin(context, name)?;

@@ -238,7 +238,8 @@ pub(super) fn full(session: &SessionJson) -> String {
         field("sha256", file.sha256.clone());
         let Counts { entries, users, assistants, tool_results, branches, compactions, labels } = session.counts;
         field("entries", entries.to_string());
-        field("messages", format!("{users} user, {assistants} assistant, {tool_results} tool results"));
+        let results = count(tool_results, "tool result", "tool results");
+        field("messages", format!("{users} user, {assistants} assistant, {results}"));
         let named = session.branches().len();
         field(
             "branches",

@@ -114,7 +114,8 @@ impl Parents {
             return id.clone();
         }
         let id = if shared {
-            let file = read(path, places).ok();
+            // a file that does not begin as a session is not read to its end
+            let file = id_in(path).and_then(|_| read(path, places)).ok();
             let id = file.as_ref().map(|file| file.session.id.clone());
             if let (Some(ids), Some(id)) = (file.and_then(|file| file.ids), &id) {
                 self.ids.entry(id.clone()).or_insert_with(|| ids.hashes().iter().copied().collect());

@@ -54,7 +54,7 @@ pub fn find(named: &[PathBuf]) -> Result<Found, FindError> {
         if path.is_dir() {
             let dir = Dir::open(&path)?;
             walk(&dir, shown, 0, &mut files, &mut found.unreadable);
-            if files.is_empty() {
+            if files.is_empty() && found.unreadable.is_empty() {
                 return Err(FindError::NoSessions(shown.clone()));
             }
         } else {
@@ -72,11 +72,25 @@ fn walk(dir: &Dir, shown: &Path, depth: usize, files: &mut Vec<Candidate>, unrea
     };
     names.sort();
     for name in names {
+        // the folder gives what is not UTF-8 with this in its place, and there is no way to open it by that
+        if name.contains(char::REPLACEMENT_CHARACTER) && matches!(dir.entry(&name), Ok(None)) {
+            unreadable.push(PathError {
+                action: "open",
+                path: shown.join(&name),
+                source: std::io::Error::other("its name is not UTF-8"),
+            });
+            continue;
+        }
         match dir.entry(&name) {
             Ok(Some(Entry::File(_))) if Path::new(&name).extension().is_some_and(|end| end == "jsonl") => {
                 files.push(Candidate { path: dir.path().join(&name), shown: shown.join(&name) });
             }
-            Ok(Some(Entry::Directory(_))) if depth < MAX_DEPTH => match dir.open_dir(&name) {
+            Ok(Some(Entry::Directory(_))) if depth >= MAX_DEPTH => unreadable.push(PathError {
+                action: "look into",
+                path: shown.join(&name),
+                source: std::io::Error::other(format!("it is more than {MAX_DEPTH} folders deep; name it itself")),
+            }),
+            Ok(Some(Entry::Directory(_))) => match dir.open_dir(&name) {
                 Ok(inner) => walk(&inner, &shown.join(&name), depth + 1, files, unreadable),
                 Err(error) => unreadable.push(error),
             },
@@ -112,6 +126,8 @@ mod tests {
         let names: Vec<_> = found.files.iter().map(|file| file.path.strip_prefix(root.join("in")).unwrap()).collect();
         let seen = format!("{deep}seen.jsonl");
         assert_eq!(names, ["a/z.jsonl", "b.jsonl", "c/d/e/f.jsonl", &seen].map(Path::new));
+        let unread: Vec<_> = found.unreadable.iter().map(|error| error.path.clone()).collect();
+        assert_eq!(unread, [root.join("in").join(&deep).join("d")], "what is left out is said");
         let named = find(&[root.join("in/link.jsonl"), root.join("in/a/notes.txt")]).unwrap();
         assert_eq!(named.files.len(), 2, "what was named is taken, a link too, whatever it is called");
     }

@@ -1,12 +1,13 @@
 //! What becomes of a pointer when a file is imported over it.
 //!
 //! Of two versions of a file, the later one counts, whichever was imported first: by its last activity, then by its
-//! length. What was given on our own command line is never in a file, and stays.
+//! length, then by its digest. A file that is no longer where it was is looked for no further: the next one with the same
+//! bytes tells where it is now. What was given on our own command line is never in a file, and stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::id::SessionId;
-use crate::schema::session::{Session, SessionState};
+use crate::schema::session::{Session, SessionState, SourceFile};
 
 use super::roots;
 
@@ -23,29 +24,39 @@ pub enum Merged {
     Older,
 }
 
-/// Decides; `old` is what is stored. Roots are left to [`super::roots`].
+/// Decides; `old` is what is stored, and `is_there` tells whether its file is still where it was. Roots are left to
+/// [`super::roots`].
 #[must_use]
-pub fn merge(old: Option<&Session>, new: &Session) -> Merged {
+pub fn merge(old: Option<&Session>, new: &Session, is_there: impl Fn(&SourceFile) -> bool) -> Merged {
     let Some(old) = old else { return Merged::Created(Box::new(new.clone())) };
     let digest = |session: &Session| session.file.as_ref().map(|file| file.sha256.clone());
     let merged = if digest(old) == digest(new) {
         // a parent can become known later
-        with_links(old.clone(), old, new)
+        let mut merged = with_links(old.clone(), old, new);
+        if old.file.as_ref().is_some_and(|file| !is_there(file)) {
+            merged.file.clone_from(&new.file);
+        }
+        merged
     } else if is_later(old, new) {
         over(old, new)
     } else {
-        return Merged::Older;
+        let merged = with_links(old.clone(), old, new);
+        if merged == *old {
+            return Merged::Older;
+        }
+        merged
     };
     if merged == *old { Merged::Unchanged } else { Merged::Updated(Box::new(merged)) }
 }
 
 fn is_later(old: &Session, new: &Session) -> bool {
-    let size = |session: &Session| session.file.as_ref().map(|file| file.size);
+    // with nothing else to go by, what is stored must not depend on which came first
+    let rank = |session: &Session| session.file.as_ref().map(|file| (file.size, file.sha256.clone()));
     match (&old.file, old.state) {
         (None, _) => true,
-        (Some(_), SessionState::Recorded) => (new.last_activity_at, size(new)) > (old.last_activity_at, size(old)),
+        (Some(_), SessionState::Recorded) => (new.last_activity_at, rank(new)) > (old.last_activity_at, rank(old)),
         // its activity is not only that of its file
-        (Some(_), _) => size(new) > size(old),
+        (Some(_), _) => rank(new) > rank(old),
     }
 }
 
@@ -89,12 +100,16 @@ pub struct Plan {
 
 /// Plans an import, given all sessions that are stored. The roots of others may follow from what comes in.
 #[must_use]
-pub fn plan<'s>(stored: &BTreeMap<SessionId, Session>, new: impl Iterator<Item = &'s Session>) -> Plan {
+pub fn plan<'s>(
+    stored: &BTreeMap<SessionId, Session>,
+    new: impl Iterator<Item = &'s Session>,
+    is_there: impl Fn(&SourceFile) -> bool,
+) -> Plan {
     let mut plan = Plan::default();
     let mut now = stored.clone();
     let mut touched = BTreeSet::new();
     for pointer in new {
-        match merge(now.get(&pointer.id), pointer) {
+        match merge(now.get(&pointer.id), pointer, &is_there) {
             Merged::Unchanged => plan.unchanged += 1,
             Merged::Older => plan.older += 1,
             Merged::Created(session) | Merged::Updated(session) => {
@@ -121,7 +136,7 @@ pub fn plan<'s>(stored: &BTreeMap<SessionId, Session>, new: impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::session::{Source, SourceFile};
+    use crate::schema::session::Source;
 
     fn imported(last: u8, size: u64, digest: &str) -> Session {
         let file = SourceFile { path: "s.jsonl".into(), size, modified: None, sha256: digest.into() };
@@ -149,8 +164,24 @@ mod tests {
         assert_eq!(digest(merge(Some(&old), &new)), "b");
         assert_eq!(merge(Some(&new), &old), Merged::Older);
         assert_eq!(digest(merge(Some(&old), &imported(2, 11, "c"))), "c", "of equal activity, the longer");
-        assert_eq!(merge(Some(&old), &imported(2, 10, "d")), Merged::Older, "of equals, what is there");
+        assert_eq!(digest(merge(Some(&old), &imported(2, 10, "d"))), "d", "of equals, the greater digest");
+        assert_eq!(merge(Some(&imported(2, 10, "d")), &old), Merged::Older);
         assert_eq!(merge(Some(&old), &old), Merged::Unchanged);
+    }
+
+    /// As [`super::merge`], of files that are where they were.
+    fn merge(old: Option<&Session>, new: &Session) -> Merged {
+        super::merge(old, new, |_| true)
+    }
+
+    #[test]
+    fn a_file_that_moved_is_found_again() {
+        let old = imported(2, 10, "a");
+        let mut moved = old.clone();
+        moved.file.as_mut().unwrap().path = "~/elsewhere/s.jsonl".into();
+        assert_eq!(merge(Some(&old), &moved), Merged::Unchanged, "a copy");
+        let found = super::merge(Some(&old), &moved, |_| false);
+        assert!(matches!(found, Merged::Updated(session) if session.file == moved.file));
     }
 
     #[test]
@@ -178,6 +209,8 @@ mod tests {
         let child = Session { parent: "p".parse().ok(), fork_point: Some("e1".into()), ..alone.clone() };
         assert!(matches!(merge(Some(&alone), &child), Merged::Updated(merged) if merged.parent == child.parent));
         assert_eq!(merge(Some(&child), &alone), Merged::Unchanged);
+        let earlier = Session { parent: "p".parse().ok(), ..imported(1, 2, "0") };
+        assert!(matches!(merge(Some(&alone), &earlier), Merged::Updated(merged) if merged.parent == earlier.parent));
         let Merged::Updated(later) = merge(Some(&child), &imported(3, 12, "b")) else { panic!("it is later") };
         assert_eq!((later.parent, later.fork_point), (child.parent, child.fork_point));
     }
@@ -186,7 +219,7 @@ mod tests {
     fn stored_after(imports: &[&[Session]]) -> BTreeMap<SessionId, Session> {
         let mut stored = BTreeMap::new();
         for import in imports {
-            let plan = plan(&stored, import.iter());
+            let plan = plan(&stored, import.iter(), |_| true);
             stored.extend(plan.records.into_iter().map(|session| (session.id.clone(), session)));
         }
         stored
@@ -210,8 +243,8 @@ mod tests {
             let one_by_one: Vec<&[Session]> = one_by_one.iter().map(Vec::as_slice).collect();
             assert_eq!(stored_after(&one_by_one), together);
         }
-        let again = plan(&together, [&a, &later, &c].into_iter());
+        let again = plan(&together, [&a, &later, &c].into_iter(), |_| true);
         assert_eq!((again.records.len(), again.unchanged), (0, 3));
-        assert_eq!(plan(&together, [&b].into_iter()).older, 1);
+        assert_eq!(plan(&together, [&b].into_iter(), |_| true).older, 1);
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept of a path: what lies in the project or at home, and no more than that.
 //!
-//! A path from a file is compared as text; nothing is opened here.
+//! A path from a file is compared as text; nothing is opened here, only asked for.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -37,6 +37,14 @@ impl Places {
         let fit = |path: &String| path.len() <= MAX_PATH && !path.chars().any(is_deceptive) && is_clean(path);
         let hash = || format!("#{}", ContentHash::of(path.as_os_str().as_encoded_bytes()));
         from_root().or_else(from_home).filter(fit).or_else(|| name().filter(fit)).unwrap_or_else(hash)
+    }
+
+    /// Whether a file is still where its path, as it was kept, says.
+    #[must_use]
+    pub fn is_there(&self, kept: &str) -> bool {
+        let folders = if kept.starts_with("~/") { &self.home } else { &self.root };
+        let beneath = kept.strip_prefix("~/").unwrap_or(kept);
+        folders.iter().any(|folder| folder.join(beneath).is_file())
     }
 
     /// Where a session worked, and whether that is in the project. A folder of the project whose path is no name is

@@ -132,7 +132,7 @@ pub(super) struct Time(pub(super) Option<Timestamp>);
 
 impl Read for Time {
     fn text(text: &str) -> Self {
-        Self(text.parse().ok())
+        Self(text.parse().ok().filter(|time: &Timestamp| time.is_rfc3339()))
     }
 
     fn integer(number: i64) -> Self {
@@ -143,7 +143,7 @@ impl Read for Time {
         } else {
             chrono::DateTime::from_timestamp(number, 0)
         };
-        Self(time.map(Timestamp::new))
+        Self(time.map(Timestamp::new).filter(|time| time.is_rfc3339()))
     }
 }
 
