@@ -41,13 +41,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::db::query::Query;
 use crate::db::record::Versioned;
 use crate::db::tables::{Readable, Tables};
 use crate::db::{Author, Cas, Op, Store, StoreError, WriteTxn};
 use crate::liveness::{Known, Liveness, Watch};
 use crate::schema::id::{ContentHash, Identity, IssueId, SessionId};
 use crate::schema::issue::{Assignment, Issue, IssueHead, Status};
-use crate::schema::session::Session;
+use crate::schema::session::{Session, Source};
 use crate::schema::time::Timestamp;
 use crate::worktrees::{Claims, Shared, SharedClosing, Turn};
 
@@ -158,8 +159,10 @@ pub struct Owner {
     pub assignment: Assignment,
     /// Whether it is alive.
     pub liveness: Liveness,
-    /// The work tree that it was claimed in, in words, if that is not this one.
+    /// The work tree that it was claimed in, in words, if the record of this one does not have it.
     pub elsewhere: Option<String>,
+    /// Whether no record has it any more, so that it is given back anywhere.
+    pub detached: bool,
 }
 
 impl Access<'_> {
@@ -169,14 +172,17 @@ impl Access<'_> {
     /// # Errors
     /// If the database fails.
     pub fn owner<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<Option<Owner>, StoreError> {
-        let owner = |assignment: Assignment, elsewhere| {
+        let owner = |assignment: Assignment, elsewhere, detached| {
             let liveness = self.liveness(tables, &assignment)?;
-            Ok::<_, StoreError>(Owner { assignment, liveness, elsewhere })
+            Ok::<_, StoreError>(Owner { assignment, liveness, elsewhere, detached })
         };
-        let here = head.owner().map(|assignment| owner(assignment.clone(), None)).transpose()?;
-        let told = self.claims.of(&head.identity()).filter(|claim| !self.claims.is_here(claim));
-        let Some(told) = told.filter(|_| head.status == Status::Open) else { return Ok(here) };
-        let there = owner(told.assignment(), Some(told.place()))?;
+        let here = head.owner().map(|assignment| owner(assignment.clone(), None, false)).transpose()?;
+        let told = self.claims.of(&head.identity()).filter(|_| head.status == Status::Open);
+        let Some(told) = told else { return Ok(here) };
+        if self.claims.is_of(told, &tables.store_id()?) {
+            return Ok(here);
+        }
+        let there = owner(told.assignment(), Some(told.place()), self.claims.is_detached(told))?;
         let counts = there.liveness != Liveness::Dead
             && here.as_ref().is_none_or(|here| {
                 here.liveness == Liveness::Dead || here.assignment.acquired_at <= there.assignment.acquired_at
@@ -248,7 +254,7 @@ pub fn write<R, E: From<StoreError>>(
         for identity in &ended.over {
             let _ = turn.withdraw(identity);
         }
-        let _ = turn.tell_closed(&ended.closed, &ended.open, author.now);
+        let _ = turn.tell_closed(&ended.closed, &ended.open, &ended.store, author.now);
     }
     Ok(result)
 }
@@ -263,13 +269,16 @@ struct Told {
     closed: Vec<Identity>,
     /// Issues that are open again, or gone.
     open: Vec<Identity>,
+    /// This database.
+    store: String,
 }
 
 /// Tells the other work trees of new owners; answers what they are to be told later.
 fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<Told, StoreError> {
     // the last change of each issue counts
     let changes: BTreeMap<_, _> = txn.standing_changes().iter().map(|change| (&change.identity, change)).collect();
-    let mut told = Told::default();
+    let store = txn.store_id()?;
+    let mut told = Told { over: txn.ended_claims().to_vec(), store: store.clone(), ..Told::default() };
     for (identity, change) in &changes {
         match (change.status_before, change.status) {
             (Some(Status::Open), Some(Status::Closed)) => told.closed.push((*identity).clone()),
@@ -278,7 +287,7 @@ fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<To
         }
         // other owners came with a file, which the other work trees have or will get
         if let Some(owner) = change.owner.as_ref().filter(|_| matches!(change.op, Op::Start | Op::Undo)) {
-            turn.publish(identity, owner)?;
+            turn.publish(identity, owner, &store)?;
         }
     }
     for claim in turn.claims().iter() {
@@ -287,9 +296,20 @@ fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<To
         }
         let owner = txn.id_of(&claim.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
         let stands = owner.is_some_and(|stored| stored.head.owner().is_some_and(|it| it.session == claim.session));
-        let leftover = turn.claims().is_here(claim) && !stands;
+        let leftover = turn.claims().is_of(claim, &store) && !stands;
         if leftover || access.liveness(txn, &claim.assignment())? == Liveness::Dead {
             told.over.push(claim.identity.clone());
+        }
+    }
+    // what a session that lives here has, and nobody was told of: another's claim in its place is over by now
+    let owned = Query { assigned: Some(true), ..Query::default() };
+    for stored in txn.list(&owned, |stored| Ok(turn.claims().of(&stored.head.identity()).is_none()))? {
+        let identity = stored.head.identity();
+        if let Some(owner) = stored.head.owner()
+            && !changes.contains_key(&identity)
+            && access.liveness(txn, owner)? == Liveness::Alive
+        {
+            turn.publish(&identity, owner, &store)?;
         }
     }
     for closing in turn.claims().closed_here() {
@@ -357,6 +377,7 @@ pub fn start(
     expect: Option<ContentHash>,
     access: Access<'_>,
 ) -> Result<Claimed, StoreError> {
+    note_seen(txn, access)?;
     // the wall clock, not the stamp of the change: a claim grows old by it
     let (session, acquired_at) = (txn.author().session.clone(), txn.author().now);
     step(txn, id, expect, Action::Start, access, |issue, _| {
@@ -366,6 +387,21 @@ pub fn start(
             issue.head.assigned_to = Some(Assignment { session: session.as_str().to_owned(), acquired_at });
         }
     })
+}
+
+/// Writes down a session that lives and has no record, as the original's do: its lock file goes when it ends, and what
+/// was seen of it here tells then that it is dead.
+fn note_seen(txn: &mut WriteTxn<'_>, access: Access<'_>) -> Result<(), StoreError> {
+    let (Some(id), now) = (txn.author().session.clone(), txn.author().now) else { return Ok(()) };
+    if txn.record::<Session>(id.as_str())?.is_none()
+        && let Some(process) = access.watch.holder(id.as_str())
+    {
+        // the original's files do not say when the process started
+        let source = if process.started.is_some() { Source::OxiState } else { Source::Oxi };
+        let seen = Session { source, process: Some(process), ..Session::begin(id, now) };
+        txn.put_record(&seen, Op::Begin)?;
+    }
+    Ok(())
 }
 
 /// Gives an issue back. A session gives back its own or a dead owner's; a person what no live session has. To give back
@@ -485,7 +521,9 @@ fn rule(
         closed_elsewhere: closing.is_some(),
     };
     Ok(match (decide(action, standing), owner) {
-        (Verdict::Allowed, Some(owner)) if action == Action::Release && owner.elsewhere.is_some() => {
+        (Verdict::Allowed, Some(owner))
+            if action == Action::Release && owner.elsewhere.is_some() && !owner.detached =>
+        {
             Err(Some(Refusal::Elsewhere(owner)))
         }
         (Verdict::Allowed, owner) => Ok(owner.filter(|_| holder != Holder::Caller).map(|owner| owner.assignment)),
@@ -510,6 +548,8 @@ fn step(
     if expect.is_some_and(|expect| expect != stored.hash) {
         return Ok(Claimed::Stale { current: stored.hash });
     }
+    let identity = stored.head.identity();
+    let detached = access.owner(txn, &stored.head)?.filter(|owner| owner.detached);
     let other = match rule(txn, &stored.head, action, access)? {
         Ok(other) => other,
         Err(Some(refusal)) => return Ok(Claimed::Refused(refusal)),
@@ -521,8 +561,17 @@ fn step(
     Ok(match txn.update(id, expect, op_of(action), change)? {
         Cas::Missing => Claimed::Missing,
         Cas::Stale { current } => Claimed::Stale { current },
-        Cas::Unchanged(version) => Claimed::Done(Box::new(Done { version: *version, changed: false, displaced: None })),
+        Cas::Unchanged(version) => {
+            let changed = action == Action::Release && detached.is_some();
+            if changed {
+                txn.end_claim(identity);
+            }
+            Claimed::Done(Box::new(Done { version: *version, changed, displaced: None }))
+        }
         Cas::Changed(version) => {
+            if detached.is_some() && version.issue.head.assigned_to.is_none() {
+                txn.end_claim(identity);
+            }
             let displaced = other.filter(|other| version.issue.head.assigned_to.as_ref() != Some(other));
             Claimed::Done(Box::new(Done { version: *version, changed: true, displaced }))
         }

@@ -126,6 +126,31 @@ impl Dir {
         }
     }
 
+    /// Opens a directory in this one, made first if it is missing, for whoever may use this one.
+    ///
+    /// # Errors
+    /// As [`Dir::ensure_dir`].
+    pub fn ensure_dir_like(&self, name: &str) -> Result<Self, PathError> {
+        let dir = match self.open_dir(name) {
+            Err(error) if error.is_not_found() => self.ensure_dir(name)?,
+            opened => return opened,
+        };
+        let like = rustix::fs::fstat(&self.fd).map_err(at("read", &self.path))?;
+        // the umask may have taken more away than this directory's own owner meant to
+        rustix::fs::fchmod(&dir.fd, Mode::from_raw_mode(like.st_mode & 0o7777)).map_err(at("share", &dir.path))?;
+        Ok(dir)
+    }
+
+    /// Lets whoever may use this directory read and write a file in it.
+    ///
+    /// # Errors
+    /// If the file is missing, or another user's.
+    pub fn share(&self, name: &str) -> Result<(), PathError> {
+        let (file, _) = self.open_file(name)?;
+        let like = rustix::fs::fstat(&self.fd).map_err(at("read", &self.path))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(like.st_mode & 0o666)).map_err(at("share", &self.path.join(name)))
+    }
+
     /// Where it is, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {

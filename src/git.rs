@@ -86,6 +86,13 @@ impl Git {
         self.git_dir.file_name().filter(|_| linked).map(|name| name.to_string_lossy().into_owned())
     }
 
+    /// Whether what `.git` names looks like a repository: it may be a file that says anything.
+    #[must_use]
+    pub fn is_repository(&self) -> bool {
+        let common = self.common_dir();
+        self.git_dir.join("HEAD").symlink_metadata().is_ok() && common.join("objects").is_dir()
+    }
+
     /// Whether the repository has linked work trees.
     #[must_use]
     pub fn has_worktrees(&self) -> bool {

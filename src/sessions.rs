@@ -46,8 +46,22 @@ pub fn folders(project: &Project) -> Result<Vec<Dir>, PathError> {
 /// If one is there and cannot be opened.
 pub fn existing_folders(project: &Project) -> Result<Vec<Dir>, PathError> {
     let own = project.issues()?.map(|issues| liveness::folder(&issues)).transpose()?.flatten();
-    let shared = Shared::find(project).map(|shared| shared.leases()).transpose()?.flatten();
+    let shared = Shared::find(project)?.map(|shared| shared.leases()).transpose()?.flatten();
     Ok(own.into_iter().chain(shared).collect())
+}
+
+/// Whether all that is to be seen of a session, beside its record, is in the folder that work trees share: another one
+/// registered it.
+///
+/// # Errors
+/// See [`existing_folders`].
+pub fn is_of_another_tree(project: &Project, session: &SessionId) -> Result<bool, PathError> {
+    let lock = |folder: Option<Dir>| {
+        folder.map_or(LockState::Absent, |folder| liveness::evidence(&folder, session.as_str()).lock)
+    };
+    let own = project.issues()?.map(|issues| liveness::folder(&issues)).transpose()?.flatten();
+    let shared = Shared::find(project)?.map(|shared| shared.leases()).transpose()?.flatten();
+    Ok(lock(own) == LockState::Absent && lock(shared) != LockState::Absent)
 }
 
 /// The locks of one session, in every folder.
@@ -88,6 +102,13 @@ impl Leases {
     /// If the system refuses.
     pub fn share_with_children(&self, share: bool) -> Result<(), PathError> {
         self.0.iter().try_for_each(|lease| lease.share_with_children(share))
+    }
+
+    /// See [`Lease::name`]. The text is advice: what cannot be written stays as it was.
+    pub fn name(&mut self, process: &Process) {
+        for lease in &mut self.0 {
+            let _ = lease.name(process.clone());
+        }
     }
 
     /// See [`Lease::end`].

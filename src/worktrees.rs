@@ -4,17 +4,19 @@
 //! lies in a folder of git's common directory: the lock files of the sessions (`alive/`), and one file for each claim
 //! (`claims/`), named after the issue's identity and the project's place in the repository. Whoever claims holds the lock
 //! of that folder from before it reads the claims until its own is durable, and writes the file before it commits: a
-//! process that is killed in between leaves a claim too many, never one too few. A claim of this work tree that its own
-//! database knows nothing of is such a leftover; it counts for nothing here, and the next turn removes it.
+//! process that is killed in between leaves a claim too many, never one too few. A claim that this very database told of
+//! and knows nothing of is such a leftover; it counts for nothing here, and the next turn removes it. A claim whose
+//! database is gone (deleted and built anew, or with its work tree) counts as long as its session may live, and is given
+//! back anywhere: nobody else could.
 //!
 //! An issue that one work tree closed is open in the others until its file is merged there, and would be handed out
 //! again. So closings are told, too, in one file (`closed`), for [`CLOSED_DAYS`] days.
 //!
 //! The database stays the record; the files only tell the other work trees. They hold no path but the
 //! project's within the repository. Where the common directory cannot be written, there is nothing to share: whoever
-//! works there cannot commit either.
+//! works there cannot commit either. What is there and cannot be read is an error, not an absence.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +79,9 @@ pub struct SharedClaim {
     pub acquired_at: Timestamp,
     /// git's name of the work tree that it was claimed in; none for the main one.
     pub worktree: Option<String>,
+    /// The database that has it as a record.
+    #[serde(default)]
+    pub store: String,
 }
 
 /// A closing as all work trees see it.
@@ -90,6 +95,9 @@ pub struct SharedClosing {
     pub closed_at: Timestamp,
     /// git's name of the work tree that it was closed in; none for the main one.
     pub worktree: Option<String>,
+    /// The database that has it as a record.
+    #[serde(default)]
+    pub store: String,
 }
 
 impl SharedClosing {
@@ -125,20 +133,26 @@ pub struct Claims {
     worktree: Option<String>,
     by_name: HashMap<String, SharedClaim>,
     closed: Vec<SharedClosing>,
+    /// Work trees that were named and are no longer there.
+    gone: HashSet<String>,
 }
 
 impl Claims {
     /// The closing of an issue that another work tree told of.
     #[must_use]
     pub fn closed_elsewhere(&self, identity: &Identity) -> Option<&SharedClosing> {
-        self.closed.iter().find(|closing| {
-            closing.worktree != self.worktree && closing.project == self.project && closing.identity == *identity
-        })
+        self.closings().find(|closing| closing.worktree != self.worktree && closing.identity == *identity)
     }
 
     /// The closings of issues of this project that this work tree told of.
     pub fn closed_here(&self) -> impl Iterator<Item = &SharedClosing> + '_ {
-        self.closed.iter().filter(|closing| closing.worktree == self.worktree && closing.project == self.project)
+        self.closings().filter(|closing| closing.worktree == self.worktree)
+    }
+
+    fn closings(&self) -> impl Iterator<Item = &SharedClosing> + '_ {
+        self.closed
+            .iter()
+            .filter(|closing| closing.project == self.project && !self.is_gone(closing.worktree.as_deref()))
     }
 
     /// The claim of an issue, whichever work tree made it.
@@ -150,25 +164,31 @@ impl Claims {
         self.by_name.get(&name(&self.project, identity))
     }
 
-    /// Whether a claim was made in this work tree.
+    /// Whether a claim is that of a database, which has it as a record if it stands.
     #[must_use]
-    pub fn is_here(&self, claim: &SharedClaim) -> bool {
-        claim.worktree == self.worktree
+    pub fn is_of(&self, claim: &SharedClaim, store: &str) -> bool {
+        claim.worktree == self.worktree && claim.store == store
     }
 
-    /// The issues of this project that other work trees have claimed.
-    pub fn elsewhere(&self) -> impl Iterator<Item = Identity> + '_ {
-        self.iter().filter(|claim| !self.is_here(claim)).map(|claim| claim.identity.clone())
+    /// Whether the database that has a claim as a record is gone, as far as can be told from here.
+    #[must_use]
+    pub fn is_detached(&self, claim: &SharedClaim) -> bool {
+        claim.worktree == self.worktree || self.is_gone(claim.worktree.as_deref())
+    }
+
+    fn is_gone(&self, worktree: Option<&str>) -> bool {
+        worktree.is_some_and(|name| self.gone.contains(name))
+    }
+
+    /// Whether other work trees, or databases that are gone, claim or closed anything.
+    #[must_use]
+    pub fn are_empty(&self) -> bool {
+        self.iter().next().is_none() && self.closings().next().is_none()
     }
 
     /// All claims of issues of this project.
     pub fn iter(&self) -> impl Iterator<Item = &SharedClaim> + '_ {
         self.by_name.values().filter(|claim| claim.project == self.project)
-    }
-
-    /// The issues of this project that this work tree has claimed.
-    pub fn here(&self) -> impl Iterator<Item = &SharedClaim> + '_ {
-        self.iter().filter(|claim| self.is_here(claim))
     }
 }
 
@@ -180,9 +200,14 @@ fn name(project: &str, identity: &Identity) -> String {
 
 impl Shared {
     /// The shared folder of the repository that a project is in, if there is one by now.
-    #[must_use]
-    pub fn find(project: &Project) -> Option<Self> {
-        Self::at(project, |common| common.open_dir(FOLDER)).ok().flatten()
+    ///
+    /// # Errors
+    /// If it is there and cannot be opened: others may have told there what must be known.
+    pub fn find(project: &Project) -> Result<Option<Self>, PathError> {
+        match Self::at(project, |common| common.open_dir(FOLDER)) {
+            Err(error) if error.is_not_found() => Ok(None),
+            found => found,
+        }
     }
 
     /// The shared folder, if there is one by now or there are other work trees to tell something.
@@ -190,32 +215,37 @@ impl Shared {
     /// # Errors
     /// See [`Shared::ensure`].
     pub fn find_or_begin(project: &Project) -> Result<Option<Self>, PathError> {
-        match Self::find(project) {
+        match Self::find(project)? {
             Some(shared) => Ok(Some(shared)),
             None if Git::discover(project.root()).is_some_and(|git| git.has_worktrees()) => Self::ensure(project),
             None => Ok(None),
         }
     }
 
-    /// The shared folder, made if it is missing; none outside of git, or where it may not be made.
+    /// The shared folder, made if it is missing; none outside of git, or where it may not be made. Whoever may use git's
+    /// directory may use it.
     ///
     /// # Errors
-    /// If it is there but is no folder, or cannot be made for another reason than lack of permission.
+    /// If it is there and cannot be opened, or cannot be made for another reason than lack of permission.
     pub fn ensure(project: &Project) -> Result<Option<Self>, PathError> {
-        use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
-        match Self::at(project, |common| common.ensure_dir(FOLDER)) {
-            Err(error) if matches!(error.source.kind(), NotFound | PermissionDenied | ReadOnlyFilesystem) => Ok(None),
-            found => found,
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        if let Some(shared) = Self::find(project)? {
+            return Ok(Some(shared));
+        }
+        match Self::at(project, |common| common.ensure_dir_like(FOLDER)) {
+            Err(error) if matches!(error.source.kind(), PermissionDenied | ReadOnlyFilesystem) => Ok(None),
+            made => made,
         }
     }
 
     fn at(project: &Project, open: impl FnOnce(&Dir) -> Result<Dir, PathError>) -> Result<Option<Self>, PathError> {
-        let Some(git) = Git::discover(project.root()) else { return Ok(None) };
+        let Some(git) = Git::discover(project.root()).filter(Git::is_repository) else { return Ok(None) };
         let dir = open(&Dir::open(&git.common_dir())?)?;
+        // the state folder's own name may differ between branches
         let place = project.root().strip_prefix(git.top()).unwrap_or_else(|_| Path::new(""));
         Ok(Some(Self {
             dir: Arc::new(dir),
-            project: place.join(project.folder()).to_string_lossy().into_owned(),
+            project: place.to_string_lossy().into_owned(),
             worktree: git.worktree(),
             git,
         }))
@@ -238,49 +268,48 @@ impl Shared {
     /// # Errors
     /// If it cannot be made or opened.
     pub fn ensure_leases(&self) -> Result<Dir, PathError> {
-        self.dir.ensure_dir(LEASES)
+        self.dir.ensure_dir_like(LEASES)
     }
 
     /// The claims of this moment. A file that is none is passed over.
     ///
     /// # Errors
-    /// If the folder is there and cannot be read.
+    /// If the folder is there and cannot be read, or a claim in it.
     pub fn claims(&self) -> Result<Claims, PathError> {
         let mut claims = Claims {
             project: self.project.clone(),
             worktree: self.worktree.clone(),
-            by_name: HashMap::new(),
             closed: self.closings(),
+            ..Claims::default()
         };
-        let folder = match self.dir.open_dir(CLAIMS) {
-            Ok(folder) => folder,
-            Err(error) if error.is_not_found() => return Ok(claims),
+        let names = match self.dir.open_dir(CLAIMS).and_then(|folder| Ok((folder.names()?, folder))) {
+            Ok((names, folder)) => names.into_iter().map(|name| (folder.read(&name, MAX_CLAIM), name)).collect(),
+            Err(error) if error.is_not_found() => Vec::new(),
             Err(error) => return Err(error),
         };
-        for name in folder.names()? {
-            // taken away since the folder was read, or not ours
-            let Ok((bytes, _)) = folder.read(&name, MAX_CLAIM) else { continue };
+        for (read, name) in names {
+            let bytes = match read {
+                Ok((bytes, _)) => bytes,
+                Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => return Err(error),
+                // taken away since the folder was read, or not ours
+                Err(_) => continue,
+            };
             if let Ok(claim) = serde_json::from_slice::<SharedClaim>(&bytes)
                 && self::name(&claim.project, &claim.identity) == name
-                && self.is_there(claim.worktree.as_deref())
             {
                 claims.by_name.insert(name, claim);
             }
         }
+        let told = claims.by_name.values().map(|claim| &claim.worktree);
+        let named: HashSet<_> = told.chain(claims.closed.iter().map(|it| &it.worktree)).flatten().cloned().collect();
+        claims.gone = named.into_iter().filter(|name| !self.git.has_worktree(name)).collect();
         Ok(claims)
     }
 
     /// The closings that are told; none if the file cannot be read, which only means that an issue may be handed out twice.
     fn closings(&self) -> Vec<SharedClosing> {
         let Ok((bytes, _)) = self.dir.read(CLOSED, MAX_CLOSED_FILE) else { return Vec::new() };
-        let mut closings: Vec<SharedClosing> = serde_json::from_slice(&bytes).unwrap_or_default();
-        closings.retain(|closing| self.is_there(closing.worktree.as_deref()));
-        closings
-    }
-
-    /// Whether a work tree is still there: what was claimed or closed in one that was removed went with it.
-    fn is_there(&self, worktree: Option<&str>) -> bool {
-        worktree.is_none_or(|name| self.git.has_worktree(name))
+        serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
     /// Waits for the turn to claim.
@@ -289,6 +318,8 @@ impl Shared {
     /// If it does not come in time, or the folder cannot be used.
     pub fn turn(&self, timeout: Duration) -> Result<Turn<'_>, GateError> {
         let gate = Gate::claims(&self.dir, timeout)?;
+        // fails where the file is another user's, who did it then
+        let _ = self.dir.share(Gate::CLAIMS);
         Ok(Turn { shared: self, claims: self.claims()?, _gate: gate })
     }
 }
@@ -312,20 +343,22 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn publish(&self, identity: &Identity, assignment: &Assignment) -> Result<(), PathError> {
+    pub fn publish(&self, identity: &Identity, assignment: &Assignment, store: &str) -> Result<(), PathError> {
         let claim = SharedClaim {
             project: self.shared.project.clone(),
             identity: identity.clone(),
             session: assignment.session.clone(),
             acquired_at: assignment.acquired_at,
             worktree: self.shared.worktree.clone(),
+            store: store.to_owned(),
         };
         let name = name(&self.shared.project, identity);
-        let folder = self.shared.dir.ensure_dir(CLAIMS)?;
+        let folder = self.shared.dir.ensure_dir_like(CLAIMS)?;
         // a struct of texts and times always is JSON
         let bytes = serde_json::to_vec(&claim).unwrap_or_default();
         // not synced: after a power failure no session lives
-        folder.write_temporary(&name, &bytes)?.publish(&name, true)
+        folder.write_temporary(&name, &bytes)?.publish(&name, true)?;
+        folder.share(&name)
     }
 
     /// Tells all work trees which issues were closed, and which are open again; drops what is old by `now`. To be called
@@ -333,7 +366,13 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// If it cannot be written. An issue may then be handed out twice.
-    pub fn tell_closed(&self, closed: &[Identity], open: &[Identity], now: Timestamp) -> Result<(), PathError> {
+    pub fn tell_closed(
+        &self,
+        closed: &[Identity],
+        open: &[Identity],
+        store: &str,
+        now: Timestamp,
+    ) -> Result<(), PathError> {
         if closed.is_empty() && !self.claims.closed.iter().any(|closing| open.contains(&closing.identity)) {
             return Ok(());
         }
@@ -351,10 +390,12 @@ impl Turn<'_> {
             identity: identity.clone(),
             closed_at: now,
             worktree: self.shared.worktree.clone(),
+            store: store.to_owned(),
         }));
         let told = &told[told.len().saturating_sub(MAX_CLOSED)..];
         let bytes = serde_json::to_vec(told).unwrap_or_default();
-        self.shared.dir.write_temporary(CLOSED, &bytes)?.publish(CLOSED, true)
+        self.shared.dir.write_temporary(CLOSED, &bytes)?.publish(CLOSED, true)?;
+        self.shared.dir.share(CLOSED)
     }
 
     /// Takes a claim away. To be called after its end was committed.

@@ -62,6 +62,7 @@ enum Answer {
     Elsewhere,
     NotOwner,
     Closed,
+    ClosedElsewhere,
     NoSession,
 }
 
@@ -70,6 +71,8 @@ struct Model {
     records: [[Record; TREES]; ISSUES],
     /// The last claim of each issue that was not given back: who, where, when.
     told: [Option<(usize, usize, usize)>; ISSUES],
+    /// The work tree that last closed each issue, until one opens it again.
+    closed_by: [Option<usize>; ISSUES],
     states: [Option<bool>; SESSIONS.len()],
     clock: usize,
 }
@@ -83,7 +86,8 @@ impl Model {
     /// Who has an issue, as a work tree sees it, and whether that is told by another.
     fn owner(&self, issue: usize, tree: usize) -> Option<(usize, bool)> {
         let here = self.records[issue][tree].owner;
-        let told = self.told[issue].filter(|(session, at, _)| *at != tree && self.may_live(*session));
+        let open = !self.records[issue][tree].closed;
+        let told = self.told[issue].filter(|(session, at, _)| open && *at != tree && self.may_live(*session));
         match (here, told) {
             (Some((session, since)), Some((_, _, told))) if self.may_live(session) && since > told => {
                 Some((session, false))
@@ -95,6 +99,25 @@ impl Model {
 
     fn act(&mut self, tree: usize, issue: usize, caller: Option<usize>, action: Action, force: bool) -> Answer {
         self.clock += 1;
+        let (told, records) = (self.told, self.records);
+        let answer = self.step(tree, issue, caller, action, force);
+        // the turn, whatever came of the step: the dead are told of no more, the living who were not, are
+        for at in 0..ISSUES {
+            let (before, now) = (records[at][tree], self.records[at][tree]);
+            match (told[at], now.owner) {
+                (Some((session, ..)), _) if !self.may_live(session) && self.told[at] == told[at] => {
+                    self.told[at] = None;
+                }
+                (None, Some((session, since))) if before == now && self.states[session] == Some(true) => {
+                    self.told[at] = Some((session, tree, since));
+                }
+                _ => {}
+            }
+        }
+        answer
+    }
+
+    fn step(&mut self, tree: usize, issue: usize, caller: Option<usize>, action: Action, force: bool) -> Answer {
         let owner = self.owner(issue, tree);
         let other = owner.filter(|(session, _)| Some(*session) != caller);
         let record = self.records[issue][tree];
@@ -109,6 +132,13 @@ impl Model {
         match action {
             Action::Start if caller.is_none() => return Answer::NoSession,
             Action::Start if record.closed => return Answer::Closed,
+            Action::Start
+                if self.closed_by[issue].is_some_and(|at| at != tree)
+                    && !force
+                    && owner.is_none_or(|(session, _)| Some(session) != caller) =>
+            {
+                return Answer::ClosedElsewhere;
+            }
             Action::Close if record.closed => return Answer::Done,
             Action::Reopen if !record.closed => return Answer::Done,
             Action::Release if owner.is_none() && caller.is_some() && !force => return Answer::NotOwner,
@@ -124,7 +154,10 @@ impl Model {
                 self.told[issue] = Some((session, tree, self.clock));
             }
             (Action::Release, _) => record.owner = None,
-            (Action::Close | Action::Reopen, _) => *record = Record { owner: None, closed: action == Action::Close },
+            (Action::Close | Action::Reopen, _) => {
+                *record = Record { owner: None, closed: action == Action::Close };
+                self.closed_by[issue] = (action == Action::Close).then_some(tree);
+            }
             _ => {}
         }
         // a claim is told as long as the record of its own work tree says so
@@ -162,6 +195,10 @@ impl World {
         std::fs::create_dir_all(&git_dir).unwrap();
         std::fs::create_dir(folder.path().join("1")).unwrap();
         put(&git_dir.join("commondir"), "../..\n");
+        put(&git_dir.join("gitdir"), &folder.path().join("1/.git").display().to_string());
+        put(&git_dir.join("HEAD"), "");
+        put(&folder.path().join("0/.git/HEAD"), "");
+        std::fs::create_dir(folder.path().join("0/.git/objects")).unwrap();
         put(&folder.path().join("1/.git"), &format!("gitdir: {}\n", git_dir.display()));
         let tree = |name: usize| {
             let project = Project::create(&folder.path().join(name.to_string())).unwrap();
@@ -207,6 +244,7 @@ impl World {
             Claimed::Refused(Refusal::Elsewhere(_)) => Answer::Elsewhere,
             Claimed::Refused(Refusal::NotOwner) => Answer::NotOwner,
             Claimed::Refused(Refusal::Closed) => Answer::Closed,
+            Claimed::Refused(Refusal::ClosedElsewhere(_)) => Answer::ClosedElsewhere,
             Claimed::Refused(Refusal::NoSession) => Answer::NoSession,
             other => panic!("{other:?}"),
         }

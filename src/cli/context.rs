@@ -186,15 +186,18 @@ impl Context {
         work: impl FnOnce(&mut WriteTxn<'_>, Access<'_>) -> CliResult<R>,
     ) -> CliResult<R> {
         let author = self.author(project)?;
-        let shared = if claims { Shared::ensure(project)? } else { Shared::find_or_begin(project)? };
+        let shared = if claims { Shared::ensure(project) } else { Shared::find_or_begin(project) };
+        let shared = shared.map_err(|error| {
+            CliError::from(error).hint("what other work trees have claimed is told there; let whoever works here use it, as with git's own directory")
+        })?;
         let watch = Watch::of(project, shared.as_ref(), author.now)?;
         claims::write(store, &author, Scope { watch: &watch, shared: shared.as_ref(), force }, work)
     }
 
     /// Takes away the claims that other work trees see of this one and that its files ended.
     pub(super) fn settle_claims(&self, project: &Project, store: &Store) -> CliResult<()> {
-        let claims = Shared::find(project).map(|shared| shared.claims()).transpose()?;
-        if claims.is_none_or(|claims| claims.here().next().is_none()) {
+        let claims = Shared::find(project)?.map(|shared| shared.claims()).transpose()?;
+        if claims.is_none_or(|claims| claims.are_empty()) {
             return Ok(());
         }
         self.write_claims(project, store, false, false, |_, _| Ok(()))
@@ -233,7 +236,7 @@ impl Context {
     /// Tells a person something on stderr, unless asked to be quiet or read by a program.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet && !self.json {
-            anstream::eprintln!("{}", printable(text, false));
+            super::output::tell(&printable(text, false));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::db::StoreError;
 use crate::db::gate::GateError;
 use crate::fs::PathError;
 use crate::project::DiscoveryError;
-use crate::schema::id::{ContentHash, IssueId};
+use crate::schema::id::{ContentHash, IssueId, printable};
 use crate::sync::MirrorError;
 
 /// What to do about a damaged database.
@@ -105,13 +105,14 @@ impl CliError {
                 error.insert((*name).into(), value.clone());
             }
             let text = super::output::to_json(&serde_json::json!({ "error": error }));
-            eprintln!("{text}");
+            super::output::tell(&text);
             return;
         }
         let red = anstyle::AnsiColor::Red.on_default().bold();
-        anstream::eprintln!("{red}error:{red:#} {}", crate::schema::id::printable(&self.message, true));
+        // one line each: what a record holds must not pass for a hint
+        super::output::tell(&format!("{red}error:{red:#} {}", printable(&self.message, false)));
         if let Some(hint) = &self.hint {
-            anstream::eprintln!("hint: {}", crate::schema::id::printable(hint, true));
+            super::output::tell(&format!("hint: {}", printable(hint, false)));
         }
     }
 }
@@ -120,9 +121,8 @@ impl CliError {
     /// Tells a person what went wrong where that is not the result: the command goes on to end as it would have.
     pub(super) fn warn(&self, consequence: &str) {
         let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-        let message = crate::schema::id::printable(&self.message, true);
-        let consequence = crate::schema::id::printable(consequence, true);
-        anstream::eprintln!("{yellow}warning:{yellow:#} {message}\nhint: {consequence}");
+        super::output::tell(&format!("{yellow}warning:{yellow:#} {}", printable(&self.message, false)));
+        super::output::tell(&format!("hint: {}", printable(consequence, false)));
     }
 }
 

@@ -50,6 +50,12 @@ impl Formatter for Printable {
     }
 }
 
+/// Tells something on stderr. Where that cannot be written, there is nobody to tell.
+pub(super) fn tell(text: &str) {
+    let mut out = anstream::AutoStream::auto(std::io::stderr().lock());
+    let _ = writeln!(out, "{text}");
+}
+
 /// Prints text for people.
 pub(super) fn text(text: &str) -> CliResult<()> {
     let mut out = anstream::AutoStream::auto(std::io::stdout().lock());

@@ -79,6 +79,7 @@ pub(super) struct FullIssueJson {
     closed_elsewhere: Option<String>,
     /// The claim that was ended by taking the issue; only there if one was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     taken_from: Option<Assignment>,
     /// The pinned validations.
     #[schemars(with = "Vec<serde_json::Value>")]
@@ -138,9 +139,19 @@ impl Owners {
         if let Some(seen) = self.seen.get() {
             return Ok(seen);
         }
-        let shared = Shared::find(&self.project);
-        let watch = Watch::of(&self.project, shared.as_ref(), super::context::now())?;
-        let claims = shared.as_ref().map(Shared::claims).transpose()?.unwrap_or_default();
+        let now = super::context::now();
+        let told = Shared::find(&self.project).and_then(|shared| {
+            let claims = shared.as_ref().map(Shared::claims).transpose()?.unwrap_or_default();
+            Ok((shared, claims))
+        });
+        // a query goes on without what it may not look into, but calls nobody dead then
+        let (shared, watch, claims) = match told {
+            Ok((shared, claims)) => {
+                let watch = Watch::of(&self.project, shared.as_ref(), now)?;
+                (shared, watch, claims)
+            }
+            Err(_) => (None, Watch::of(&self.project, None, now)?.blinded(), Claims::default()),
+        };
         Ok(self.seen.get_or_init(|| (shared, watch, claims)))
     }
 
@@ -162,7 +173,7 @@ impl Owners {
 
     /// Whether other work trees have claimed anything.
     pub(super) fn are_elsewhere(&self) -> Result<bool, StoreError> {
-        Ok(self.seen()?.2.elsewhere().next().is_some())
+        Ok(!self.seen()?.2.are_empty())
     }
 }
 

@@ -23,9 +23,6 @@ const TURNSTILE: &str = "state.lock-turn";
 /// Held by the one import, export or sync that runs.
 pub(crate) const SYNC: &str = "state.lock-sync";
 
-/// Held by the one process that claims issues, in the folder that work trees share.
-const CLAIMS: &str = "claims.lock";
-
 pub(crate) const DATABASE_BUSY: &str = "the database was busy";
 const SYNC_BUSY: &str = "another import, export or sync was running";
 const CLAIMS_BUSY: &str = "another work tree was claiming an issue";
@@ -63,6 +60,9 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// Held by the one process that claims issues, in the folder that work trees share.
+    pub(crate) const CLAIMS: &str = "claims.lock";
+
     /// Waits for the right to read.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Gate {
     /// # Errors
     /// [`GateError::Busy`] after `timeout`.
     pub fn claims(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
-        Self::acquire(dir, CLAIMS, None, Kind::Exclusive, timeout).map(Self::signed)
+        Self::acquire(dir, Self::CLAIMS, None, Kind::Exclusive, timeout).map(Self::signed)
     }
 
     /// Notes who holds it; only shown to those who wait, so a failure to note it is none.
@@ -189,7 +189,7 @@ fn wait(
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             let what = match name {
                 SYNC => SYNC_BUSY,
-                CLAIMS => CLAIMS_BUSY,
+                Gate::CLAIMS => CLAIMS_BUSY,
                 _ => DATABASE_BUSY,
             };
             Err(GateError::Busy { what, waited: start.elapsed(), holder: holder(dir, name) })

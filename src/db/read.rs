@@ -153,6 +153,14 @@ impl<T: Readable> Tables<T> {
         Ok(self.meta.get(mark::COUNTERS)?.unwrap_or_default())
     }
 
+    /// The name of this database, which no other has: not even one that is built anew in its place.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn store_id(&self) -> Result<String, StoreError> {
+        Ok(self.meta.get(mark::STORE_ID)?.unwrap_or_default())
+    }
+
     /// The number of the last change.
     ///
     /// # Errors

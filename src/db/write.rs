@@ -59,6 +59,7 @@ pub struct WriteTxn<'t> {
     highest: IssueId,
     undoes: Option<Revision>,
     standing_changes: Vec<StandingChange>,
+    ended_claims: Vec<Identity>,
     pub(super) touched: bool,
 }
 
@@ -74,8 +75,20 @@ impl<'t> WriteTxn<'t> {
     pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
         let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
         let (stale, last, undoes) = (BTreeSet::new(), first, None);
-        let standing_changes = Vec::new();
-        Ok(Self { tables, author, counters, stale, first, last, highest, undoes, standing_changes, touched: false })
+        let (standing_changes, ended_claims) = (Vec::new(), Vec::new());
+        Ok(Self {
+            tables,
+            author,
+            counters,
+            stale,
+            first,
+            last,
+            highest,
+            undoes,
+            standing_changes,
+            ended_claims,
+            touched: false,
+        })
     }
 
     /// Who makes the changes.
@@ -94,6 +107,17 @@ impl<'t> WriteTxn<'t> {
     #[must_use]
     pub fn standing_changes(&self) -> &[StandingChange] {
         &self.standing_changes
+    }
+
+    /// Notes that a claim that no database has as a record any more was given back.
+    pub fn end_claim(&mut self, identity: Identity) {
+        self.ended_claims.push(identity);
+    }
+
+    /// The claims that were given back so.
+    #[must_use]
+    pub fn ended_claims(&self) -> &[Identity] {
+        &self.ended_claims
     }
 
     /// Marks the changes that follow as undoing an earlier one.

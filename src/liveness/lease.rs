@@ -101,6 +101,17 @@ impl Lease {
         })
     }
 
+    /// Names the process that the session lives as long as, should the lock be lost: a child may close what it inherited.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn name(&mut self, process: Process) -> io::Result<()> {
+        let payload = Payload { process: Some(process), ..self.payload.clone() };
+        payload.write(&self.file, &self.session)?;
+        self.payload = payload;
+        Ok(())
+    }
+
     /// Ends the session: notes when in the file, and frees the lock for all who share it.
     pub fn end(mut self, now: Timestamp) {
         // as it was when it was taken: the note is advice, and dropping empties a file that has none

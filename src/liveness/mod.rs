@@ -126,6 +126,8 @@ pub fn probe(issues: &Dir, session: &str) -> Liveness {
 pub struct Known<'a> {
     /// The process that speaks for it.
     pub process: Option<&'a Process>,
+    /// When that process ran, for one whose start nobody noted.
+    pub seen_at: Option<Timestamp>,
     /// Whether it was ended.
     pub ended: bool,
 }
@@ -134,7 +136,11 @@ impl<'a> Known<'a> {
     /// What the record of a session says.
     #[must_use]
     pub fn of(session: &'a Session) -> Self {
-        Self { process: session.process.as_ref(), ended: session.state == SessionState::Ended }
+        Self {
+            process: session.process.as_ref(),
+            seen_at: Some(session.last_activity_at),
+            ended: session.state == SessionState::Ended,
+        }
     }
 }
 
@@ -173,6 +179,13 @@ impl Watch {
         Ok(watch)
     }
 
+    /// A watch that knows that it does not see everything, so that nobody is dead.
+    #[must_use]
+    pub fn blinded(mut self) -> Self {
+        self.blind = true;
+        self
+    }
+
     /// Whether the owner of a claim is alive. One whose session was never seen here, such as a teammate's that came by
     /// git, is unknown until [`REMOTE_CLAIM_HOURS`] after it was made, then dead. A session without a name owns nothing
     /// and is dead.
@@ -182,6 +195,13 @@ impl Watch {
             return Liveness::Dead;
         }
         self.session(&assignment.session, known).with_claim(is_old(assignment, self.now))
+    }
+
+    /// The process that holds the lock of a session, if somebody does and the file says who.
+    #[must_use]
+    pub fn holder(&self, session: &str) -> Option<Process> {
+        let held = self.folders.iter().map(|folder| evidence(folder, session)).find(|it| it.lock == LockState::Held)?;
+        held.payload?.process
     }
 
     /// Where a session stands.
@@ -194,7 +214,7 @@ impl Watch {
         if self.blind {
             evidence.push(Evidence::of(LockState::Unusable));
         }
-        let process = known.process.map(|process| process::state(process, None));
+        let process = known.process.map(|process| process::state(process, known.seen_at));
         let standing = judge(&evidence, process, known.ended);
         self.seen.borrow_mut().insert(session.to_owned(), standing);
         standing

@@ -111,8 +111,12 @@ impl Payload {
 
     /// Writes the text over what was there, and so renews the file's time. Only for who holds the lock.
     pub(super) fn write(&self, file: &File, session: &SessionId) -> io::Result<()> {
-        file.set_len(0)?;
-        file.write_all_at(self.to_json(session).as_bytes(), 0)
+        // in one piece, over all that was there, so that a reader meets the one or the other; JSON may end in blanks
+        let mut text = self.to_json(session);
+        let old = usize::try_from(file.metadata()?.len().min(LIMIT)).unwrap_or_default();
+        text.extend(std::iter::repeat_n(' ', old.saturating_sub(text.len())));
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.set_len(text.len() as u64)
     }
 }
 

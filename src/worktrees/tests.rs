@@ -21,11 +21,15 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
         std::fs::create_dir_all(at("main/.git/worktrees")).unwrap();
+        std::fs::create_dir(at("main/.git/objects")).unwrap();
+        put(&at("main/.git/HEAD"), "");
         for name in ["one", "two"] {
             let git_dir = at("main/.git/worktrees").join(name);
             std::fs::create_dir_all(&git_dir).unwrap();
             std::fs::create_dir(at(name)).unwrap();
             put(&git_dir.join("commondir"), "../..\n");
+            put(&git_dir.join("HEAD"), "");
+            put(&git_dir.join("gitdir"), &at(name).join(".git").display().to_string());
             put(&at(name).join(".git"), &format!("gitdir: {}\n", git_dir.display()));
         }
         Self { folder }
@@ -46,15 +50,19 @@ fn put(path: &Path, text: &str) {
 fn what_one_work_tree_claims_all_others_see() {
     let world = World::new();
     let [main, one, two] = ["main", "one", "two"].map(|name| world.shared(name));
-    one.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1")).unwrap();
-    main.turn(SHORT).unwrap().publish(&identity("b"), &assignment("s2")).unwrap();
-    for (shared, elsewhere) in [(&main, 1), (&one, 1), (&two, 2)] {
+    one.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
+    main.turn(SHORT).unwrap().publish(&identity("b"), &assignment("s2"), "db").unwrap();
+    for (shared, own) in [(&main, Some("b")), (&one, Some("a")), (&two, None)] {
         let claims = shared.claims().unwrap();
         assert_eq!(claims.of(&identity("a")).unwrap().assignment(), assignment("s1"));
         assert_eq!(claims.of(&identity("a")).unwrap().place(), "work tree one");
         assert_eq!(claims.of(&identity("b")).unwrap().place(), "the main work tree");
         assert_eq!(claims.of(&identity("c")), None);
-        assert_eq!(claims.elsewhere().count(), elsewhere);
+        for slug in ["a", "b"] {
+            let claim = claims.of(&identity(slug)).unwrap();
+            assert_eq!(claims.is_of(claim, "db"), own == Some(slug));
+            assert!(!claims.is_of(claim, "another"), "a database that was built anew");
+        }
     }
     let turn = two.turn(SHORT).unwrap();
     turn.withdraw(&identity("a")).unwrap();
@@ -77,17 +85,17 @@ fn projects_of_one_repository_do_not_take_each_others_issues() {
     let world = World::new();
     std::fs::create_dir_all(world.folder.path().join("one/part")).unwrap();
     let (whole, part) = (world.shared("one"), world.shared("one/part"));
-    whole.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1")).unwrap();
+    whole.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
     let claims = part.claims().unwrap();
     assert_eq!(claims.of(&identity("a")), None);
-    assert_eq!((claims.elsewhere().count(), claims.here().count()), (0, 0));
+    assert!(claims.are_empty());
 }
 
 #[test]
 fn what_is_no_claim_is_passed_over() {
     let world = World::new();
     let shared = world.shared("one");
-    shared.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1")).unwrap();
+    shared.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
     let folder = world.folder.path().join("main/.git/oxi-state/claims");
     let claim = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
     let text = std::fs::read_to_string(claim.path()).unwrap();
@@ -95,9 +103,9 @@ fn what_is_no_claim_is_passed_over() {
     put(&folder.join("empty"), "");
     std::os::unix::fs::symlink(claim.path(), folder.join("link")).unwrap();
     std::fs::create_dir(folder.join("folder")).unwrap();
-    assert_eq!(shared.claims().unwrap().here().count(), 1);
+    assert_eq!(shared.claims().unwrap().iter().count(), 1);
     put(&claim.path(), "{");
-    assert_eq!(shared.claims().unwrap().here().count(), 0);
+    assert_eq!(shared.claims().unwrap().iter().count(), 0);
 }
 
 #[test]
@@ -107,6 +115,49 @@ fn without_git_nothing_is_shared_and_with_it_nothing_is_made_by_looking() {
     assert!(Shared::ensure(&project).unwrap().is_none());
     let world = World::new();
     let project = Project::create(&world.folder.path().join("one")).unwrap();
-    assert!(Shared::find(&project).is_none());
+    assert!(Shared::find(&project).unwrap().is_none());
     assert!(!world.folder.path().join("main/.git/oxi-state").exists());
+}
+
+#[test]
+fn a_claim_is_detached_once_its_work_tree_is_gone() {
+    let world = World::new();
+    let (main, one) = (world.shared("main"), world.shared("one"));
+    one.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
+    let detached = |shared: &Shared| {
+        let claims = shared.claims().unwrap();
+        claims.is_detached(claims.of(&identity("a")).unwrap())
+    };
+    assert!(!detached(&main));
+    std::fs::remove_dir_all(world.folder.path().join("one")).unwrap();
+    assert!(detached(&main));
+    put(&world.folder.path().join("main/.git/worktrees/one/locked"), "on a disk that is not mounted");
+    assert!(!detached(&main));
+}
+
+#[test]
+fn what_is_there_and_cannot_be_opened_is_an_error_and_no_repository_shares_nothing() {
+    let world = World::new();
+    let project = Project::create(&world.folder.path().join("main")).unwrap();
+    put(&world.folder.path().join("main/.git/oxi-state"), "a file");
+    assert!(Shared::find(&project).is_err());
+    assert!(Shared::ensure(&project).is_err());
+    let elsewhere = world.folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    put(&world.folder.path().join("two/.git"), &format!("gitdir: {}\n", elsewhere.display()));
+    let project = Project::create(&world.folder.path().join("two")).unwrap();
+    assert!(Shared::ensure(&project).unwrap().is_none());
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
+#[test]
+fn whoever_may_use_gits_directory_may_use_what_is_shared() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let git = world.folder.path().join("main/.git");
+    let mode = |path: &str| git.join(path).metadata().unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o770)).unwrap();
+    let shared = world.shared("one");
+    shared.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
+    assert_eq!((mode("oxi-state"), mode("oxi-state/claims"), mode("oxi-state/claims.lock")), (0o770, 0o770, 0o660));
 }

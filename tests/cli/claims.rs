@@ -33,7 +33,7 @@ fn start_release_close_reopen_and_link() {
     assert_eq!(project.show(1), started);
     project.oxi("--session s1 issue release 1").ok().prints("released issue #1\n");
     assert_eq!(project.show(1)["assigned_to"], Value::Null);
-    project.oxi("--session s1 issue release 1").exits(5).warns("issue start 1");
+    project.oxi("--session s1 issue release 1").exits(5).warns("nobody has it");
     project.oxi("issue release 1").ok();
     project.oxi("--session s2 issue link 1").ok().prints("linked issue #1\n");
     assert_eq!(project.show(1)["sessions"], json!(["s1", "s2"]));

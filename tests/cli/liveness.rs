@@ -26,15 +26,20 @@ fn owner_alive(project: &Project) -> Value {
 fn a_session_lives_while_its_command_runs() {
     let project = claimed();
     assert_eq!(owner_alive(&project), Value::Null, "never seen");
-    let running = Running::start(&project, "session run --id s -- sh -c 'echo ready; exec sleep 60'");
+    let running = Running::start(&project, "session run --id s -- sh -c 'echo ready $$; exec sleep 60'");
     assert_eq!(owner_alive(&project), json!(true));
     project.oxi("--session other issue start 1").exits(5);
-    let error = project.oxi("session run --id s --json -- true").exits(5).error();
-    assert_eq!((&error["session"], &error["pid"]), (&json!("s"), &json!(running.child.id())));
-    assert!(error["message"].as_str().unwrap().contains(&format!("process {} on ", running.child.id())), "{error}");
+    // the file names the command, once it runs
+    let command: u32 = running.told.parse().unwrap();
+    let error = eventually("the command's name", || {
+        let error = project.oxi("session run --id s --json -- true").exits(5).error();
+        (error["pid"] == json!(command)).then_some(error)
+    });
+    assert_eq!(error["session"], json!("s"));
+    assert!(error["message"].as_str().unwrap().contains(&format!("process {command} on ")), "{error}");
     project.oxi("session start --id s").exits(5);
     project.oxi(&format!("session start --id s --pid {}", std::process::id())).exits(5);
-    let refusal = format!("it ends when process {}", running.child.id());
+    let refusal = format!("it ends when process {command}");
     project.oxi("session end s").exits(5).warns(&refusal);
     project.oxi("session end s --force").exits(5).warns(&refusal);
     project.oxi("--session s session end").exits(5).warns(&refusal);
@@ -308,4 +313,28 @@ fn the_first_session_of_a_project_is_no_change_of_its_files() {
     project.oxi("session run -- true").ok();
     assert!(project.exists(".alive"));
     project.oxi("issue list").ok().silent();
+}
+
+#[test]
+fn a_session_of_the_original_that_ended_is_dead_if_it_was_seen_alive() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let project = project();
+    project.oxi("issue create a").ok();
+    let mut original = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let folder = project.file(".alive");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lock = std::fs::File::create(folder.join("tui-1")).unwrap();
+    lock.lock().unwrap();
+    let payload = format!(r#"{{"session":"tui-1","pid":{},"cwd":"/x","started":1795196605}}"#, original.id());
+    std::fs::write(folder.join("tui-1"), payload).unwrap();
+    project.oxi("--session tui-1 issue start 1").ok();
+    project.oxi("--session s issue start 1").exits(5).warns("(alive)");
+    // it ends as it does: the file is unlinked, the process goes
+    std::fs::remove_file(folder.join("tui-1")).unwrap();
+    drop(lock);
+    original.kill().unwrap();
+    original.wait().unwrap();
+    project.oxi("--session s issue start 1").ok().says("it was taken by tui-1");
 }

@@ -142,3 +142,31 @@ os.waitpid(pid, 0)
     };
     assert_eq!(String::from_utf8_lossy(&output.stdout), "once\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn the_exit_code_is_kept_where_the_caller_ignores_the_end_of_children() {
+    let project = project();
+    let script = format!("trap '' CHLD; exec {} session run -- sh -c 'exit 7'", env!("CARGO_BIN_EXE_oxi-state"));
+    let status = Command::new("sh").args(["-c", &script]).current_dir(&project.root).status().unwrap();
+    assert_eq!(status.code(), Some(7));
+}
+
+#[test]
+fn the_session_lives_while_its_command_does_even_if_that_closed_what_it_inherited() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let project = project();
+    project.oxi("issue create a").ok();
+    let script = "for fd in 3 4 5 6 7 8 9; do eval \"exec $fd>&-\"; done; echo ready $$; exec sleep 60";
+    let mut command = project.command("session run --id s -- sh -c");
+    command.arg(script);
+    let mut wrapper = Running::of(command);
+    let pid = wrapper.told.parse().unwrap();
+    wrapper.child.kill().unwrap();
+    wrapper.child.wait().unwrap();
+    project.oxi("--session s issue start 1").ok();
+    project.oxi("--session other issue start 1").exits(5).warns("(alive)");
+    send(pid, Signal::KILL);
+    eventually("the end of the session", || (project.oxi("--session other issue start 1").code == 0).then_some(()));
+}

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::issues::ids;
+use crate::processes::Running;
 use crate::project::{Project, issue, project_with, repository};
 
 /// A project with issues #1, #2 and #3 in its main work tree, and a linked work tree of it.
@@ -117,12 +118,35 @@ fn what_is_shared_lies_in_gits_folder_and_nowhere_else() {
 fn a_leftover_of_a_killed_process_ends_with_the_next_claim() {
     let (main, linked) = two_work_trees();
     main.oxi("--session s1 issue start 1").ok();
-    // as if the claim had been published and the process killed before it was committed
-    main.drop_database();
-    assert_eq!(main.show(1)["assigned_to"], Value::Null);
+    let folder = main.path(".git/oxi-state/claims");
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let told = std::fs::read(&file).unwrap();
+    main.oxi("--session s1 issue release 1").ok();
+    assert!(!file.exists());
+    // as if the claim had been told and the process killed before it was committed
+    std::fs::write(&file, told).unwrap();
     linked.oxi("--session s2 issue start 1").exits(5);
+    assert_eq!(main.json("issue next")["id"], json!(1), "its own database knows better");
     main.oxi("--session s3 issue start 2").ok();
+    assert!(!file.exists());
     linked.oxi("--session s2 issue start 1").ok();
+}
+
+#[test]
+fn a_claim_outlives_the_database_that_had_it() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1 2 3").ok();
+    main.drop_database();
+    for tree in [&main, &linked] {
+        tree.oxi("--session s2 issue start 1").exits(5);
+        assert_eq!(tree.show(1)["assigned_to"]["session"], json!("s1"));
+    }
+    // its session goes on with it, or gives it back
+    main.oxi("--session s1 issue start 1").ok();
+    main.oxi("--session s1 issue release 2").ok().prints("released issue #2\n");
+    linked.oxi("--session s2 issue start 2").ok();
+    main.oxi("--session s1 issue close 3").ok();
+    linked.oxi("--session s2 issue start 3").exits(4).warns("was closed in the main work tree");
 }
 
 #[test]
@@ -184,17 +208,40 @@ fn what_one_work_tree_closed_is_not_handed_out_again_in_another() {
 }
 
 #[test]
-fn what_was_claimed_or_closed_in_a_work_tree_that_is_gone_is_free() {
+fn a_claim_outlives_its_work_tree_and_a_closing_goes_with_it() {
     let (main, linked) = two_work_trees();
     linked.oxi("--session s1 issue start 1").ok();
     linked.oxi("issue close 2").ok();
-    main.oxi("--session s2 issue start 1").exits(5);
     main.git(&format!("worktree remove --force {}", linked.root.display()));
+    main.oxi("--session s2 issue start 1").exits(5).warns("in work tree linked");
+    main.oxi("--session s1 issue release 1").ok().prints("released issue #1\n");
     main.oxi("--session s2 issue start 1 2").ok();
     let gone = main.work_tree("gone");
     gone.oxi("--session s1 issue start 3").ok();
     std::fs::remove_dir_all(&gone.root).unwrap();
+    main.oxi("issue release 3").ok();
     main.oxi("--session s2 issue start 3").ok();
+}
+
+#[test]
+fn undo_does_not_give_an_issue_to_two_sessions() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session alice issue start 1").ok();
+    main.oxi("--session alice issue release 1").ok();
+    let mut bob = Running::start(&linked, "session run --id bob -- sh -c 'echo ready; exec sleep 60'");
+    linked.oxi("--session bob issue start 1").ok();
+    main.oxi("undo").exits(5).warns("bob");
+    assert_eq!(main.show(1)["assigned_to"]["session"], json!("bob"));
+    bob.child.kill().unwrap();
+    bob.child.wait().unwrap();
+}
+
+#[test]
+fn branches_that_call_the_state_folder_by_another_name_share_claims() {
+    let (main, linked) = two_work_trees();
+    std::fs::rename(linked.path(".oxi"), linked.path(".oxicode")).unwrap();
+    main.oxi("--session s1 issue start 1").ok();
+    linked.oxi("--session s2 issue start 1").exits(5);
 }
 
 #[test]
@@ -220,4 +267,22 @@ fn the_next_issue_that_is_none_says_why() {
     main.oxi("issue next").exits(3).warns("1 taken, 1 waiting for others, 1 closed in another work tree");
     main.oxi("issue close 1 2 3").ok();
     main.oxi("issue next --start --session s").exits(3).warns("no issue is open");
+}
+
+#[test]
+fn a_session_is_ended_where_it_was_registered() {
+    let (main, linked) = two_work_trees();
+    let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    main.oxi(&format!("session start --id pa --pid {}", sleeper.id())).ok();
+    main.oxi("--session pa issue start 1").ok();
+    for line in ["session end pa --release", "session end --session pa", "session end pa --force"] {
+        linked.oxi(line).exits(5).warns("registered in another work tree");
+    }
+    linked.oxi("--session bob issue start 1").exits(5).warns("(alive)");
+    linked.oxi("--session pa issue start 2").ok();
+    linked.oxi("session end pa --force").exits(5);
+    main.oxi("session end pa --release --session pa").ok().says("released issue #1");
+    linked.oxi("--session bob issue start 1").ok();
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
 }

@@ -2,7 +2,7 @@
 
 use crate::claims::{self, Access, Claimed, Refusal};
 use crate::db::{Op, WriteTxn};
-use crate::schema::id::{ContentHash, IssueId};
+use crate::schema::id::{ContentHash, IssueId, printable};
 use crate::schema::issue::Assignment;
 
 use super::super::args::ClaimArgs;
@@ -83,7 +83,8 @@ fn step(
 }
 
 fn said(claim: Claim, id: IssueId, done: &claims::Done) -> String {
-    let took = done.displaced.as_ref().map(|owner| format!(" (it was taken by {})", owner.session)).unwrap_or_default();
+    let by = |owner: &Assignment| format!(" (it was taken by {})", printable(&owner.session, false));
+    let took = done.displaced.as_ref().map(by).unwrap_or_default();
     if done.changed {
         format!("{} issue #{id}{took}\n", claim.past())
     } else {

@@ -15,10 +15,10 @@ use std::sync::mpsc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, kill_process, waitid};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
-const PASSED_ON: [i32; 6] = [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT];
+const PASSED_ON: [i32; 7] = [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGINT, SIGQUIT];
 
 /// Why a command did not run to its end.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ pub(super) fn run(
 ) -> Result<ExitStatus, Failure> {
     let ignored = ignored_signals();
     let passed_on = PASSED_ON.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    let signals = Signals::new(passed_on).map_err(Failure::Start)?;
+    // where it is ignored, as some programs leave it to their children, the system keeps no exit codes
+    let signals = Signals::new(passed_on.chain([SIGCHLD])).map_err(Failure::Start)?;
     let handle = signals.handle();
     let (tell, told) = mpsc::channel();
     let passer = std::thread::Builder::new().name("signals".into()).spawn(move || pass_on(signals, &told));
@@ -61,7 +62,9 @@ fn pass_on(mut signals: Signals, told: &mpsc::Receiver<Pid>) {
     // fails if the child could not be started
     let Ok(child) = told.recv() else { return };
     let send = |signal: i32| {
-        if let Some(signal) = Signal::from_named_raw(signal) {
+        if signal != SIGCHLD
+            && let Some(signal) = Signal::from_named_raw(signal)
+        {
             // that it has ended already is no error
             let _ = kill_process(child, signal);
         }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::db::{Op, ReadTxn, Store};
 use crate::fs::Dir;
-use crate::liveness::{Ended, Liveness, LockState, Registered, process, reap::MIN_AGE};
+use crate::liveness::{Ended, Liveness, LockState, Registered, Standing, process, reap::MIN_AGE};
 use crate::project::Project;
 use crate::schema::id::{IssueId, SessionId, printable};
 use crate::schema::process::Process;
@@ -66,7 +66,7 @@ pub(super) fn end(context: &Context, id: Option<&str>, release: bool, force: boo
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let folders = sessions::existing_folders(&project)?;
-    let target = find(context, &store.read()?, &folders, id)?;
+    let target = find(context, &project, &store.read()?, &folders, id)?;
     let id = &target.id;
     let foreign = author.session.as_ref() != Some(id);
     let stops = match target.liveness {
@@ -135,7 +135,13 @@ fn described(process: &Process) -> String {
     format!("process {}{host}", process.pid)
 }
 
-fn find(context: &Context, read: &ReadTxn, folders: &[Dir], text: Option<&str>) -> CliResult<Target> {
+fn find(
+    context: &Context,
+    project: &Project,
+    read: &ReadTxn,
+    folders: &[Dir],
+    text: Option<&str>,
+) -> CliResult<Target> {
     let text = match text {
         Some(text) => text.to_owned(),
         None => match context.session()? {
@@ -170,6 +176,11 @@ fn find(context: &Context, read: &ReadTxn, folders: &[Dir], text: Option<&str>) 
         return Err(CliError::new(Code::NotFound, format!("session {id} not found"))
             .hint("`oxi-state session list --all` shows those that are known")
             .detail("session", id.as_str()));
+    }
+    let lives = crate::liveness::judge(&evidence, None, false) == Standing::Alive;
+    if has_traces && (record.is_none() || lives) && sessions::is_of_another_tree(project, &id)? {
+        let message = format!("session {id} was registered in another work tree");
+        return Err(CliError::new(Code::Claimed, message).hint("end it there").detail("session", id.as_str()));
     }
     let liveness = match &record {
         Some(session) => sessions::liveness(&evidence, session, now()),

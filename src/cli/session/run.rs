@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
     let id = super::beginning_id(context, args.id)?;
     let (project, store) = context.ready()?;
     let run = Run { author: Author { session: Some(id.clone()), ..context.author(&project)? }, id, project, store };
-    let (leases, before) = run.begin(context, name)?;
+    let (mut leases, before) = run.begin(context, name)?;
 
     let mut command_line = Command::new(&program);
     command_line.arg0(command).args(arguments).env("OXI_STATE_SESSION", run.id.as_str());
@@ -39,6 +39,9 @@ pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
         leases.share_with_children(true).map_err(|error| error.source)?;
         let child = command.spawn();
         let _ = leases.share_with_children(false);
+        if let Some(process) = child.as_ref().ok().and_then(|child| process::of(child.id())) {
+            leases.name(&process);
+        }
         child
     });
     match ended {
@@ -96,8 +99,8 @@ impl Run {
     fn end(&self, leases: Leases, release: bool) {
         let author = Author { now: now(), ..self.author.clone() };
         let written: CliResult<()> = if release {
-            let shared = Shared::find(&self.project);
-            Watch::of(&self.project, shared.as_ref(), author.now).map_err(CliError::from).and_then(|watch| {
+            Shared::find(&self.project).map_err(CliError::from).and_then(|shared| {
+                let watch = Watch::of(&self.project, shared.as_ref(), author.now)?;
                 let scope = Scope { watch: &watch, shared: shared.as_ref(), force: true };
                 claims::write(&self.store, &author, scope, |txn, access| {
                     sessions::release_all(txn, &self.id, access)?;

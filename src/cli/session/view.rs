@@ -56,7 +56,11 @@ pub(in crate::cli) struct SessionJson {
 
 /// Who is alive.
 pub(in crate::cli) fn watch(project: &Project) -> CliResult<Watch> {
-    Ok(Watch::of(project, Shared::find(project).as_ref(), context::now())?)
+    Ok(match Shared::find(project) {
+        Ok(shared) => Watch::of(project, shared.as_ref(), context::now())?,
+        // a query goes on without what it may not look into, but calls nobody dead then
+        Err(_) => Watch::of(project, None, context::now())?.blinded(),
+    })
 }
 
 /// Whether a session is alive.
