@@ -39,18 +39,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::collections::BTreeMap;
+mod scope;
 
-use crate::db::query::Query;
 use crate::db::record::Versioned;
-use crate::db::tables::{Readable, Tables};
-use crate::db::{Author, Cas, Op, Store, StoreError, WriteTxn};
-use crate::liveness::{Known, Liveness, Watch};
-use crate::schema::id::{ContentHash, Identity, IssueId, SessionId};
+use crate::db::{Cas, Op, StoreError, WriteTxn};
+use crate::liveness::Liveness;
+use crate::schema::id::{ContentHash, IssueId, SessionId};
 use crate::schema::issue::{Assignment, Issue, IssueHead, Status};
 use crate::schema::session::{Session, Source};
 use crate::schema::time::Timestamp;
-use crate::worktrees::{Claims, Shared, SharedClosing, Turn};
+use crate::worktrees::SharedClosing;
+
+pub use scope::{Access, Owner, Scope, write};
 
 /// What somebody wants to do with an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,186 +139,6 @@ const fn stops(owner: Liveness, is_session: bool) -> bool {
         Liveness::Unknown => is_session,
         Liveness::Dead => false,
     }
-}
-
-/// What the transaction functions need to know beside the record and its author.
-#[derive(Clone, Copy, Debug)]
-pub struct Access<'a> {
-    /// Who is alive.
-    pub watch: &'a Watch,
-    /// What other work trees have claimed.
-    pub claims: &'a Claims,
-    /// Get past any owner.
-    pub force: bool,
-}
-
-/// Who has an issue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// The session, and since when.
-    pub assignment: Assignment,
-    /// Whether it is alive.
-    pub liveness: Liveness,
-    /// The work tree that it was claimed in, in words, if the record of this one does not have it.
-    pub elsewhere: Option<String>,
-    /// Whether no record has it any more, so that it is given back anywhere.
-    pub detached: bool,
-}
-
-impl Access<'_> {
-    /// Who has an issue: the one of this work tree's record or the one that another work tree told of, whichever lives
-    /// and came last; a dead one if there is no other.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn owner<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<Option<Owner>, StoreError> {
-        let owner = |assignment: Assignment, elsewhere, detached| {
-            let liveness = self.liveness(tables, &assignment)?;
-            Ok::<_, StoreError>(Owner { assignment, liveness, elsewhere, detached })
-        };
-        let here = head.owner().map(|assignment| owner(assignment.clone(), None, false)).transpose()?;
-        let told = self.claims.of(&head.identity()).filter(|_| head.status == Status::Open);
-        let Some(told) = told else { return Ok(here) };
-        if self.claims.is_of(told, &tables.store_id()?) {
-            return Ok(here);
-        }
-        let there = owner(told.assignment(), Some(told.place()), self.claims.is_detached(told))?;
-        let counts = there.liveness != Liveness::Dead
-            && here.as_ref().is_none_or(|here| {
-                here.liveness == Liveness::Dead || here.assignment.acquired_at <= there.assignment.acquired_at
-            });
-        Ok(if counts { Some(there) } else { here })
-    }
-
-    /// Whether somebody who lives, or may live, has an issue.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn is_taken<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<bool, StoreError> {
-        Ok(self.owner(tables, head)?.is_some_and(|owner| owner.liveness != Liveness::Dead))
-    }
-
-    /// Whether an issue is there to be taken: nobody who lives, or may live, has it, and no other work tree closed it.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn is_free<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<bool, StoreError> {
-        Ok(self.closed_elsewhere(head).is_none() && !self.is_taken(tables, head)?)
-    }
-
-    /// That another work tree closed an issue that is open here.
-    #[must_use]
-    pub fn closed_elsewhere(&self, head: &IssueHead) -> Option<&SharedClosing> {
-        self.claims.closed_elsewhere(&head.identity()).filter(|_| head.status == Status::Open)
-    }
-
-    fn liveness<T: Readable>(&self, tables: &Tables<T>, assignment: &Assignment) -> Result<Liveness, StoreError> {
-        let session = tables.record::<Session>(&assignment.session)?;
-        let known = session.as_ref().map_or_else(Known::default, Known::of);
-        Ok(self.watch.owner(assignment, known))
-    }
-}
-
-/// What [`write()`] needs to know beside the store and the author.
-#[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
-    /// Who is alive.
-    pub watch: &'a Watch,
-    /// What the work trees share, if they share anything.
-    pub shared: Option<&'a Shared>,
-    /// Get past any owner.
-    pub force: bool,
-}
-
-/// Runs a write transaction in which issues may get another owner, so that all work trees see it.
-///
-/// # Errors
-/// What the closure answers; or if the turn does not come in time, or the database fails.
-pub fn write<R, E: From<StoreError>>(
-    store: &Store,
-    author: &Author,
-    scope: Scope<'_>,
-    work: impl FnOnce(&mut WriteTxn<'_>, Access<'_>) -> Result<R, E>,
-) -> Result<R, E> {
-    let turn = scope.shared.map(|shared| shared.turn(store.timeout())).transpose().map_err(StoreError::from)?;
-    let none = Claims::default();
-    let claims = turn.as_ref().map_or(&none, Turn::claims);
-    let (result, ended) = store.write(author, |txn| {
-        let access = Access { watch: scope.watch, claims, force: scope.force };
-        let result = work(txn, access)?;
-        let ended = turn.as_ref().map_or(Ok(Told::default()), |turn| publish(txn, turn, access))?;
-        Ok::<_, E>((result, ended))
-    })?;
-    if let Some(turn) = &turn {
-        // it is committed; what is not told now will be in the next turn, or is told a little too long
-        for identity in &ended.over {
-            let _ = turn.withdraw(identity);
-        }
-        let _ = turn.tell_closed(&ended.closed, &ended.open, &ended.store, author.now);
-    }
-    Ok(result)
-}
-
-/// What the other work trees are to be told once a transaction is committed.
-#[derive(Debug, Default)]
-struct Told {
-    /// Issues whose claims are over: those that the record of this work tree does not know of, and those of the dead, in
-    /// whichever work tree they were made.
-    over: Vec<Identity>,
-    /// Issues that were closed.
-    closed: Vec<Identity>,
-    /// Issues that are open again, or gone.
-    open: Vec<Identity>,
-    /// This database.
-    store: String,
-}
-
-/// Tells the other work trees of new owners; answers what they are to be told later.
-fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<Told, StoreError> {
-    // the last change of each issue counts
-    let changes: BTreeMap<_, _> = txn.standing_changes().iter().map(|change| (&change.identity, change)).collect();
-    let store = txn.store_id()?;
-    let mut told = Told { over: txn.ended_claims().to_vec(), store: store.clone(), ..Told::default() };
-    for (identity, change) in &changes {
-        match (change.status_before, change.status) {
-            (Some(Status::Open), Some(Status::Closed)) => told.closed.push((*identity).clone()),
-            (Some(Status::Closed), Some(Status::Open)) | (_, None) => told.open.push((*identity).clone()),
-            _ => {}
-        }
-        // other owners came with a file, which the other work trees have or will get
-        if let Some(owner) = change.owner.as_ref().filter(|_| matches!(change.op, Op::Start | Op::Undo)) {
-            turn.publish(identity, owner, &store)?;
-        }
-    }
-    for claim in turn.claims().iter() {
-        if changes.get(&claim.identity).is_some_and(|change| change.op == Op::Start) {
-            continue;
-        }
-        let owner = txn.id_of(&claim.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
-        let stands = owner.is_some_and(|stored| stored.head.owner().is_some_and(|it| it.session == claim.session));
-        let leftover = turn.claims().is_of(claim, &store) && !stands;
-        if leftover || access.liveness(txn, &claim.assignment())? == Liveness::Dead {
-            told.over.push(claim.identity.clone());
-        }
-    }
-    // what a session that lives here has, and nobody was told of: another's claim in its place is over by now
-    let owned = Query { assigned: Some(true), ..Query::default() };
-    for stored in txn.list(&owned, |stored| Ok(turn.claims().of(&stored.head.identity()).is_none()))? {
-        let identity = stored.head.identity();
-        if let Some(owner) = stored.head.owner()
-            && !changes.contains_key(&identity)
-            && access.liveness(txn, owner)? == Liveness::Alive
-        {
-            turn.publish(&identity, owner, &store)?;
-        }
-    }
-    for closing in turn.claims().closed_here() {
-        let stored = txn.id_of(&closing.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
-        if stored.is_none_or(|stored| stored.head.status == Status::Open) {
-            told.open.push(closing.identity.clone());
-        }
-    }
-    Ok(told)
 }
 
 /// What became of a step.

@@ -11,9 +11,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::db::{Author, Store};
 use crate::fs::Dir;
+use crate::liveness::Watch;
 use crate::liveness::{Lease, Payload};
 use crate::project::Project;
+use crate::worktrees::Shared;
 
 const SESSIONS: [&str; 3] = ["a", "b", "c"];
 const TREES: usize = 2;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::db::{Author, Store};
 use crate::fs::Dir;
-use crate::liveness::{self, Lease, Payload};
+use crate::liveness::{self, Lease, Payload, Watch};
 
 use Action::{Close, Link, Release, Reopen, Start, Update};
 use Liveness::{Alive, Dead, Unknown};

@@ -40,6 +40,7 @@ mod read;
 pub mod record;
 pub mod records;
 pub mod tables;
+mod trail;
 pub mod undo;
 mod write;
 
@@ -61,7 +62,8 @@ pub use read::FolderMark;
 use read::mark;
 pub use record::{Author, Op};
 use tables::{ReadRows, Tables};
-pub use write::{Cas, StandingChange, WriteTxn};
+pub use trail::StandingChange;
+pub use write::{Cas, WriteTxn};
 
 /// The database's file name.
 pub const DATABASE: &str = "state.redb";

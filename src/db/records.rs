@@ -16,8 +16,9 @@ use crate::schema::value::Value;
 use super::error::StoreError;
 use super::record::{Change, Kind, Op};
 use super::tables::{Readable, Tables};
+use super::trail::Entry;
 use super::undo::Undone;
-use super::write::{Entry, WriteTxn};
+use super::write::WriteTxn;
 
 /// A kind of record that is found by a key.
 pub trait Record: Serialize + DeserializeOwned + Clone + PartialEq {
