@@ -91,9 +91,10 @@ impl<T: Readable> Tables<T> {
     }
 }
 
-/// By what people read: in the keys, a slash sorts after some characters that names may have.
+/// As a tree of categories: in the keys, a slash sorts after some characters that names may have.
 fn sorted(mut documents: Vec<Document>) -> Vec<Document> {
-    documents.sort_by(|a, b| (&a.category, &a.name, a.kind).cmp(&(&b.category, &b.name, b.kind)));
+    let parts = |document: &Document| document.category.as_str().split('/').map(str::to_owned).collect::<Vec<_>>();
+    documents.sort_by_cached_key(|document| (parts(document), document.name.clone(), document.kind));
     documents
 }
 

@@ -136,7 +136,7 @@ pub fn save(
         return Ok(Saved::Stale { current });
     }
     let before = old.as_ref().map_or("", |old| &old.text);
-    let clean = match kind {
+    let mut clean = match kind {
         DocumentKind::Json => json::admit(before, text, policy)?,
         DocumentKind::Markdown => {
             privacy::check_added(before, text, policy).map_err(DocumentError::Secret)?.into_owned()
@@ -147,7 +147,9 @@ pub fn save(
         return Err(DocumentError::TooLarge);
     }
     if kind == DocumentKind::Json && path.category.as_str() == SESSIONS {
-        check_pointer(path, old.as_ref(), &clean)?;
+        // the place of a mistake is told by the text as it was given
+        pointer(text)?;
+        clean = admit_pointer(path, old.as_ref(), &clean)?;
     }
     let op = if old.is_some() { Op::Update } else { Op::Create };
     let (document, changed) = txn.put_document(path, kind, &clean, op)?;
@@ -158,20 +160,24 @@ pub fn save(
     })
 }
 
-/// Whether a text is a pointer to the session of its name, and of the same user as the one that it replaces. One that
-/// cannot be read belongs to nobody.
-fn check_pointer(path: &DocumentPath, old: Option<&Loaded>, text: &str) -> Result<(), DocumentError> {
-    let pointer: SessionPointer = serde_json::from_str(text)
-        .map_err(|error| DocumentError::NotAPointer { line: error.line(), column: error.column() })?;
+/// A text that must be a pointer to the session of its name, and of the same user as the one that it replaces; spelled
+/// anew, since a key that is there twice could hide what was said. One that cannot be read belongs to nobody.
+fn admit_pointer(path: &DocumentPath, old: Option<&Loaded>, text: &str) -> Result<String, DocumentError> {
+    let pointer = pointer(text)?;
     pointer.check()?;
     if pointer.id != path.name {
         return Err(DocumentError::Misnamed(pointer.id));
     }
     let owner = old.and_then(|old| serde_json::from_str::<SessionPointer>(&old.text).ok()).map(|old| old.user_id);
-    match owner {
-        Some(owner) if owner != pointer.user_id => Err(DocumentError::OtherOwner(pointer.id)),
-        _ => Ok(()),
+    if owner.is_some_and(|owner| owner != pointer.user_id) {
+        return Err(DocumentError::OtherOwner(pointer.id));
     }
+    serde_json::to_string_pretty(&pointer).map_err(DocumentError::NotJson)
+}
+
+fn pointer(text: &str) -> Result<SessionPointer, DocumentError> {
+    serde_json::from_str(text)
+        .map_err(|error| DocumentError::NotAPointer { line: error.line(), column: error.column() })
 }
 
 /// Deletes one document: the one of a kind, or the one that [`find`] finds; only if its hash is `expect` where one is

@@ -305,11 +305,16 @@ fn a_collection_keeps_the_order_of_appending_on_any_clock() {
 #[test]
 fn of_many_who_append_at_once_nobody_is_lost() {
     let world = world();
+    // chance that gives the same to everybody
+    let random = |bytes: &mut [u8]| {
+        bytes.fill(7);
+        Ok::<_, StoreError>(())
+    };
     all_at_once(8, |turn| {
         let documents = world.documents();
         let collection = documents.collection::<usize>("n").unwrap();
         for step in 0..4 {
-            collection.append(&(turn * 4 + step), |bytes| Ok::<_, StoreError>(bytes.fill(7))).unwrap();
+            collection.append(&(turn * 4 + step), random).unwrap();
         }
     });
     let documents = world.documents();

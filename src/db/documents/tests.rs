@@ -116,15 +116,12 @@ proptest! {
         for (which, json, text) in steps {
             let kind = DocumentKind::ALL[usize::from(json)];
             let before = model.clone();
-            match text {
-                Some(text) => {
-                    put(&store, paths[which], kind, &text);
-                    model.insert((which, kind), text);
-                }
-                None => {
-                    let removed = run(&store, |txn| txn.remove_document(&path(paths[which]), kind, Op::Delete));
-                    prop_assert_eq!(removed.is_some(), model.remove(&(which, kind)).is_some());
-                }
+            if let Some(text) = text {
+                put(&store, paths[which], kind, &text);
+                model.insert((which, kind), text);
+            } else {
+                let removed = run(&store, |txn| txn.remove_document(&path(paths[which]), kind, Op::Delete));
+                prop_assert_eq!(removed.is_some(), model.remove(&(which, kind)).is_some());
             }
             if model != before {
                 history.push(before);

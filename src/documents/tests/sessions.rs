@@ -113,6 +113,10 @@ fn nothing_that_was_said_can_be_stored_as_a_session_by_any_way() {
     let misnamed = pointer("S1", "alice", "2026-11-20T12:00:00Z");
     assert!(matches!(documents.save_json("sessions", "S2", &misnamed), Err(DocumentError::Misnamed(_))));
     assert_eq!(documents.list_sessions().unwrap(), []);
+    // of a key that is there twice the reader takes the last, and the first must not stay
+    let twice = serde_json::to_string(&misnamed).unwrap().replace("{}", r#"{"k":"hello","k":"v"}"#);
+    let _ = documents.save("sessions", "S1", DocumentKind::Json, &twice, Expect::Anything).unwrap();
+    assert_eq!(documents.load_session("S1").unwrap().unwrap().get_metadata("k"), Some("v"));
     // what may be kept of it
     documents.save_session(&SessionPointer::of_original(original).unwrap()).unwrap();
     assert_eq!(documents.list_sessions().unwrap()[0].message_count, 1);
