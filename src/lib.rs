@@ -69,6 +69,7 @@
 //! | [`issues`] | the original issue store's public interface, for programs that were written against it; reads the clock, too |
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
 //! | [`agents`] | who is at work: the original's registry of agent instances |
+//! | [`documents`] | Markdown and JSON by category and name: the original's state store, its sessions as pointers, typed values |
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
 //! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
@@ -84,6 +85,7 @@ pub mod agents;
 pub mod claims;
 pub mod cli;
 pub mod db;
+pub mod documents;
 pub mod export;
 pub mod fs;
 pub mod git;

@@ -9,11 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod agent;
 mod deferred;
+mod doc;
 mod schema;
 mod session;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
 use deferred::Deferred;
+pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
 
@@ -97,6 +99,9 @@ pub(super) enum Command {
     /// Register agents, and count what they are told
     #[command(subcommand)]
     Agent(Deferred<AgentCommand>),
+    /// Keep texts under a category and a name, in Markdown or JSON
+    #[command(subcommand)]
+    Doc(Deferred<DocCommand>),
     /// Take what changed in the files into the database (after a pull)
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),
@@ -210,7 +215,7 @@ pub(super) struct LogArgs {
     /// Only changes of this kind of record
     #[arg(long, value_name = "KIND", value_parser = crate::db::record::Kind::ALL.map(crate::db::record::Kind::as_str))]
     pub(super) kind: Option<String>,
-    /// Only changes of this record: an issue's number, a session's or an agent's id
+    /// Only changes of this record: an issue's number, a session's or an agent's id, a document's CATEGORY/NAME/KIND
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
     /// At most so many

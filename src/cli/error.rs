@@ -7,9 +7,11 @@ use serde::Serialize;
 use crate::agents::AgentError;
 use crate::db::StoreError;
 use crate::db::gate::GateError;
+use crate::documents::DocumentError;
 use crate::fs::PathError;
 use crate::project::DiscoveryError;
 use crate::schema::id::{ContentHash, IssueId, printable};
+use crate::schema::privacy::Refused;
 use crate::sync::MirrorError;
 
 /// What to do about a damaged database.
@@ -201,6 +203,60 @@ impl From<AgentError> for CliError {
             AgentError::Random(_) => Self::new(Code::Error, error).hint("see to the system's /dev/urandom"),
             AgentError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<DocumentError> for CliError {
+    fn from(error: DocumentError) -> Self {
+        let message = &error;
+        match &error {
+            DocumentError::Name(_) => {
+                Self::new(Code::Usage, message).hint("a document is named CATEGORY/NAME, such as notes/2026/plan")
+            }
+            DocumentError::SecretName(refused) => Self::secret("name", message, refused)
+                .hint(format!("use another name; or, if it is no secret, --allow {}", refused.rule)),
+            DocumentError::Secret(refused) => Self::secret("text", message, refused).hint(format!(
+                "take it out; or store [redacted:{0}] in its place with --redact; or, if it is no secret, --allow {0}",
+                refused.rule
+            )),
+            DocumentError::TooLarge => Self::new(Code::Usage, message).hint("keep large files beside the database"),
+            DocumentError::Malformed { line, column, .. } => Self::new(Code::BadInput, message)
+                .hint("to store it as it is, say --kind markdown")
+                .detail("line", line)
+                .detail("column", column),
+            DocumentError::NotAPointer { line, column } => Self::new(Code::Refused, message)
+                .hint("what was said in a session is never stored; `oxi-state doc put --help` names the fields")
+                .detail("line", line)
+                .detail("column", column),
+            DocumentError::NotAName(_) => {
+                Self::new(Code::Refused, message).hint("what was said in a session is never stored")
+            }
+            DocumentError::OtherOwner(id) => {
+                Self::new(Code::Claimed, message).hint("choose another id").detail("session", id.as_str())
+            }
+            DocumentError::Misnamed(_) | DocumentError::Id(_) => Self::usage(message),
+            DocumentError::Unreadable { key, .. } => Self::new(Code::BadInput, message)
+                .hint("`oxi-state doc get` shows it as it is; store it anew, or delete it")
+                .detail("key", key),
+            DocumentError::Overtaken => Self::new(Code::Conflict, message).hint("try again"),
+            DocumentError::NotJson(_) | DocumentError::IdsExhausted => Self::new(Code::Error, message),
+            DocumentError::Random(_) => Self::new(Code::Error, message).hint("see to the system's /dev/urandom"),
+            DocumentError::Store(_) => match error {
+                DocumentError::Store(error) => error.into(),
+                other => Self::new(Code::Error, other),
+            },
+        }
+    }
+}
+
+impl CliError {
+    /// What looks like a secret, by rule and place.
+    fn secret(field: &'static str, message: impl Display, refused: &Refused) -> Self {
+        Self::new(Code::Refused, message)
+            .detail("rule", refused.rule.to_string())
+            .detail("field", field)
+            .detail("line", refused.line)
+            .detail("column", refused.column)
     }
 }
 

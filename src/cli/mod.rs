@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod context;
+mod doc;
 mod editor;
 mod error;
 mod history;
@@ -111,6 +112,7 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Issue(command) => issue::run(&mut context, *command.0).map(|()| None),
         Command::Session(command) => session::run(&context, *command.0).map(Some),
         Command::Agent(command) => agent::run(&context, *command.0).map(number),
+        Command::Doc(command) => doc::run(&context, *command.0).map(|()| None),
         Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),

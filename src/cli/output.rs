@@ -1,12 +1,12 @@
 //! The result on stdout.
 
-use std::io::{BufWriter, Error, ErrorKind, Write as _};
+use std::io::{BufWriter, Error, ErrorKind, IsTerminal as _, Write as _};
 
 use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};
 
 use crate::agents::CountingWriter;
-use crate::schema::id::is_deceptive;
+use crate::schema::id::{is_deceptive, printable};
 
 use super::error::{CliError, CliResult, Code};
 
@@ -60,6 +60,14 @@ pub(super) fn tell(text: &str) {
 pub(super) fn text(text: &str) -> CliResult<()> {
     let mut out = anstream::AutoStream::auto(std::io::stdout().lock());
     finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints a text as it is, byte for byte; to a terminal, though, without what could steer it and as whole lines.
+pub(super) fn verbatim(text: &str) -> CliResult<()> {
+    let mut out = std::io::stdout().lock();
+    let shown = if out.is_terminal() { printable(text, true) } else { text.into() };
+    let end = if out.is_terminal() && !text.is_empty() && !text.ends_with('\n') { "\n" } else { "" };
+    finish(out.write_all(shown.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()))
 }
 
 /// Prints text without colours; answers how many bytes were printed.

@@ -8,6 +8,7 @@ use crate::sync::{Report, StatusReport};
 
 use super::agent::{AgentJson, ImportJson, PrimedJson};
 use super::args::SchemaKind;
+use super::doc::{DocumentHeadJson, DocumentJson};
 use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
 use super::mirror::ConflictJson;
@@ -47,6 +48,9 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Agents => generator.into_root_schema_for::<Vec<AgentJson>>(),
         SchemaKind::AgentPrime => generator.into_root_schema_for::<PrimedJson>(),
         SchemaKind::AgentImport => generator.into_root_schema_for::<ImportJson>(),
+        SchemaKind::Document => generator.into_root_schema_for::<DocumentJson>(),
+        SchemaKind::DocumentHead => generator.into_root_schema_for::<DocumentHeadJson>(),
+        SchemaKind::Documents => generator.into_root_schema_for::<Vec<DocumentHeadJson>>(),
         SchemaKind::Session => generator.into_root_schema_for::<SessionJson>(),
         SchemaKind::Sessions => generator.into_root_schema_for::<Vec<SessionJson>>(),
         SchemaKind::SessionTree => generator.into_root_schema_for::<Vec<SessionTreeJson>>(),

@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod documents;
 mod error;
 pub mod gate;
 mod index;

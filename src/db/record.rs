@@ -126,11 +126,13 @@ pub enum Kind {
     Session,
     /// An agent.
     Agent,
+    /// A document.
+    Document,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Issue, Self::Session, Self::Agent];
+    pub const ALL: [Self; 4] = [Self::Issue, Self::Session, Self::Agent, Self::Document];
 
     /// The word for it.
     #[must_use]
@@ -139,6 +141,7 @@ impl Kind {
             Self::Issue => "issue",
             Self::Session => "session",
             Self::Agent => "agent",
+            Self::Document => "document",
         }
     }
 }

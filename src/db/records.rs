@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::schema::agent::Agent;
+use crate::schema::document::{Document, document_key};
 use crate::schema::id::{ContentHash, Revision};
 use crate::schema::session::Session;
 use crate::schema::value::Value;
@@ -45,8 +46,16 @@ impl Record for Agent {
     }
 }
 
+impl Record for Document {
+    const KIND: Kind = Kind::Document;
+
+    fn key(&self) -> String {
+        document_key(&self.path(), self.kind)
+    }
+}
+
 /// The row of a record: its kind, a NUL, its key.
-fn row(kind: Kind, key: &str) -> Vec<u8> {
+pub(super) fn row(kind: Kind, key: &str) -> Vec<u8> {
     [kind.as_str().as_bytes(), b"\0", key.as_bytes()].concat()
 }
 
@@ -118,21 +127,7 @@ impl WriteTxn<'_> {
         old: Option<&R>,
         new: Option<&R>,
     ) -> Result<(), StoreError> {
-        let (before, after) = (old.map(Spelled::of), new.map(Spelled::of));
-        let hashes = (before.as_ref().map(|it| it.hash), after.as_ref().map(|it| it.hash));
-        let (before, after) = differences(before, after);
-        let entry = Entry {
-            kind: R::KIND,
-            key,
-            identity: None,
-            op,
-            hash_before: hashes.0,
-            hash_after: hashes.1,
-            before,
-            after,
-            body_changed: false,
-        };
-        self.append(entry, None)
+        self.append(entry(key, op, old, new), None)
     }
 
     /// Undoes one change of a record of any kind but issues; none if it was done.
@@ -140,33 +135,68 @@ impl WriteTxn<'_> {
         match change.kind {
             Kind::Session => self.undo_typed::<Session>(revision, change),
             Kind::Agent => self.undo_typed::<Agent>(revision, change),
+            Kind::Document => self.undo_document(revision, change),
             Kind::Issue => Ok(Some(Undone::NotUndoable { revision })),
         }
     }
 
     fn undo_typed<R: Record>(&mut self, revision: Revision, change: &Change) -> Result<Option<Undone>, StoreError> {
+        match self.before::<R>(revision, change)? {
+            Before::Refused(undone) => return Ok(Some(undone)),
+            Before::Nothing => drop(self.remove_record::<R>(&change.key, Op::Undo)?),
+            Before::Record(old) => drop(self.put_record(&*old, Op::Undo)?),
+        }
+        Ok(None)
+    }
+
+    /// What there was before a change that nothing has overtaken.
+    pub(super) fn before<R: Record>(&self, revision: Revision, change: &Change) -> Result<Before<R>, StoreError> {
         let current = self.record::<R>(&change.key)?.as_ref().map(Spelled::of);
         let current_hash = current.as_ref().map(|it| it.hash);
         if current_hash != change.hash_after {
             let (kind, key) = (change.kind, change.key.clone());
-            return Ok(Some(Undone::Overtaken { revision, kind, key, current: current_hash }));
+            return Ok(Before::Refused(Undone::Overtaken { revision, kind, key, current: current_hash }));
         }
         if change.hash_before.is_none() {
-            self.remove_record::<R>(&change.key, Op::Undo)?;
-            return Ok(None);
+            return Ok(Before::Nothing);
         }
         let mut fields = current.map(|it| it.fields).unwrap_or_default();
-        let Value::Map(before) = &change.before else { return Ok(Some(Undone::NotUndoable { revision })) };
+        let Value::Map(before) = &change.before else { return Ok(Before::Refused(Undone::NotUndoable { revision })) };
         for (name, value) in before {
             fields.insert(name.clone(), serde_json::to_value(value).unwrap_or_default());
         }
         match serde_json::from_value::<R>(serde_json::Value::Object(fields)) {
-            Ok(old) if Some(Spelled::of(&old).hash) == change.hash_before => {
-                self.put_record(&old, Op::Undo)?;
-                Ok(None)
-            }
-            _ => Ok(Some(Undone::NotUndoable { revision })),
+            Ok(old) if Some(Spelled::of(&old).hash) == change.hash_before => Ok(Before::Record(Box::new(old))),
+            _ => Ok(Before::Refused(Undone::NotUndoable { revision })),
         }
+    }
+}
+
+/// What there was before a change.
+pub(super) enum Before<R> {
+    /// No record.
+    Nothing,
+    /// This one.
+    Record(Box<R>),
+    /// The change cannot be undone.
+    Refused(Undone),
+}
+
+/// The row of the audit trail for a change of a record.
+pub(super) fn entry<R: Record>(key: String, op: Op, old: Option<&R>, new: Option<&R>) -> Entry {
+    let (before, after) = (old.map(Spelled::of), new.map(Spelled::of));
+    let hashes = (before.as_ref().map(|it| it.hash), after.as_ref().map(|it| it.hash));
+    let (before, after) = differences(before, after);
+    Entry {
+        kind: R::KIND,
+        key,
+        identity: None,
+        op,
+        hash_before: hashes.0,
+        hash_after: hashes.1,
+        before,
+        after,
+        body_changed: false,
     }
 }
 

@@ -198,8 +198,8 @@ impl<T: Readable> Tables<T> {
         limit: usize,
         mut keep: impl FnMut(&Change) -> bool,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        // the change that next replaced the body of an issue, seen from the newest change backwards
-        let mut replaced: HashMap<Identity, Revision> = HashMap::new();
+        // the change that next replaced the body of an issue or a document, seen from the newest change backwards
+        let mut replaced: HashMap<Vec<u8>, Revision> = HashMap::new();
         let mut entries = Vec::new();
         for row in self.changes_since(since)? {
             if entries.len() >= limit {
@@ -208,9 +208,12 @@ impl<T: Readable> Tables<T> {
             let (revision, change) = row?;
             let changes_record = change.hash_before != change.hash_after;
             let identity = change.identity.as_ref();
-            let next = identity
-                .filter(|_| change.body_changed && changes_record)
-                .and_then(|identity| replaced.insert(identity.clone(), revision));
+            let next = if change.body_changed && changes_record {
+                let subject = identity.map_or_else(|| change.key.as_bytes().to_vec(), Identity::key);
+                replaced.insert(subject, revision)
+            } else {
+                None
+            };
             if !keep(&change) {
                 continue;
             }
@@ -220,9 +223,10 @@ impl<T: Readable> Tables<T> {
                 let body_after = match next {
                     _ if !changes_record => None,
                     Some(next) => self.superseded_body(next)?,
-                    None => {
-                        identity.map_or(Ok(None), |identity| self.issue_of(identity))?.map(|record| record.issue.body)
-                    }
+                    None => match identity {
+                        Some(identity) => self.issue_of(identity)?.map(|record| record.issue.body),
+                        None => self.text_of_key(&change.key)?,
+                    },
                 };
                 add_body(&mut after, body_after);
             }

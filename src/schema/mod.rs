@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod codec;
 pub mod diff;
+pub mod document;
 pub mod frontmatter;
 pub mod id;
 pub mod issue;

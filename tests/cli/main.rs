@@ -12,6 +12,7 @@ mod collisions;
 mod concurrency;
 mod corpus;
 mod deletions;
+mod documents;
 mod errors;
 mod history;
 mod issues;

@@ -28,6 +28,12 @@ pub(in crate::cli) enum SchemaKind {
     AgentPrime,
     /// `agent import`
     AgentImport,
+    /// `doc get`
+    Document,
+    /// `doc put`, `doc delete`
+    DocumentHead,
+    /// `doc list`
+    Documents,
     /// `session show`
     Session,
     /// `session list`
