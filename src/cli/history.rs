@@ -188,6 +188,7 @@ pub(super) struct StatsJson {
     conflicts: u64,
     sessions: u64,
     agents: u64,
+    documents: u64,
     revision: Revision,
     /// Bytes of the database file.
     database_bytes: u64,
@@ -212,6 +213,7 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
         conflicts: read.all_conflicts()?.len() as u64,
         sessions: read.count(Kind::Session)?,
         agents: read.count(Kind::Agent)?,
+        documents: read.count(Kind::Document)?,
         revision: read.revision()?,
         database_bytes: size,
     };
@@ -224,7 +226,8 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
         let _ = writeln!(text, "  {:<8} {} open", priority.as_str(), stats.by_priority[priority.as_str()]);
     }
     let _ = writeln!(text, "pending    {}\nconflicts  {}", stats.pending, stats.conflicts);
-    let _ = writeln!(text, "sessions   {}\nagents     {}", stats.sessions, stats.agents);
+    let _ =
+        writeln!(text, "sessions   {}\nagents     {}\ndocuments  {}", stats.sessions, stats.agents, stats.documents);
     let _ = writeln!(text, "revision   {}\ndatabase   {} KiB", stats.revision, stats.database_bytes / 1024);
     output::text(&text)
 }

@@ -170,6 +170,7 @@ fn stats_count_what_is_stored() {
             "conflicts",
             "sessions",
             "agents",
+            "documents",
             "revision",
             "database_bytes"
         ]
