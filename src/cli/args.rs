@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod agent;
+mod config;
 mod deferred;
 mod schema;
 mod session;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
+pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
@@ -69,9 +71,9 @@ pub(super) struct Global {
     /// Leave out notes, hints and progress
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(super) quiet: bool,
-    /// Colour the output
-    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options", default_value = "auto")]
-    pub(super) color: When,
+    /// Colour the output [default: auto]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options")]
+    pub(super) color: Option<When>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -143,6 +145,9 @@ pub(super) enum Command {
     /// Count what is stored
     #[command(after_help = "Example:\n  oxi-state stats --json")]
     Stats,
+    /// Show and change settings
+    #[command(subcommand)]
+    Config(Deferred<ConfigCommand>),
     /// Print the JSON Schema of an output
     #[command(after_help = "Example:\n  oxi-state schema issue")]
     Schema {

@@ -25,5 +25,6 @@ mod project;
 mod regressions;
 mod session_run;
 mod sessions;
+mod settings;
 mod unmerged;
 mod worktrees;

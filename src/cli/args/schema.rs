@@ -36,6 +36,10 @@ pub(in crate::cli) enum SchemaKind {
     SessionTree,
     /// `session import`
     SessionImport,
+    /// `config get`, `config set`
+    Setting,
+    /// `config list`
+    Settings,
     /// Errors on stderr
     Error,
 }

@@ -16,7 +16,7 @@ use crate::schema::session::{Branch, Counts, Session, SessionState, Source, Sour
 use crate::schema::time::Timestamp;
 use crate::worktrees::Shared;
 
-use super::super::context;
+use super::super::context::{self, Context};
 use super::super::error::CliResult;
 use super::find::Holder;
 
@@ -55,8 +55,9 @@ pub(in crate::cli) struct SessionJson {
 }
 
 /// Who is alive.
-pub(in crate::cli) fn watch(project: &Project) -> CliResult<Watch> {
-    Ok(Watch::of(project, Shared::find(project).as_ref(), context::now())?)
+pub(in crate::cli) fn watch(context: &Context, project: &Project) -> CliResult<Watch> {
+    let watch = Watch::of(project, Shared::find(project).as_ref(), context::now())?;
+    Ok(watch.with_remote_ttl(context.remote_ttl()))
 }
 
 /// Whether a session is alive.
