@@ -290,6 +290,21 @@ impl Dir {
         self.sync()
     }
 
+    /// As [`Dir::replace`], with the permissions of the file that was there before, if there was one.
+    ///
+    /// # Errors
+    /// As [`Dir::replace`].
+    pub fn rewrite(&self, name: &str, bytes: &[u8]) -> Result<(), PathError> {
+        let temporary = self.write_temporary(name, bytes)?;
+        if let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
+            rustix::fs::fchmod(&temporary.file, mode).map_err(at("write", &self.path.join(name)))?;
+        }
+        temporary.sync()?;
+        temporary.publish(name, true)?;
+        self.sync()
+    }
+
     /// Copies a file of this directory durably, over an earlier copy if there is one; only the owner may read the copy.
     ///
     /// # Errors
@@ -421,6 +436,24 @@ impl Drop for Temporary<'_> {
             let _ = self.dir.remove(&self.name);
         }
     }
+}
+
+/// Reads a file that the user named, as [`Dir::read`]; links in its path are the user's own and are followed.
+///
+/// # Errors
+/// If it is missing, anything but a regular file, or cannot be read.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PathError> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(at("open", path))?;
+    let stat = rustix::fs::fstat(&fd).map_err(at("read", path))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        let source = io::Error::other("it is not a regular file");
+        return Err(PathError { action: "open", path: path.to_owned(), source });
+    }
+    let mut bytes = Vec::new();
+    let read = File::from(fd).take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|source| PathError { action: "read", path: path.to_owned(), source })?;
+    Ok(bytes)
 }
 
 /// Whether a name is one that [`Dir::write_temporary`] gives.

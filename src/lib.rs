@@ -73,6 +73,7 @@
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
 //! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
+//! | [`settings`] | settings files |
 //! | [`db`] | the store: process gate, tables, transactions, indexes, audit trail, undo |
 //! | [`worktrees`] | the leases and claims that linked work trees share |
 //! | [`project`], [`liveness`], [`git`] | where a project keeps its state; who is alive; what git knows of the files |
@@ -95,5 +96,6 @@ pub mod liveness;
 pub mod project;
 pub mod schema;
 pub mod sessions;
+pub mod settings;
 pub mod sync;
 pub mod worktrees;

@@ -16,8 +16,7 @@ use crate::db::tables::{Readable, Tables};
 use crate::db::{Op, StoreError, WriteTxn};
 use crate::fs::{Dir, PathError};
 use crate::liveness::{
-    self, Acquired, Ended, Evidence, Lease, Liveness, LockState, Payload, REMOTE_CLAIM_HOURS, Registered, Standing,
-    process,
+    self, Acquired, Ended, Evidence, Lease, Liveness, LockState, Payload, Registered, Standing, process,
 };
 use crate::project::{ISSUES, Project};
 use crate::schema::id::{IssueId, SessionId};
@@ -192,11 +191,12 @@ pub fn standing(evidence: &[Evidence], record: &Session) -> Standing {
     liveness::judge(evidence, registered, record.state == SessionState::Ended)
 }
 
-/// Whether a session lives. One that left no trace but its record is unknown for a day after it last did something.
+/// Whether a session lives. One that left no trace but its record is unknown for `remote_ttl` after it last did
+/// something, by default [`liveness::REMOTE_TTL`].
 #[must_use]
-pub fn liveness(evidence: &[Evidence], record: &Session, now: Timestamp) -> Liveness {
+pub fn liveness(evidence: &[Evidence], record: &Session, now: Timestamp, remote_ttl: TimeDelta) -> Liveness {
     let quiet = now.get().signed_duration_since(record.last_activity_at.get());
-    standing(evidence, record).with_claim(quiet >= TimeDelta::hours(REMOTE_CLAIM_HOURS))
+    standing(evidence, record).with_claim(quiet >= remote_ttl)
 }
 
 /// A session to begin.
@@ -304,16 +304,21 @@ pub fn release_all(
     Ok(released)
 }
 
-/// The sessions that died unnoticed, by id: those whose records say that they go on, and those that have no record, but
+/// The sessions that died unnoticed, by id (`remote_ttl` as in [`liveness()`]): those whose records say that they go on, and those that have no record, but
 /// a lock file and an issue. Once the file is gone, nobody could tell any more that they are dead.
 ///
 /// # Errors
 /// See [`note_begin`].
-pub fn dead<T: Readable>(tables: &Tables<T>, folders: &[Dir], now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+pub fn dead<T: Readable>(
+    tables: &Tables<T>,
+    folders: &[Dir],
+    now: Timestamp,
+    remote_ttl: TimeDelta,
+) -> Result<Vec<SessionId>, StoreError> {
     let mut sessions = tables.records::<Session>()?;
     sessions.retain(|session| {
         session.state == SessionState::Active
-            && liveness(&evidence(folders, session.id.as_str()), session, now) == Liveness::Dead
+            && liveness(&evidence(folders, session.id.as_str()), session, now, remote_ttl) == Liveness::Dead
     });
     let mut dead: Vec<_> = sessions.into_iter().map(|session| session.id).collect();
     let names = folders.iter().map(Dir::names).collect::<Result<Vec<_>, _>>()?.concat();
@@ -334,8 +339,8 @@ pub fn dead<T: Readable>(tables: &Tables<T>, folders: &[Dir], now: Timestamp) ->
 ///
 /// # Errors
 /// See [`note_begin`].
-pub fn note_dead(txn: &mut WriteTxn<'_>, folders: &[Dir]) -> Result<Vec<SessionId>, StoreError> {
-    let dead = dead(txn, folders, txn.author().now)?;
+pub fn note_dead(txn: &mut WriteTxn<'_>, folders: &[Dir], remote_ttl: TimeDelta) -> Result<Vec<SessionId>, StoreError> {
+    let dead = dead(txn, folders, txn.author().now, remote_ttl)?;
     for id in &dead {
         if !note_end(txn, id, Op::Reap)? {
             note_unrecorded(txn, id, Op::Reap)?;

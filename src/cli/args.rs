@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod agent;
+mod config;
 mod deferred;
 mod doc;
 mod schema;
 mod session;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
+pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
 pub(super) use schema::SchemaKind;
@@ -71,9 +73,9 @@ pub(super) struct Global {
     /// Leave out notes, hints and progress
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(super) quiet: bool,
-    /// Colour the output
-    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options", default_value = "auto")]
-    pub(super) color: When,
+    /// Colour the output [default: auto]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options")]
+    pub(super) color: Option<When>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,6 +150,9 @@ pub(super) enum Command {
     /// Count what is stored
     #[command(after_help = "Example:\n  oxi-state stats --json")]
     Stats,
+    /// Show and change settings
+    #[command(subcommand)]
+    Config(Deferred<ConfigCommand>),
     /// Print the JSON Schema of an output
     #[command(after_help = "Example:\n  oxi-state schema issue")]
     Schema {

@@ -2,51 +2,54 @@
 //! read here and nowhere else.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
 
 use crate::claims::{self, Access, Scope};
 use crate::db::{Author, ReadTxn, Store, WriteTxn};
 use crate::liveness::Watch;
 use crate::project::{Project, Start};
 use crate::schema::id::{SessionId, printable};
-use crate::schema::privacy::{self, Policy, Rule};
+use crate::schema::privacy::{self, Policy};
+use crate::schema::settings::{Color, Given, Key, Layer, MAX_ACTOR, Origin, Settings};
 use crate::schema::time::Timestamp;
+use crate::settings::Place;
 use crate::sync::{Mirror, Options, Report};
 use crate::worktrees::Shared;
 
 use super::args::{Global, When};
 use super::error::{CliError, CliResult, Code};
 
-/// The longest wait for other processes, unless told otherwise.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest name of an actor, in bytes.
-const MAX_ACTOR: usize = 256;
+/// Which settings a command goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Those of every layer.
+    All,
+    /// The same, but for `--session`, which the command has as a flag of its own.
+    AllButSessionFlag,
+    /// Those of the environment and the command line: what is wrong in a file does not stop the command.
+    NoFiles,
+}
 
 /// What a command runs in.
 pub(super) struct Context {
     pub(super) json: bool,
     pub(super) quiet: bool,
-    session: Option<String>,
-    actor: Option<String>,
-    timeout: Duration,
+    pub(super) settings: Settings,
+    /// The project, if the settings were read and there is one.
+    project: Option<Project>,
     start: Start,
     pub(super) policy: Policy,
 }
 
 impl Context {
-    pub(super) fn new(global: &Global) -> CliResult<Self> {
-        let choice = match global.color {
-            When::Auto => anstream::ColorChoice::Auto,
-            When::Always => anstream::ColorChoice::Always,
-            When::Never => anstream::ColorChoice::Never,
-        };
-        choice.write_global();
-        let timeout = match global.lock_timeout.clone().or_else(|| variable("OXI_STATE_LOCK_TIMEOUT")) {
-            Some(text) => seconds(&text)?,
-            None => LOCK_TIMEOUT,
-        };
+    pub(super) fn new(global: &Global, reads: Reads) -> CliResult<Self> {
+        let flags = flags(global, reads);
+        // an error in the settings is in the colours of the command line
+        let mut early = Settings::default();
+        set_words(&mut early, &flags, Layer::CommandLine)?;
+        write_color(early.color.value);
         let current = std::env::current_dir()
             .map_err(|error| CliError::new(Code::Error, format!("cannot tell the current directory: {error}")))?;
         let directory = global.directory.as_ref().map_or_else(|| current.clone(), |directory| current.join(directory));
@@ -54,28 +57,32 @@ impl Context {
         if named && !directory.is_dir() {
             return Err(CliError::new(Code::NotFound, format!("{} is not a directory", directory.display())));
         }
-        let mut allowed = Vec::new();
-        for rule in &global.allow {
-            allowed.push(rule.parse::<Rule>().map_err(|error| CliError::usage(format!("--allow {rule}: {error}")))?);
-        }
-        Ok(Self {
-            json: global.json,
-            quiet: global.quiet,
-            session: global.session.clone(),
-            actor: global.actor.clone(),
-            timeout,
-            start: Start { directory, named, home: home() },
-            policy: Policy { allow: allowed.into_iter().collect(), redact: global.redact },
-        })
+        let start = Start { directory, named, home: home() };
+        // without a project there is none of its settings; whoever needs one will say that it is missing
+        let project = if reads == Reads::NoFiles { None } else { Project::discover(&start).ok() };
+        let home = start.home.as_deref().filter(|_| reads != Reads::NoFiles);
+        let settings = resolve(home, project.as_ref(), &flags)?;
+        write_color(settings.color.value);
+        let policy = Policy { allow: settings.allow.value.clone(), redact: settings.redact.value };
+        Ok(Self { json: global.json, quiet: global.quiet, settings, project, start, policy })
     }
 
-    /// Leaves the caller's session to the environment: the command has a flag of that name of its own.
-    pub(super) fn ignore_session_flag(&mut self) {
-        self.session = None;
+    /// The settings of every layer as they are now, for a command that goes by fewer.
+    pub(super) fn all_settings(&self) -> CliResult<Settings> {
+        let project = Project::discover(&self.start).ok();
+        resolve(self.start.home.as_deref(), project.as_ref(), &[])
+    }
+
+    /// How long a claim is honoured whose session this machine never saw.
+    pub(super) fn remote_ttl(&self) -> TimeDelta {
+        self.settings.remote_ttl.value
     }
 
     pub(super) fn project(&self) -> CliResult<Project> {
-        Ok(Project::discover(&self.start)?)
+        match &self.project {
+            Some(project) => Ok(project.clone()),
+            None => Ok(Project::discover(&self.start)?),
+        }
     }
 
     /// Where `init` makes a project where there is none.
@@ -90,35 +97,32 @@ impl Context {
     }
 
     /// The caller's home folder, if it is known.
-    pub(super) fn home(&self) -> Option<&std::path::Path> {
+    pub(super) fn home(&self) -> Option<&Path> {
         self.start.home.as_deref()
     }
 
     pub(super) fn store(&self, project: &Project) -> Store {
-        Store::in_dir(project.state().clone(), self.timeout)
+        Store::in_dir(project.state().clone(), self.settings.lock_timeout.value)
     }
 
     /// The session that the command line names.
-    pub(super) fn session_flag(&self) -> Option<&str> {
-        self.session.as_deref()
+    pub(super) fn session_flag(&self) -> Option<&SessionId> {
+        let session = &self.settings.session;
+        session.value.as_ref().filter(|_| session.origin.layer == Layer::CommandLine)
     }
 
     /// The session that speaks, if one does.
     pub(super) fn session(&self) -> CliResult<Option<SessionId>> {
-        let given = self.session.clone().or_else(|| variable("OXI_STATE_SESSION"));
-        let parse = |text: String| {
-            self.refuse_secret("session", &text)?;
-            text.parse().map_err(|error| CliError::usage(format!("session {text:?}: {error}")))
-        };
-        given.map(parse).transpose()
+        let session = self.settings.session.value.as_ref();
+        session.map(|id| self.refuse_secret("session", id.as_str()).map(|()| id.clone())).transpose()
     }
 
     pub(super) fn author(&self, project: &Project) -> CliResult<Author> {
         let actor = self
+            .settings
             .actor
+            .value
             .clone()
-            .filter(|actor| !actor.is_empty())
-            .or_else(|| variable("OXI_STATE_ACTOR"))
             .or_else(|| crate::git::user_name(project.root(), self.start.home.as_deref()))
             .or_else(|| variable("USER"))
             .or_else(|| variable("LOGNAME"))
@@ -190,7 +194,7 @@ impl Context {
         let shared = shared.map_err(|error| {
             CliError::from(error).hint("what other work trees have claimed is told there; let whoever works here use it, as with git's own directory")
         })?;
-        let watch = Watch::of(project, shared.as_ref(), author.now)?;
+        let watch = Watch::of(project, shared.as_ref(), author.now)?.with_remote_ttl(self.remote_ttl());
         claims::write(store, &author, Scope { watch: &watch, shared: shared.as_ref(), force }, work)
     }
 
@@ -261,10 +265,70 @@ fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }
 
-fn seconds(text: &str) -> CliResult<Duration> {
-    let seconds: Option<f64> =
-        text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && (0.0..=86400.0).contains(seconds));
-    seconds
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| CliError::usage(format!("lock timeout {text:?} is not a number of seconds from 0 to 86400")))
+/// Lays the layers over each other, the command line's words last.
+fn resolve(home: Option<&Path>, project: Option<&Project>, flags: &[(Key, Given)]) -> CliResult<Settings> {
+    let mut settings = Settings::default();
+    if let Some(home) = home {
+        Place::Global(home).apply(&mut settings)?;
+    }
+    if let Some(project) = project {
+        Place::Project(project).apply(&mut settings)?;
+    }
+    set_words(&mut settings, &variables()?, Layer::Environment)?;
+    set_words(&mut settings, flags, Layer::CommandLine)?;
+    Ok(settings)
+}
+
+fn set_words(settings: &mut Settings, words: &[(Key, Given)], layer: Layer) -> CliResult<()> {
+    for (key, given) in words {
+        settings.set(*key, given, Origin::of(layer)).map_err(|wrong| {
+            let name = if layer == Layer::CommandLine { key.flag() } else { Some(key.variable()) };
+            CliError::wrong_setting(&wrong, name.unwrap_or_default())
+        })?;
+    }
+    Ok(())
+}
+
+/// What the environment says.
+fn variables() -> CliResult<Vec<(Key, Given)>> {
+    let mut words = Vec::new();
+    for key in Key::ALL {
+        match std::env::var(key.variable()) {
+            Ok(word) if !word.is_empty() => words.push((key, Given::Word(word))),
+            Ok(_) | Err(std::env::VarError::NotPresent) => {}
+            Err(std::env::VarError::NotUnicode(_)) => {
+                return Err(CliError::usage(format!("{} is not UTF-8", key.variable())).detail("key", key.as_str()));
+            }
+        }
+    }
+    Ok(words)
+}
+
+/// What the command line says.
+fn flags(global: &Global, reads: Reads) -> Vec<(Key, Given)> {
+    let word = |word: &Option<String>| word.clone().map(Given::Word);
+    let color = global.color.map(|when| match when {
+        When::Auto => Color::Auto,
+        When::Always => Color::Always,
+        When::Never => Color::Never,
+    });
+    let rules = global.allow.iter().cloned().map(Given::Word).collect::<Vec<_>>();
+    let flags = [
+        (Key::LockTimeout, word(&global.lock_timeout)),
+        (Key::Session, word(&global.session).filter(|_| reads != Reads::AllButSessionFlag)),
+        (Key::Actor, word(&global.actor).filter(|name| *name != Given::Word(String::new()))),
+        (Key::Color, color.map(|color| Given::Word(color.as_str().to_owned()))),
+        (Key::PrivacyAllow, (!rules.is_empty()).then_some(Given::List(rules))),
+        (Key::PrivacyRedact, global.redact.then_some(Given::Flag(true))),
+    ];
+    flags.into_iter().filter_map(|(key, given)| Some((key, given?))).collect()
+}
+
+fn write_color(color: Color) {
+    match color {
+        Color::Auto => anstream::ColorChoice::Auto,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
 }

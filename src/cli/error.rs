@@ -12,6 +12,8 @@ use crate::fs::PathError;
 use crate::project::DiscoveryError;
 use crate::schema::id::{ContentHash, IssueId, printable};
 use crate::schema::privacy::Refused;
+use crate::schema::settings::{Problem, WrongValue};
+use crate::settings::SettingsError;
 use crate::sync::MirrorError;
 
 /// What to do about a damaged database.
@@ -93,6 +95,11 @@ impl CliError {
             .hint(format!("read it again with `oxi-state issue show {id}`, then retry with the new hash"))
             .detail("id", id)
             .detail("hash", current.to_string())
+    }
+
+    /// A flag or a variable has a value that its setting cannot have.
+    pub(super) fn wrong_setting(wrong: &WrongValue, name: &str) -> Self {
+        Self::usage(format!("{name}: {wrong}")).detail("key", wrong.key.as_str()).detail("source", name)
     }
 
     /// Prints the error to stderr.
@@ -244,6 +251,46 @@ impl From<DocumentError> for CliError {
             DocumentError::Store(_) => match error {
                 DocumentError::Store(error) => error.into(),
                 other => Self::new(Code::Error, other),
+            },
+        }
+    }
+}
+
+impl From<SettingsError> for CliError {
+    fn from(error: SettingsError) -> Self {
+        let message = &error;
+        match &error {
+            SettingsError::File { file, error } => {
+                let usage = Self::new(Code::Usage, message).detail("source", file).detail("line", error.line);
+                let usage = usage.detail("key", error.problem.key());
+                match &error.problem {
+                    Problem::Unknown { nearest, .. } => usage
+                        .hint(format!("did you mean {nearest}? `oxi-state config set --help` lists all settings"))
+                        .detail("nearest", nearest.as_str()),
+                    Problem::Wrong { key, .. } => {
+                        let global = if file.starts_with('~') { " --global" } else { "" };
+                        usage.hint(format!("mend it there, or with `oxi-state config set{global} {key} VALUE`"))
+                    }
+                    _ => usage.hint("mend it with an editor; docs/settings.md shows what such a file looks like"),
+                }
+            }
+            SettingsError::NotText { file, line } => {
+                Self::new(Code::Usage, message).hint("save it as UTF-8").detail("source", file).detail("line", line)
+            }
+            SettingsError::NotAFile { file } => Self::new(Code::Usage, message)
+                .hint("put a file there; a project's settings file is never read through a link")
+                .detail("source", file),
+            SettingsError::TooLong { file } => {
+                Self::new(Code::Usage, message).hint("settings are short; make it shorter").detail("source", file)
+            }
+            SettingsError::ByHand { file, key } => Self::new(Code::Error, message)
+                .hint("change it with an editor")
+                .detail("source", file)
+                .detail("key", key.as_str()),
+            SettingsError::Gate(_) | SettingsError::Path(_) => match error {
+                SettingsError::Gate(gate) => gate.into(),
+                SettingsError::Path(path) => path.into(),
+                _ => Self::new(Code::Error, error),
             },
         }
     }

@@ -204,7 +204,7 @@ pub(super) fn resolve(context: &Context, args: &ResolveArgs) -> CliResult<()> {
     context.settle_claims(&project, &store)?;
     if context.json {
         let read = store.read()?;
-        let owners = Owners::new(&project);
+        let owners = Owners::new(context, &project);
         let stored = read.head(resolved.issue.head.id)?.ok_or_else(|| CliError::no_issue(id))?;
         let json = FullIssueJson::new(&read, &project, &owners, stored)?;
         drop(read);

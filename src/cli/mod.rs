@@ -4,6 +4,7 @@
 
 mod agent;
 mod args;
+mod config;
 mod context;
 mod doc;
 mod editor;
@@ -20,8 +21,8 @@ mod view;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use args::{Cli, Command};
-use context::Context;
+use args::{Cli, Command, ConfigCommand, IssueCommand};
+use context::{Context, Reads};
 use error::{CliError, CliResult, Code};
 use mirror::Direction;
 
@@ -106,10 +107,10 @@ fn parse_failure(error: &clap::Error) -> u8 {
 }
 
 fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
-    let mut context = Context::new(&cli.global)?;
+    let context = Context::new(&cli.global, reads(&cli.command))?;
     match cli.command {
         Command::Init => init::run(&context).map(number),
-        Command::Issue(command) => issue::run(&mut context, *command.0).map(|()| None),
+        Command::Issue(command) => issue::run(&context, *command.0).map(|()| None),
         Command::Session(command) => session::run(&context, *command.0).map(Some),
         Command::Agent(command) => agent::run(&context, *command.0).map(number),
         Command::Doc(command) => doc::run(&context, *command.0).map(|()| None),
@@ -122,6 +123,7 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
+        Command::Config(command) => config::run(&context, *command.0).map(|()| None),
         Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -134,6 +136,18 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
             rendered.map_err(|error| CliError::new(Code::Error, format!("cannot render the manual page: {error}")))?;
             output::text(&String::from_utf8_lossy(&page)).map(|()| None)
         }
+    }
+}
+
+/// Which settings a command goes by.
+fn reads(command: &Command) -> Reads {
+    match command {
+        // what mends a settings file must not fail for what is wrong in it
+        Command::Config(command) if matches!(*command.0, ConfigCommand::Set(_)) => Reads::NoFiles,
+        Command::Schema { .. } | Command::Completions { .. } | Command::Man => Reads::NoFiles,
+        // `--session` is a filter there
+        Command::Issue(command) if matches!(*command.0, IssueCommand::List(_)) => Reads::AllButSessionFlag,
+        _ => Reads::All,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::sync::{Report, StatusReport};
 
 use super::agent::{AgentJson, ImportJson, PrimedJson};
 use super::args::SchemaKind;
+use super::config::SettingJson;
 use super::doc::{DocumentHeadJson, DocumentJson};
 use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
@@ -55,6 +56,8 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Sessions => generator.into_root_schema_for::<Vec<SessionJson>>(),
         SchemaKind::SessionTree => generator.into_root_schema_for::<Vec<SessionTreeJson>>(),
         SchemaKind::SessionImport => generator.into_root_schema_for::<SessionImportJson>(),
+        SchemaKind::Setting => generator.into_root_schema_for::<SettingJson>(),
+        SchemaKind::Settings => generator.into_root_schema_for::<Vec<SettingJson>>(),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

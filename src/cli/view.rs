@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Effects, Style};
+use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ use crate::schema::issue::{Assignment, GithubRef, IssueHead, Priority, Status};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 use crate::worktrees::{Claims, Shared};
+
+use super::context::Context;
 
 /// An issue without its body: an element of `issue list`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -127,12 +130,13 @@ impl IssueJson {
 /// Tells who has an issue and whether they are alive. Looks around only once it is asked.
 pub(super) struct Owners {
     project: Project,
+    remote_ttl: TimeDelta,
     seen: OnceCell<(Option<Shared>, Watch, Claims)>,
 }
 
 impl Owners {
-    pub(super) fn new(project: &Project) -> Self {
-        Self { project: project.clone(), seen: OnceCell::new() }
+    pub(super) fn new(context: &Context, project: &Project) -> Self {
+        Self { project: project.clone(), remote_ttl: context.remote_ttl(), seen: OnceCell::new() }
     }
 
     fn seen(&self) -> Result<&(Option<Shared>, Watch, Claims), StoreError> {
@@ -152,6 +156,7 @@ impl Owners {
             }
             Err(_) => (None, Watch::of(&self.project, None, now)?.blinded(), Claims::default()),
         };
+        let watch = watch.with_remote_ttl(self.remote_ttl);
         Ok(self.seen.get_or_init(|| (shared, watch, claims)))
     }
 

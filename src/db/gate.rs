@@ -23,8 +23,12 @@ const TURNSTILE: &str = "state.lock-turn";
 /// Held by the one import, export or sync that runs.
 pub(crate) const SYNC: &str = "state.lock-sync";
 
+/// Held by the one process that changes the settings file beside it.
+const SETTINGS: &str = "state.lock-settings";
+
 pub(crate) const DATABASE_BUSY: &str = "the database was busy";
 const SYNC_BUSY: &str = "another import, export or sync was running";
+const SETTINGS_BUSY: &str = "another process was changing the settings";
 const CLAIMS_BUSY: &str = "another work tree was claiming an issue";
 
 /// Why a lock was not had.
@@ -93,6 +97,14 @@ impl Gate {
     /// [`GateError::Busy`] after `timeout`.
     pub fn claims(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
         Self::acquire(dir, Self::CLAIMS, None, Kind::Exclusive, timeout).map(Self::signed)
+    }
+
+    /// Waits for the right to change the settings file in a folder.
+    ///
+    /// # Errors
+    /// [`GateError::Busy`] after `timeout`.
+    pub fn settings(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
+        Self::acquire(dir, SETTINGS, None, Kind::Exclusive, timeout).map(Self::signed)
     }
 
     /// Notes who holds it; only shown to those who wait, so a failure to note it is none.
@@ -190,6 +202,7 @@ fn wait(
             let what = match name {
                 SYNC => SYNC_BUSY,
                 Gate::CLAIMS => CLAIMS_BUSY,
+                SETTINGS => SETTINGS_BUSY,
                 _ => DATABASE_BUSY,
             };
             Err(GateError::Busy { what, waited: start.elapsed(), holder: holder(dir, name) })

@@ -46,8 +46,12 @@ pub use reap::reap;
 /// The folder of the lock files, within the issues folder; ignored by git.
 pub const FOLDER: &str = ".alive";
 
-/// How long a claim by a session that this machine never saw is given the benefit of the doubt, in hours.
-pub const REMOTE_CLAIM_HOURS: i64 = 24;
+/// How long a claim by a session that this machine never saw is given the benefit of the doubt, in hours, unless told
+/// otherwise: see [`Watch::with_remote_ttl`].
+pub const REMOTE_CLAIM_HOURS: i64 = crate::schema::settings::REMOTE_CLAIM_HOURS;
+
+/// [`REMOTE_CLAIM_HOURS`] as a span of time.
+pub const REMOTE_TTL: TimeDelta = TimeDelta::hours(REMOTE_CLAIM_HOURS);
 
 /// Whether a session is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -152,6 +156,7 @@ pub struct Watch {
     /// Whether a folder is there that cannot be looked into.
     blind: bool,
     now: Timestamp,
+    remote_ttl: TimeDelta,
     seen: RefCell<HashMap<String, Standing>>,
 }
 
@@ -159,7 +164,13 @@ impl Watch {
     /// A watch over these folders of lock files, at a time.
     #[must_use]
     pub fn new(folders: Vec<Dir>, now: Timestamp) -> Self {
-        Self { folders, blind: false, now, seen: RefCell::default() }
+        Self { folders, blind: false, now, remote_ttl: REMOTE_TTL, seen: RefCell::default() }
+    }
+
+    /// The same watch, with another benefit of the doubt for claims by sessions that this machine never saw.
+    #[must_use]
+    pub fn with_remote_ttl(self, remote_ttl: TimeDelta) -> Self {
+        Self { remote_ttl, ..self }
     }
 
     /// A watch over the folders of lock files that a project has, its own and the one that its work trees share. One that
@@ -187,14 +198,14 @@ impl Watch {
     }
 
     /// Whether the owner of a claim is alive. One whose session was never seen here, such as a teammate's that came by
-    /// git, is unknown until [`REMOTE_CLAIM_HOURS`] after it was made, then dead. A session without a name owns nothing
-    /// and is dead.
+    /// git, is unknown for [`REMOTE_CLAIM_HOURS`] after it was made, or as long as [`Watch::with_remote_ttl`] said, then
+    /// dead. A session without a name owns nothing and is dead.
     #[must_use]
     pub fn owner(&self, assignment: &Assignment, known: Known<'_>) -> Liveness {
         if assignment.session.is_empty() {
             return Liveness::Dead;
         }
-        self.session(&assignment.session, known).with_claim(is_old(assignment, self.now))
+        self.session(&assignment.session, known).with_claim(self.is_old(assignment))
     }
 
     /// The process that holds the lock of a session, if somebody does and the file says who.
@@ -219,11 +230,12 @@ impl Watch {
         self.seen.borrow_mut().insert(session.to_owned(), standing);
         standing
     }
-}
 
-/// Whether a claim is past the benefit of the doubt. One from the future is not: a clock is wrong, and it may be ours.
-fn is_old(assignment: &Assignment, now: Timestamp) -> bool {
-    now.get().signed_duration_since(assignment.acquired_at.get()) >= TimeDelta::hours(REMOTE_CLAIM_HOURS)
+    /// Whether a claim is past the benefit of the doubt. One from the future is not: a clock is wrong, and it may be
+    /// ours.
+    fn is_old(&self, assignment: &Assignment) -> bool {
+        self.now.get().signed_duration_since(assignment.acquired_at.get()) >= self.remote_ttl
+    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,20 @@ fn claim(session: &str, acquired_at: &str) -> Assignment {
     Assignment { session: session.into(), acquired_at: acquired_at.parse().unwrap() }
 }
 
+#[test]
+fn a_claim_from_elsewhere_is_honoured_as_long_as_the_watch_was_told() {
+    let made = claim("elsewhere", NOON);
+    let at = |time: &str| time.parse::<Timestamp>().unwrap();
+    let watch = |time: &str, minutes| Watch::new(Vec::new(), at(time)).with_remote_ttl(TimeDelta::minutes(minutes));
+    let owner = |watch: Watch| watch.owner(&made, Known::default());
+    assert_eq!(owner(Watch::new(Vec::new(), at("2026-06-18T11:59:59Z"))), Liveness::Unknown, "a day by default");
+    assert_eq!(owner(Watch::new(Vec::new(), at("2026-06-18T12:00:00Z"))), Liveness::Dead);
+    assert_eq!(owner(watch("2026-06-17T12:29:59Z", 30)), Liveness::Unknown);
+    assert_eq!(owner(watch("2026-06-17T12:30:00Z", 30)), Liveness::Dead);
+    assert_eq!(owner(watch("2026-06-20T12:00:00Z", 60 * 24 * 7)), Liveness::Unknown);
+    assert_eq!(owner(watch(NOON, 0)), Liveness::Dead);
+}
+
 const NOON: &str = "2026-06-17T12:00:00Z";
 
 #[test]

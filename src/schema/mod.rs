@@ -12,5 +12,6 @@ pub mod issue;
 pub mod privacy;
 pub mod process;
 pub mod session;
+pub mod settings;
 pub mod time;
 pub mod value;

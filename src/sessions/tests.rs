@@ -50,7 +50,7 @@ impl World {
     }
 
     fn dead(&self, now: &str) -> Vec<String> {
-        let dead = dead(&*self.store.read().unwrap(), &self.folders, at(now)).unwrap();
+        let dead = dead(&*self.store.read().unwrap(), &self.folders, at(now), liveness::REMOTE_TTL).unwrap();
         dead.iter().map(ToString::to_string).collect()
     }
 
@@ -209,7 +209,9 @@ fn a_session_without_a_process_is_not_as_dead_as_the_one_before_of_its_name() {
     let _ = world.begin("s", None);
     let record = world.record("s").unwrap();
     assert_eq!(standing(&evidence(&world.folders, "s"), &record), Standing::NeverSeen);
-    assert_eq!(liveness(&evidence(&world.folders, "s"), &record, at(NOON)), Liveness::Unknown);
+    let evidence = evidence(&world.folders, "s");
+    assert_eq!(liveness(&evidence, &record, at(NOON), liveness::REMOTE_TTL), Liveness::Unknown);
+    assert_eq!(liveness(&evidence, &record, at(NOON), TimeDelta::zero()), Liveness::Dead, "as long as it was told");
 }
 
 type Work<'a> = &'a dyn Fn(&mut WriteTxn<'_>, Access<'_>) -> Result<Vec<IssueId>, StoreError>;

@@ -26,5 +26,6 @@ mod project;
 mod regressions;
 mod session_run;
 mod sessions;
+mod settings;
 mod unmerged;
 mod worktrees;

@@ -41,7 +41,7 @@ fn parse(text: &str) -> CliResult<AgentId> {
 
 fn list(context: &Context, all: bool) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let (watch, now) = (session::watch(&project)?, now());
+    let (watch, now) = (session::watch(context, &project)?, now());
     let mut agents = Vec::new();
     for agent in agents::all(&*read)? {
         agents.push(AgentJson::new(&agent, view::liveness_of(&read, &watch, &agent)?, now));
@@ -67,7 +67,7 @@ fn show(context: &Context, id: Option<String>) -> CliResult<()> {
     let id = parse(&id)?;
     let (project, read) = context.read()?;
     let agent = agents::find(&*read, id)?.ok_or(AgentError::NotFound(id))?;
-    let agent = AgentJson::new(&agent, view::liveness_of(&read, &session::watch(&project)?, &agent)?, now());
+    let agent = AgentJson::new(&agent, view::liveness_of(&read, &session::watch(context, &project)?, &agent)?, now());
     drop(read);
     if context.json { output::json(&agent) } else { output::text(&view::full(&agent)) }
 }
@@ -79,7 +79,7 @@ fn count_context(context: &Context, id: &str, bytes: u64) -> CliResult<()> {
     let now = author.now;
     let agent = Agents::new(&store, author).count_context(id, bytes)?;
     if context.json {
-        let liveness = view::liveness_of(&*store.read()?, &session::watch(&project)?, &agent)?;
+        let liveness = view::liveness_of(&*store.read()?, &session::watch(context, &project)?, &agent)?;
         return output::json(&AgentJson::new(&agent, liveness, now));
     }
     output::text(&format!("{id} was told {}\n", view::told(&agent.context)))

@@ -42,6 +42,10 @@ pub(in crate::cli) enum SchemaKind {
     SessionTree,
     /// `session import`
     SessionImport,
+    /// `config get`, `config set`
+    Setting,
+    /// `config list`
+    Settings,
     /// Errors on stderr
     Error,
 }

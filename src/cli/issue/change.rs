@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
         return Err(CliError::usage("nothing to change was given"));
     }
     let (project, store) = context.ready()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let id = args.id;
     let (changed, json) = context.write_claims(&project, &store, args.force, false, |txn, access| {
         claim::check(txn, id, access)?;

@@ -38,7 +38,7 @@ impl Claim {
 pub(super) fn run(context: &Context, claim: Claim, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
     let (project, store) = context.ready()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let starts = claim == Claim::Start;
     let (lines, issues) = context.write_claims(&project, &store, args.force, starts, |txn, access| {
         let (mut lines, mut issues) = (Vec::new(), Vec::new());
@@ -179,7 +179,7 @@ pub(in crate::cli) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>)
 pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
     let (project, store) = context.ready()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let json = context.write_claims(&project, &store, args.force, false, |txn, access| {
         let mut json = Vec::new();
         for id in &args.ids {
@@ -211,7 +211,7 @@ pub(super) fn start_next(context: &Context) -> CliResult<()> {
     if context.session()?.is_none() {
         return Err(no_session());
     }
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let (issue, displaced) = context.write_claims(&project, &store, false, true, |txn, access| {
         let found = txn.next_ready(|stored| access.is_free(txn, &stored.head))?;
         let Some(found) = found else { return Err(nothing_to_do(txn, access)?) };

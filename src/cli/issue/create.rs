@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: CreateArgs) -> CliResult<()> {
     // a redacted title must not live on in the file name
     issue.head.slug = crate::schema::id::Slug::from_title(&issue.head.title);
 
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let (id, json) = store.write(&author, |txn| {
         let mut links: Vec<Link> = Vec::new();
         for id in &args.depends_on {

@@ -30,7 +30,7 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
         return Err(CliError::usage("an issue cannot wait for itself"));
     }
     let (project, store) = context.ready()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let (changed, json) = context.write_claims(&project, &store, force, false, |txn, access| {
         claim::check(txn, id, access)?;
         let source = super::head(txn, id)?;

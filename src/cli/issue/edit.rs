@@ -15,7 +15,7 @@ use super::{admit, claim, full, settled};
 
 pub(super) fn run(context: &Context, id: IssueId) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let before = {
         let read = store.read()?;
         let stored = super::head(&read, id)?;

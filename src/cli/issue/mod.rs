@@ -25,13 +25,10 @@ use super::context::Context;
 use super::error::{CliError, CliResult, Code};
 use super::view::{FullIssueJson, Owners};
 
-pub(super) fn run(context: &mut Context, command: IssueCommand) -> CliResult<()> {
+pub(super) fn run(context: &Context, command: IssueCommand) -> CliResult<()> {
     match command {
         IssueCommand::Create(args) => create::run(context, args),
-        IssueCommand::List(args) => {
-            context.ignore_session_flag();
-            query::list(context, args)
-        }
+        IssueCommand::List(args) => query::list(context, args),
         IssueCommand::Show { ids } => query::show(context, &ids),
         IssueCommand::Search { text, status, limit } => query::search(context, &text, status, limit),
         IssueCommand::Summary => query::summary(context),

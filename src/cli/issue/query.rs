@@ -20,7 +20,7 @@ use super::{claim, full, moved_note};
 
 pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let query = Query {
         classes: match (args.ready, args.blocked, args.status) {
             (true, ..) => Classes::READY,
@@ -88,7 +88,7 @@ const fn classes(status: StatusFilter) -> Classes {
 
 pub(super) fn show(context: &Context, ids: &[IssueId]) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let mut issues = Vec::with_capacity(ids.len());
     let mut notes = Vec::new();
     for id in ids {
@@ -157,7 +157,7 @@ pub(super) fn next(context: &Context, start: bool) -> CliResult<()> {
         return claim::start_next(context);
     }
     let (project, read) = context.read()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let found = read.next_ready(|stored| owners.is_free(&read, &stored.head))?;
     let Some(stored) = found else { return Err(nothing_to_do(&read, owners.access(false)?)?) };
     let issue = full(&read, &project, &owners, stored.head.id)?;

@@ -183,7 +183,7 @@ fn find(
         return Err(CliError::new(Code::Claimed, message).hint("end it there").detail("session", id.as_str()));
     }
     let liveness = match &record {
-        Some(session) => sessions::liveness(&evidence, session, now()),
+        Some(session) => sessions::liveness(&evidence, session, now(), context.remote_ttl()),
         None => crate::liveness::judge(&evidence, None, false).with_claim(false),
     };
     Ok(Target { id, record, liveness })
@@ -193,7 +193,7 @@ pub(super) fn reap(context: &Context, dry_run: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let folders = sessions::existing_folders(&project)?;
     let (ended, locks) = if dry_run {
-        let dead = sessions::dead(&*store.read()?, &folders, now())?;
+        let dead = sessions::dead(&*store.read()?, &folders, now(), context.remote_ttl())?;
         (dead, sessions::reap_locks(&folders, now(), MIN_AGE, true)?)
     } else {
         bury(context, &project, &store, &folders)?
@@ -219,8 +219,9 @@ fn bury(
     store: &Store,
     folders: &[Dir],
 ) -> CliResult<(Vec<SessionId>, Vec<SessionId>)> {
-    let ended = context
-        .write_claims(project, store, false, false, |txn, _| Ok::<_, CliError>(sessions::note_dead(txn, folders)?))?;
+    let ended = context.write_claims(project, store, false, false, |txn, _| {
+        Ok::<_, CliError>(sessions::note_dead(txn, folders, context.remote_ttl())?)
+    })?;
     Ok((ended, sessions::reap_locks(folders, now(), MIN_AGE, false)?))
 }
 

@@ -23,7 +23,7 @@ use super::{check_id, check_name, generate};
 
 pub(super) fn list(context: &Context, all: bool, limit: Option<usize>) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let watch = view::watch(&project)?;
+    let watch = view::watch(context, &project)?;
     let mut sessions = listed(&read, &project, &watch, all)?;
     sessions.truncate(limit.unwrap_or(usize::MAX));
     drop(read);
@@ -47,7 +47,7 @@ fn listed<T: Readable>(tables: &Tables<T>, project: &Project, watch: &Watch, all
 
 pub(super) fn show(context: &Context, id: Option<&str>) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let watch = view::watch(&project)?;
+    let watch = view::watch(context, &project)?;
     let text = id.map_or_else(|| find::callers(context).map(|id| id.to_string()), |id| Ok(id.to_owned()))?;
     let found = find::candidates(&*read, &text)?;
     let session = if found.is_empty() {
@@ -79,7 +79,7 @@ pub(super) fn fork(context: &Context, args: ForkArgs) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let id = args.id.map_or_else(generate, |id| check_id(context, id))?;
-    let watch = view::watch(&project)?;
+    let watch = view::watch(context, &project)?;
     let json = store.write(&author, |txn| {
         let parent = find::session(txn, &args.parent)?;
         if txn.record::<Session>(id.as_str())?.is_some() {
@@ -103,7 +103,7 @@ pub(super) fn fork(context: &Context, args: ForkArgs) -> CliResult<()> {
 
 pub(super) fn link(context: &Context, id: &str, issues: &[IssueId]) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let owners = Owners::new(&project);
+    let owners = Owners::new(context, &project);
     let mut unknown = None;
     let (lines, json) = context.write_claims(&project, &store, false, false, |txn, access| {
         let session = link_target(context, txn, access.watch, id)?;
@@ -154,7 +154,7 @@ fn link_target<T: Readable>(context: &Context, tables: &Tables<T>, watch: &Watch
 pub(super) fn delete(context: &Context, ids: &[String], force: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
-    let watch = view::watch(&project)?;
+    let watch = view::watch(context, &project)?;
     let deleted = store.write(&author, |txn| {
         let mut deleted = Vec::new();
         for text in ids {

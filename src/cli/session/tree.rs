@@ -31,7 +31,7 @@ pub(in crate::cli) struct SessionTreeJson {
 
 pub(super) fn run(context: &Context, id: Option<&str>) -> CliResult<()> {
     let (project, read) = context.read()?;
-    let watch = view::watch(&project)?;
+    let watch = view::watch(context, &project)?;
     let only = id.map(|id| find::session(&*read, id)).transpose()?.map(|session| session.id);
     let sessions = read.records::<Session>()?;
     let known: HashSet<SessionId> = sessions.iter().map(|session| session.id.clone()).collect();

@@ -16,7 +16,7 @@ use crate::schema::session::{Branch, Counts, Session, SessionState, Source, Sour
 use crate::schema::time::Timestamp;
 use crate::worktrees::Shared;
 
-use super::super::context;
+use super::super::context::{self, Context};
 use super::super::error::CliResult;
 use super::find::Holder;
 
@@ -55,12 +55,13 @@ pub(in crate::cli) struct SessionJson {
 }
 
 /// Who is alive.
-pub(in crate::cli) fn watch(project: &Project) -> CliResult<Watch> {
-    Ok(match Shared::find(project) {
+pub(in crate::cli) fn watch(context: &Context, project: &Project) -> CliResult<Watch> {
+    let watch = match Shared::find(project) {
         Ok(shared) => Watch::of(project, shared.as_ref(), context::now())?,
         // a query goes on without what it may not look into, but calls nobody dead then
         Err(_) => Watch::of(project, None, context::now())?.blinded(),
-    })
+    };
+    Ok(watch.with_remote_ttl(context.remote_ttl()))
 }
 
 /// Whether a session is alive.
