@@ -70,6 +70,7 @@
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
 //! | [`agents`] | who is at work: the original's registry of agent instances |
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
+//! | [`keyed`] | pointers, facts, runtime summaries, health, registrations: small keyed records |
 //! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
 //! | [`db`] | the store: process gate, tables, transactions, indexes, audit trail, undo |
@@ -89,6 +90,7 @@ pub mod fs;
 pub mod git;
 pub mod import;
 pub mod issues;
+pub mod keyed;
 pub mod liveness;
 pub mod project;
 pub mod schema;

@@ -9,11 +9,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod agent;
 mod deferred;
+mod keyed;
 mod schema;
 mod session;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
 use deferred::Deferred;
+pub(super) use keyed::{
+    FactCommand, HealthCommand, PointerCommand, PolicyArgs, RecordArgs, RegistryCommand, RuntimeCommand,
+};
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
 
@@ -97,6 +101,21 @@ pub(super) enum Command {
     /// Register agents, and count what they are told
     #[command(subcommand)]
     Agent(Deferred<AgentCommand>),
+    /// Remember what work is about: repository, fork, branch, pull request, issue, sessions, notes
+    #[command(subcommand)]
+    Pointer(Deferred<PointerCommand>),
+    /// Remember how the project is configured, and by which layer
+    #[command(subcommand)]
+    Fact(Deferred<FactCommand>),
+    /// Remember how things that run are
+    #[command(subcommand)]
+    Runtime(Deferred<RuntimeCommand>),
+    /// Remember how models answer, and whether they may be called now
+    #[command(subcommand)]
+    Health(Deferred<HealthCommand>),
+    /// Remember which extensions and packages are installed
+    #[command(subcommand)]
+    Registry(Deferred<RegistryCommand>),
     /// Take what changed in the files into the database (after a pull)
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),

@@ -10,6 +10,7 @@ mod error;
 mod history;
 mod init;
 mod issue;
+mod keyed;
 mod mirror;
 mod output;
 mod progress;
@@ -111,6 +112,11 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Issue(command) => issue::run(&mut context, *command.0).map(|()| None),
         Command::Session(command) => session::run(&context, *command.0).map(Some),
         Command::Agent(command) => agent::run(&context, *command.0).map(number),
+        Command::Pointer(command) => keyed::pointer(&context, *command.0).map(|()| None),
+        Command::Fact(command) => keyed::fact(&context, *command.0).map(number),
+        Command::Runtime(command) => keyed::runtime(&context, *command.0).map(|()| None),
+        Command::Health(command) => keyed::health(&context, *command.0).map(number),
+        Command::Registry(command) => keyed::registry(&context, *command.0).map(|()| None),
         Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),

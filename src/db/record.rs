@@ -126,11 +126,30 @@ pub enum Kind {
     Session,
     /// An agent.
     Agent,
+    /// A pointer.
+    Pointer,
+    /// A configuration fact.
+    Fact,
+    /// The summary of something that runs.
+    Runtime,
+    /// How a model of a provider is.
+    Health,
+    /// An extension or a package.
+    Registry,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Issue, Self::Session, Self::Agent];
+    pub const ALL: [Self; 8] = [
+        Self::Issue,
+        Self::Session,
+        Self::Agent,
+        Self::Pointer,
+        Self::Fact,
+        Self::Runtime,
+        Self::Health,
+        Self::Registry,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -139,6 +158,11 @@ impl Kind {
             Self::Issue => "issue",
             Self::Session => "session",
             Self::Agent => "agent",
+            Self::Pointer => "pointer",
+            Self::Fact => "fact",
+            Self::Runtime => "runtime",
+            Self::Health => "health",
+            Self::Registry => "registry",
         }
     }
 }
@@ -192,6 +216,8 @@ pub enum Op {
     Prune,
     /// A session was found dead.
     Reap,
+    /// How a call went was noted.
+    Observe,
 }
 
 impl Op {
@@ -221,6 +247,7 @@ impl Op {
             Self::Count => "count",
             Self::Prune => "prune",
             Self::Reap => "reap",
+            Self::Observe => "observe",
         }
     }
 }
@@ -229,7 +256,7 @@ impl Op {
     /// Whether it notes what happened by itself, so that nobody who asks for the last change to be undone means it.
     #[must_use]
     pub const fn is_observation(self) -> bool {
-        matches!(self, Self::Begin | Self::End | Self::Prime | Self::Count | Self::Prune | Self::Reap)
+        matches!(self, Self::Begin | Self::End | Self::Prime | Self::Count | Self::Prune | Self::Reap | Self::Observe)
     }
 }
 

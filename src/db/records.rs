@@ -9,7 +9,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::schema::agent::Agent;
+use crate::schema::fact::Fact;
+use crate::schema::health::Health;
 use crate::schema::id::{ContentHash, Revision};
+use crate::schema::keyed::Keyed;
+use crate::schema::pointer::Pointer;
+use crate::schema::registry::Registration;
+use crate::schema::runtime::Runtime;
 use crate::schema::session::Session;
 use crate::schema::value::Value;
 
@@ -42,6 +48,27 @@ impl Record for Agent {
     fn key(&self) -> String {
         self.id.to_string()
     }
+}
+
+/// The small keyed records, which have their keys from their own mechanism.
+macro_rules! keyed_records {
+    ($($record:ty => $kind:ident),+) => {$(
+        impl Record for $record {
+            const KIND: Kind = Kind::$kind;
+
+            fn key(&self) -> String {
+                Keyed::key(self)
+            }
+        }
+    )+};
+}
+
+keyed_records!(Pointer => Pointer, Fact => Fact, Runtime => Runtime, Health => Health, Registration => Registry);
+
+/// The hash of a record, as the log has it and `--expect` compares it.
+#[must_use]
+pub fn hash_of<R: Record>(record: &R) -> ContentHash {
+    Spelled::of(record).hash
 }
 
 /// The row of a record: its kind, a NUL, its key.
@@ -139,6 +166,11 @@ impl WriteTxn<'_> {
         match change.kind {
             Kind::Session => self.undo_typed::<Session>(revision, change),
             Kind::Agent => self.undo_typed::<Agent>(revision, change),
+            Kind::Pointer => self.undo_typed::<Pointer>(revision, change),
+            Kind::Fact => self.undo_typed::<Fact>(revision, change),
+            Kind::Runtime => self.undo_typed::<Runtime>(revision, change),
+            Kind::Health => self.undo_typed::<Health>(revision, change),
+            Kind::Registry => self.undo_typed::<Registration>(revision, change),
             Kind::Issue => Ok(Some(Undone::NotUndoable { revision })),
         }
     }

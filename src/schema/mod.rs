@@ -5,11 +5,17 @@
 pub mod agent;
 pub mod codec;
 pub mod diff;
+pub mod fact;
 pub mod frontmatter;
+pub mod health;
 pub mod id;
 pub mod issue;
+pub mod keyed;
+pub mod pointer;
 pub mod privacy;
 pub mod process;
+pub mod registry;
+pub mod runtime;
 pub mod session;
 pub mod time;
 pub mod value;

@@ -30,7 +30,7 @@ impl Places {
     }
 
     /// A session file's path as it is kept: from the root, else from home, else its name; a hash of what cannot be shown.
-    pub(super) fn kept(&self, path: &Path) -> String {
+    pub(in crate::import) fn kept(&self, path: &Path) -> String {
         let from_root = || beneath(&self.root, path).and_then(Path::to_str).map(str::to_owned);
         let from_home = || beneath(&self.home, path).and_then(Path::to_str).map(|path| format!("~/{path}"));
         let name = || path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
@@ -64,7 +64,7 @@ fn beneath<'p>(folders: &[PathBuf], path: &'p Path) -> Option<&'p Path> {
 }
 
 /// Whether a text holds nothing that looks like a secret.
-pub(super) fn is_clean(text: &str) -> bool {
+pub(in crate::import) fn is_clean(text: &str) -> bool {
     privacy::check(text, &Policy::default()).is_ok()
 }
 
