@@ -156,7 +156,10 @@ pub fn names_a_secret(name: &str, value: &Json) -> bool {
     const HARMLESS: [&str; 10] =
         ["limit", "budget", "count", "usage", "window", "type", "method", "mode", "style", "enabled"];
     let words = words_of(name);
-    let is_text = matches!(value, Json::String(_) | Json::Array(_));
+    let is_text = match value {
+        Json::String(text) => text.parse::<f64>().is_err(),
+        value => value.is_array(),
+    };
     let last = words.last().map(String::as_str).unwrap_or_default();
     words.iter().enumerate().any(|(at, word)| {
         let word = word.as_str();
@@ -237,6 +240,7 @@ mod tests {
         }
         for name in ["max_tokens", "total_tokens", "tokens.max", "token_limit", "token.budget"] {
             assert!(!names_a_secret(name, &Json::from(4096)), "{name}");
+            assert!(!names_a_secret(name, &Json::from("4096")), "{name}, as a variable has it");
         }
         assert!(names_a_secret("password", &Json::from(123_456)), "a PIN is one");
     }

@@ -90,6 +90,9 @@ fn fields(arguments: &impl serde::Serialize, clear: &[String]) -> CliResult<Map<
         _ => Map::new(),
     };
     for name in clear {
+        if matches!(name.as_str(), "kind" | "name") {
+            return Err(CliError::usage("a key cannot be cleared"));
+        }
         if fields.insert(name.clone(), Value::Null).is_some() {
             return Err(CliError::usage("a field is both set and cleared"));
         }

@@ -43,6 +43,8 @@ fn set(context: &Context, given: Given, expect: Option<crate::schema::id::Conten
     // whatever the pointer said before is replaced as a whole
     let mut new = fields(&serde_json::json!({ "kind": kind, "name": name, "note": note }), &[])?;
     let mut say = |field: &str, value: Value| new.insert(field.to_owned(), value);
+    // where it does not go with the kind, that is told
+    say("url", url.clone().into());
     match kind.as_str() {
         "pr" => {
             let is_number = value.as_deref().is_none_or(|value| value.trim_start_matches('#').parse::<u64>().is_ok());

@@ -38,7 +38,7 @@ pub(super) fn line(schema: &Schema, key: &str, fields: &Map<String, Value>) -> S
                 let style = style_of(&value);
                 let _ = write!(text, "  {style}{}{style:#}", printable(&short, false));
             }
-            Place::LabelledLine if is_usual(&value) => {}
+            Place::LabelledLine if is_usual(field.name, &value) => {}
             Place::LabelledLine => {
                 let blank = if field.label.ends_with('#') { "" } else { " " };
                 let _ = write!(text, "  {DIM}{}{blank}{DIM:#}{}", field.label, printable(&short, false));
@@ -110,8 +110,8 @@ fn warnings(fields: &Map<String, Value>) -> String {
 }
 
 /// What a line need not say.
-fn is_usual(value: &str) -> bool {
-    matches!(value, "0" | "closed" | "true" | "false")
+fn is_usual(field: &str, value: &str) -> bool {
+    matches!((field, value), ("consecutive_failures", "0") | ("breaker", "closed") | ("enabled", "true"))
 }
 
 fn style_of(value: &str) -> Style {
