@@ -25,6 +25,8 @@ use context::Context;
 use error::{CliError, CliResult, Code};
 use mirror::Direction;
 
+use crate::schema::privacy;
+
 /// Runs the program with the arguments of this process; answers its exit code.
 #[must_use]
 pub fn run() -> u8 {
@@ -78,13 +80,16 @@ fn parse_failure(error: &clap::Error) -> u8 {
         let _ = error.print();
         return 0;
     }
+    // clap repeats what it cannot use, which may be a secret in the wrong place
+    let message = error.to_string();
+    let secrets = privacy::scan(&message);
     // whether JSON was asked for must be told without the parser, which gave up
     if std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json") {
         let text = match error.kind() {
             clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 "error: a command is missing".to_owned()
             }
-            _ => error.to_string(),
+            _ => privacy::redact(&message, &secrets),
         };
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let said: Vec<_> =
@@ -99,8 +104,10 @@ fn parse_failure(error: &clap::Error) -> u8 {
             None => error.hint("see `oxi-state help`, or the command with --help"),
         };
         error.print(true);
-    } else {
+    } else if secrets.is_empty() {
         let _ = error.print();
+    } else {
+        eprint!("{}", privacy::redact(&message, &secrets));
     }
     Code::Usage as u8
 }

@@ -1,8 +1,8 @@
 //! The original's settings, layer by layer: which file or variable sets what. The files are only read.
 //!
 //! Maps are taken apart, so that a value has one name (`theme`, `providers.local.url`); a later layer replaces scalars
-//! and lists, and merges maps key by key. What a value overrides is remembered. Nothing is judged here: whether a value
-//! may be stored is decided where it is stored.
+//! and lists, and merges maps key by key. What a value overrides is remembered. A path that is a value loses what tells
+//! where the project or the home is. Nothing is judged here: whether a value may be stored is decided where it is stored.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -127,7 +127,7 @@ pub fn read(homes: &[PathBuf], project: &[&Dir], variables: &[(String, String)],
             parse(&file.path, &bytes).map(|value| (value, digest))
         });
         match parsed {
-            Ok((value, digest)) => settings.layer(file.layer, &name, Some(&digest), value),
+            Ok((value, digest)) => settings.layer(file.layer, &name, Some(&digest), shorten(value, places)),
             Err((line, reason)) => settings.bad.push(Bad { source: name, line, reason }),
         }
     }
@@ -135,7 +135,7 @@ pub fn read(homes: &[PathBuf], project: &[&Dir], variables: &[(String, String)],
         let Some((_, name, reading)) = VARIABLES.iter().find(|(known, ..)| known == variable) else { continue };
         match reading.read(text.trim()) {
             Ok(value) => {
-                let value = Value::Object(std::iter::once(((*name).to_owned(), value)).collect());
+                let value = Value::Object(std::iter::once(((*name).to_owned(), shorten(value, places))).collect());
                 settings.layer(Layer::Environment, variable, None, value);
             }
             Err(expected) => {
@@ -144,6 +144,18 @@ pub fn read(homes: &[PathBuf], project: &[&Dir], variables: &[(String, String)],
         }
     }
     settings
+}
+
+/// The value without the place of the project and of the home in its paths.
+fn shorten(value: Value, places: &Places) -> Value {
+    match value {
+        Value::String(text) => places.shortened(&text).unwrap_or(text).into(),
+        Value::Array(items) => items.into_iter().map(|item| shorten(item, places)).collect(),
+        Value::Object(entries) => {
+            Value::Object(entries.into_iter().map(|(key, value)| (key, shorten(value, places))).collect())
+        }
+        other => other,
+    }
 }
 
 /// The variables that are looked at.

@@ -128,3 +128,29 @@ fn no_secret_gets_into_a_small_keyed_record() {
         }
     }
 }
+
+#[test]
+fn a_secret_in_the_place_of_a_word_or_a_number_is_not_repeated() {
+    let project = project();
+    for (text, secret) in fakes().into_iter().take(10) {
+        for way in [
+            "pointer set @ main",
+            "pointer list --kind @",
+            "runtime set proxy --state @",
+            "runtime set proxy --pid @",
+            "runtime set proxy --since @",
+            "runtime set proxy --clear @",
+            "health record p/m --error @",
+            "health record p/m --ok --reset-at @",
+            "registry set extension/x --expect @",
+            "registry list --kind @",
+        ] {
+            for json in [true, false] {
+                let mut command = project.command(if json { "--json" } else { "" });
+                command.args(way.split(' ').map(|word| word.replace('@', &text)));
+                let run = Run::of(way, command.output().unwrap()).exits(2);
+                assert!(!run.stderr.contains(&secret) && run.stdout.is_empty(), "{run:?}");
+            }
+        }
+    }
+}

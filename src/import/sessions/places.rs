@@ -39,6 +39,17 @@ impl Places {
         from_root().or_else(from_home).filter(fit).or_else(|| name().filter(fit)).unwrap_or_else(hash)
     }
 
+    /// A text that is the path of something in the project or at home, without telling where those are; none for any
+    /// other text.
+    pub(in crate::import) fn shortened(&self, text: &str) -> Option<String> {
+        let path = Path::new(text);
+        let from = |folders, place: &str| {
+            let rest = beneath(folders, path).and_then(Path::to_str)?;
+            Some(if rest.is_empty() { place.to_owned() } else { format!("{place}/{rest}") })
+        };
+        path.is_absolute().then(|| from(&self.root, ".").or_else(|| from(&self.home, "~")))?
+    }
+
     /// Where a session worked, and whether that is in the project. A folder of the project whose path is no name is
     /// hashed as one elsewhere is.
     pub(super) fn project(&self, cwd: &str) -> (Option<String>, bool) {

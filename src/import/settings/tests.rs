@@ -163,3 +163,15 @@ fn a_link_in_the_project_is_not_followed_and_one_at_home_is() {
     assert_eq!(settings.found["a"].layer, Layer::Global);
     assert!(settings.bad[0].source == ".oxi/settings.json" && settings.bad[0].reason.contains("symbolic link"));
 }
+
+#[test]
+fn a_path_does_not_tell_where_the_home_is() {
+    let homes = Homes::new();
+    let at = |path: &str| homes.path(path).display().to_string();
+    let settings = json!({
+        "dirs": [at("home/.oxi/sessions"), "/srv/x"], "root": at("project"), "in": {"it": at("project/a b")}, "rel": "a/b"
+    });
+    homes.write("home/.oxi/settings.json", settings.to_string());
+    let expected = json!({"dirs": ["~/.oxi/sessions", "/srv/x"], "in.it": "./a b", "rel": "a/b", "root": ".", "session_dir": "~/s"});
+    assert_eq!(homes.values(&[("OXI_SESSION_DIR", &at("home/s"))]), expected);
+}
