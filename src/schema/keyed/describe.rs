@@ -31,7 +31,7 @@ impl Schema {
     pub fn json_schema_of_list(&self) -> Value {
         let mut items = self.json_schema();
         let dialect = items.as_object_mut().and_then(|items| items.remove("$schema"));
-        json!({ "$schema": dialect, "title": format!("{}s", self.noun), "type": "array", "items": items })
+        json!({ "$schema": dialect, "title": format!("list of {}", self.noun), "type": "array", "items": items })
     }
 }
 
