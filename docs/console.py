@@ -28,6 +28,7 @@ VARYING = [
     (re.compile(r'(\bpid |\bprocess +|"parent_pid": ?)\d+'), r"\1PID"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
     (re.compile(r"\b[0-9a-f]{7}\b"), "COMMIT"),
+    (re.compile(r"\bblocked for \d+ s\b"), "blocked for SECONDS"),
     (re.compile(r"\bdatabase   \d+ KiB"), "database   SIZE"),
     (re.compile(r'"database_bytes":\s*\d+'), '"database_bytes": SIZE'),
 ]

@@ -71,6 +71,7 @@
 //! | [`agents`] | who is at work: the original's registry of agent instances |
 //! | [`documents`] | Markdown and JSON by category and name: the original's state store, its sessions as pointers, typed values |
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
+//! | [`keyed`] | pointers, facts, runtime summaries, health, registrations: small keyed records |
 //! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
 //! | [`settings`] | settings files |
@@ -92,6 +93,7 @@ pub mod fs;
 pub mod git;
 pub mod import;
 pub mod issues;
+pub mod keyed;
 pub mod liveness;
 pub mod project;
 pub mod schema;

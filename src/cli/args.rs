@@ -11,6 +11,7 @@ mod agent;
 mod config;
 mod deferred;
 mod doc;
+mod keyed;
 mod schema;
 mod session;
 
@@ -18,6 +19,9 @@ pub(super) use agent::{AgentCommand, PrimeArgs};
 pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
+pub(super) use keyed::{
+    FactCommand, HealthCommand, PointerCommand, PolicyArgs, RecordArgs, RegistryCommand, RuntimeCommand,
+};
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
 
@@ -104,6 +108,21 @@ pub(super) enum Command {
     /// Keep texts under a category and a name, in Markdown or JSON
     #[command(subcommand)]
     Doc(Deferred<DocCommand>),
+    /// Remember what work is about: repository, fork, branch, pull request, issue, sessions, notes
+    #[command(subcommand)]
+    Pointer(Deferred<PointerCommand>),
+    /// Remember how the project is configured, and by which layer
+    #[command(subcommand)]
+    Fact(Deferred<FactCommand>),
+    /// Remember how things that run are
+    #[command(subcommand)]
+    Runtime(Deferred<RuntimeCommand>),
+    /// Remember how models answer, and whether they may be called now
+    #[command(subcommand)]
+    Health(Deferred<HealthCommand>),
+    /// Remember which extensions and packages are installed
+    #[command(subcommand)]
+    Registry(Deferred<RegistryCommand>),
     /// Take what changed in the files into the database (after a pull)
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),

@@ -12,6 +12,7 @@ mod error;
 mod history;
 mod init;
 mod issue;
+mod keyed;
 mod mirror;
 mod output;
 mod progress;
@@ -25,6 +26,8 @@ use args::{Cli, Command, ConfigCommand, IssueCommand};
 use context::{Context, Reads};
 use error::{CliError, CliResult, Code};
 use mirror::Direction;
+
+use crate::schema::privacy;
 
 /// Runs the program with the arguments of this process; answers its exit code.
 #[must_use]
@@ -79,13 +82,16 @@ fn parse_failure(error: &clap::Error) -> u8 {
         let _ = error.print();
         return 0;
     }
+    // clap repeats what it cannot use, which may be a secret in the wrong place
+    let message = error.to_string();
+    let secrets = privacy::scan(&message);
     // whether JSON was asked for must be told without the parser, which gave up
     if std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json") {
         let text = match error.kind() {
             clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 "error: a command is missing".to_owned()
             }
-            _ => error.to_string(),
+            _ => privacy::redact(&message, &secrets),
         };
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let said: Vec<_> =
@@ -100,8 +106,10 @@ fn parse_failure(error: &clap::Error) -> u8 {
             None => error.hint("see `oxi-state help`, or the command with --help"),
         };
         error.print(true);
-    } else {
+    } else if secrets.is_empty() {
         let _ = error.print();
+    } else {
+        eprint!("{}", privacy::redact(&message, &secrets));
     }
     Code::Usage as u8
 }
@@ -114,6 +122,11 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Session(command) => session::run(&context, *command.0).map(Some),
         Command::Agent(command) => agent::run(&context, *command.0).map(number),
         Command::Doc(command) => doc::run(&context, *command.0).map(|()| None),
+        Command::Pointer(command) => keyed::pointer(&context, *command.0).map(|()| None),
+        Command::Fact(command) => keyed::fact(&context, *command.0).map(number),
+        Command::Runtime(command) => keyed::runtime(&context, *command.0).map(|()| None),
+        Command::Health(command) => keyed::health(&context, *command.0).map(number),
+        Command::Registry(command) => keyed::registry(&context, *command.0).map(|()| None),
         Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),

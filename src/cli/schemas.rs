@@ -4,6 +4,12 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+use crate::schema::fact::Fact;
+use crate::schema::health::Health;
+use crate::schema::keyed::Keyed as _;
+use crate::schema::pointer::Pointer;
+use crate::schema::registry::Registration;
+use crate::schema::runtime::Runtime;
 use crate::sync::{Report, StatusReport};
 
 use super::agent::{AgentJson, ImportJson, PrimedJson};
@@ -12,6 +18,7 @@ use super::config::SettingJson;
 use super::doc::{DocumentHeadJson, DocumentJson};
 use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
+use super::keyed::{CheckJson, FactImportJson};
 use super::mirror::ConflictJson;
 use super::session::{SessionImportJson, SessionJson, SessionTreeJson};
 use super::view::{FullIssueJson, IssueJson};
@@ -31,6 +38,12 @@ struct ErrorBody {
     hint: Option<String>,
     /// Whether the same command may succeed if run again.
     retryable: bool,
+}
+
+/// The schema of a small keyed record, which comes from its table.
+fn table(schema: serde_json::Value) -> Schema {
+    // it is an object, which every schema but true and false is
+    Schema::try_from(schema).unwrap_or_default()
 }
 
 pub(super) fn of(kind: SchemaKind) -> Schema {
@@ -58,6 +71,18 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::SessionImport => generator.into_root_schema_for::<SessionImportJson>(),
         SchemaKind::Setting => generator.into_root_schema_for::<SettingJson>(),
         SchemaKind::Settings => generator.into_root_schema_for::<Vec<SettingJson>>(),
+        SchemaKind::Pointer => table(Pointer::SCHEMA.json_schema()),
+        SchemaKind::Pointers => table(Pointer::SCHEMA.json_schema_of_list()),
+        SchemaKind::Fact => table(Fact::SCHEMA.json_schema()),
+        SchemaKind::Facts => table(Fact::SCHEMA.json_schema_of_list()),
+        SchemaKind::FactImport => generator.into_root_schema_for::<FactImportJson>(),
+        SchemaKind::Runtime => table(Runtime::SCHEMA.json_schema()),
+        SchemaKind::Runtimes => table(Runtime::SCHEMA.json_schema_of_list()),
+        SchemaKind::Health => table(Health::SCHEMA.json_schema()),
+        SchemaKind::HealthList => table(Health::SCHEMA.json_schema_of_list()),
+        SchemaKind::HealthCheck => generator.into_root_schema_for::<CheckJson>(),
+        SchemaKind::Registry => table(Registration::SCHEMA.json_schema()),
+        SchemaKind::RegistryList => table(Registration::SCHEMA.json_schema_of_list()),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

@@ -128,11 +128,31 @@ pub enum Kind {
     Agent,
     /// A document.
     Document,
+    /// A pointer.
+    Pointer,
+    /// A configuration fact.
+    Fact,
+    /// The summary of something that runs.
+    Runtime,
+    /// How a model of a provider is.
+    Health,
+    /// An extension or a package.
+    Registry,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Issue, Self::Session, Self::Agent, Self::Document];
+    pub const ALL: [Self; 9] = [
+        Self::Issue,
+        Self::Session,
+        Self::Agent,
+        Self::Document,
+        Self::Pointer,
+        Self::Fact,
+        Self::Runtime,
+        Self::Health,
+        Self::Registry,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -142,6 +162,11 @@ impl Kind {
             Self::Session => "session",
             Self::Agent => "agent",
             Self::Document => "document",
+            Self::Pointer => "pointer",
+            Self::Fact => "fact",
+            Self::Runtime => "runtime",
+            Self::Health => "health",
+            Self::Registry => "registry",
         }
     }
 }
@@ -195,6 +220,8 @@ pub enum Op {
     Prune,
     /// A session was found dead.
     Reap,
+    /// How a call went was noted.
+    Observe,
 }
 
 impl Op {
@@ -224,6 +251,7 @@ impl Op {
             Self::Count => "count",
             Self::Prune => "prune",
             Self::Reap => "reap",
+            Self::Observe => "observe",
         }
     }
 }
@@ -232,7 +260,7 @@ impl Op {
     /// Whether it notes what happened by itself, so that nobody who asks for the last change to be undone means it.
     #[must_use]
     pub const fn is_observation(self) -> bool {
-        matches!(self, Self::Begin | Self::End | Self::Prime | Self::Count | Self::Prune | Self::Reap)
+        matches!(self, Self::Begin | Self::End | Self::Prime | Self::Count | Self::Prune | Self::Reap | Self::Observe)
     }
 }
 

@@ -10,7 +10,13 @@ use serde::de::DeserializeOwned;
 
 use crate::schema::agent::Agent;
 use crate::schema::document::{Document, document_key};
+use crate::schema::fact::Fact;
+use crate::schema::health::Health;
 use crate::schema::id::{ContentHash, Revision};
+use crate::schema::keyed::Keyed;
+use crate::schema::pointer::Pointer;
+use crate::schema::registry::Registration;
+use crate::schema::runtime::Runtime;
 use crate::schema::session::Session;
 use crate::schema::value::Value;
 
@@ -52,6 +58,27 @@ impl Record for Document {
     fn key(&self) -> String {
         document_key(&self.path(), self.kind)
     }
+}
+
+/// The small keyed records, which have their keys from their own mechanism.
+macro_rules! keyed_records {
+    ($($record:ty => $kind:ident),+) => {$(
+        impl Record for $record {
+            const KIND: Kind = Kind::$kind;
+
+            fn key(&self) -> String {
+                Keyed::key(self)
+            }
+        }
+    )+};
+}
+
+keyed_records!(Pointer => Pointer, Fact => Fact, Runtime => Runtime, Health => Health, Registration => Registry);
+
+/// The hash of a record, as the log has it and `--expect` compares it.
+#[must_use]
+pub fn hash_of<R: Record>(record: &R) -> ContentHash {
+    Spelled::of(record).hash
 }
 
 /// The row of a record: its kind, a NUL, its key.
@@ -136,6 +163,11 @@ impl WriteTxn<'_> {
             Kind::Session => self.undo_typed::<Session>(revision, change),
             Kind::Agent => self.undo_typed::<Agent>(revision, change),
             Kind::Document => self.undo_document(revision, change),
+            Kind::Pointer => self.undo_typed::<Pointer>(revision, change),
+            Kind::Fact => self.undo_typed::<Fact>(revision, change),
+            Kind::Runtime => self.undo_typed::<Runtime>(revision, change),
+            Kind::Health => self.undo_typed::<Health>(revision, change),
+            Kind::Registry => self.undo_typed::<Registration>(revision, change),
             Kind::Issue => Ok(Some(Undone::NotUndoable { revision })),
         }
     }

@@ -21,7 +21,7 @@
 
 mod detect;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod value;
 mod words;
 

@@ -46,6 +46,30 @@ pub(in crate::cli) enum SchemaKind {
     Setting,
     /// `config list`
     Settings,
+    /// `pointer get`, `pointer set`
+    Pointer,
+    /// `pointer list`
+    Pointers,
+    /// `fact get`, `fact set`
+    Fact,
+    /// `fact list`
+    Facts,
+    /// `fact import`
+    FactImport,
+    /// `runtime get`, `runtime set`
+    Runtime,
+    /// `runtime list`
+    Runtimes,
+    /// `health show`, `health record`, `health reset`
+    Health,
+    /// `health list`
+    HealthList,
+    /// `health check`
+    HealthCheck,
+    /// `registry show`, `registry set`
+    Registry,
+    /// `registry list`
+    RegistryList,
     /// Errors on stderr
     Error,
 }

@@ -30,7 +30,7 @@ impl Places {
     }
 
     /// A session file's path as it is kept: from the root, else from home, else its name; a hash of what cannot be shown.
-    pub(super) fn kept(&self, path: &Path) -> String {
+    pub(in crate::import) fn kept(&self, path: &Path) -> String {
         let from_root = || beneath(&self.root, path).and_then(Path::to_str).map(str::to_owned);
         let from_home = || beneath(&self.home, path).and_then(Path::to_str).map(|path| format!("~/{path}"));
         let name = || path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
@@ -45,6 +45,17 @@ impl Places {
         let folders = if kept.starts_with("~/") { &self.home } else { &self.root };
         let beneath = kept.strip_prefix("~/").unwrap_or(kept);
         folders.iter().any(|folder| folder.join(beneath).is_file())
+    }
+
+    /// A text that is the path of something in the project or at home, without telling where those are; none for any
+    /// other text.
+    pub(in crate::import) fn shortened(&self, text: &str) -> Option<String> {
+        let path = Path::new(text);
+        let from = |folders, place: &str| {
+            let rest = beneath(folders, path).and_then(Path::to_str)?;
+            Some(if rest.is_empty() { place.to_owned() } else { format!("{place}/{rest}") })
+        };
+        path.is_absolute().then(|| from(&self.root, ".").or_else(|| from(&self.home, "~")))?
     }
 
     /// Where a session worked, and whether that is in the project. A folder of the project whose path is no name is
@@ -72,7 +83,7 @@ fn beneath<'p>(folders: &[PathBuf], path: &'p Path) -> Option<&'p Path> {
 }
 
 /// Whether a text holds nothing that looks like a secret.
-pub(super) fn is_clean(text: &str) -> bool {
+pub(in crate::import) fn is_clean(text: &str) -> bool {
     privacy::check(text, &Policy::default()).is_ok()
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-mod fakes;
+pub(in crate::schema) mod fakes;
 
 use fakes::{BASE64, DIGITS, Fake, HEX, Numbers, fake};
 

@@ -3,10 +3,10 @@
 use super::super::Rule;
 
 /// A fixed sequence of numbers, the same in every run.
-pub(super) struct Numbers(pub(super) u64);
+pub(in crate::schema) struct Numbers(pub(in crate::schema) u64);
 
 impl Numbers {
-    pub(super) fn below(&mut self, limit: usize) -> usize {
+    pub(in crate::schema) fn below(&mut self, limit: usize) -> usize {
         // SplitMix64
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut number = self.0;
@@ -15,31 +15,31 @@ impl Numbers {
         usize::try_from((number ^ (number >> 31)) % u64::try_from(limit).unwrap()).unwrap()
     }
 
-    pub(super) fn text(&mut self, alphabet: &str, len: usize) -> String {
+    pub(in crate::schema) fn text(&mut self, alphabet: &str, len: usize) -> String {
         let alphabet: Vec<char> = alphabet.chars().collect();
         (0..len).map(|_| alphabet[self.below(alphabet.len())]).collect()
     }
 
-    pub(super) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+    pub(in crate::schema) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices[self.below(choices.len())]
     }
 }
 
-pub(super) const DIGITS: &str = "0123456789";
-pub(super) const HEX: &str = "0123456789abcdef";
-pub(super) const CAPITALS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-pub(super) const MIXED: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-pub(super) const URL_SAFE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-pub(super) const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+pub(in crate::schema) const DIGITS: &str = "0123456789";
+pub(in crate::schema) const HEX: &str = "0123456789abcdef";
+pub(in crate::schema) const CAPITALS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+pub(in crate::schema) const MIXED: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+pub(in crate::schema) const URL_SAFE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+pub(in crate::schema) const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// A text with a secret in it, and the secret.
-pub(super) struct Fake {
-    pub(super) text: String,
-    pub(super) secret: String,
+pub(in crate::schema) struct Fake {
+    pub(in crate::schema) text: String,
+    pub(in crate::schema) secret: String,
 }
 
 /// Puts a secret that tells itself where people leave such things.
-pub(super) fn placed(numbers: &mut Numbers, secret: String) -> Fake {
+pub(in crate::schema) fn placed(numbers: &mut Numbers, secret: String) -> Fake {
     let around = numbers.pick(&[
         "@",
         "key is @ and that was it",
@@ -59,7 +59,7 @@ pub(super) fn placed(numbers: &mut Numbers, secret: String) -> Fake {
     Fake { text: around.replace('@', &secret), secret }
 }
 
-pub(super) fn private_key(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn private_key(numbers: &mut Numbers) -> Fake {
     let label = numbers.pick(&["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "]);
     let body: Vec<_> = (0..=numbers.below(5)).map(|_| numbers.text(BASE64, 64)).collect();
     let begin = ["-----BEGIN ", label, "PRIVATE KEY-----"].concat();
@@ -72,7 +72,7 @@ pub(super) fn private_key(numbers: &mut Numbers) -> Fake {
     Fake { text: format!("the key:\n{secret}\n\nThat was it."), secret }
 }
 
-pub(super) fn jwt(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn jwt(numbers: &mut Numbers) -> Fake {
     let part = |numbers: &mut Numbers, least| {
         let len = least + numbers.below(60);
         numbers.text(URL_SAFE, len)
@@ -81,25 +81,25 @@ pub(super) fn jwt(numbers: &mut Numbers) -> Fake {
     placed(numbers, secret)
 }
 
-pub(super) fn prefixed(numbers: &mut Numbers, prefixes: &[&str], alphabet: &str, len: usize) -> Fake {
+pub(in crate::schema) fn prefixed(numbers: &mut Numbers, prefixes: &[&str], alphabet: &str, len: usize) -> Fake {
     let secret = [numbers.pick(prefixes), &numbers.text(alphabet, len)].concat();
     placed(numbers, secret)
 }
 
-pub(super) fn slack_token(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn slack_token(numbers: &mut Numbers) -> Fake {
     let kind = numbers.pick(&["a", "b", "p", "r", "s"]);
     let secret = ["xox", kind, "-", &numbers.text(DIGITS, 12), "-", &numbers.text(MIXED, 24)].concat();
     placed(numbers, secret)
 }
 
-pub(super) fn openai_key(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn openai_key(numbers: &mut Numbers) -> Fake {
     let kind = numbers.pick(&["", "proj-", "ant-api03-", "or-v1-", "svcacct-"]);
     let len = 32 + numbers.below(80);
     let secret = ["sk-", kind, &numbers.text(URL_SAFE, len), "0"].concat();
     placed(numbers, secret)
 }
 
-pub(super) fn url_credentials(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn url_credentials(numbers: &mut Numbers) -> Fake {
     let scheme = numbers.pick(&["https", "postgres", "redis", "amqp", "mongodb+srv", "ftp"]);
     let user = numbers.pick(&["", "harbour", "tide.watch", "a"]);
     let len = 3 + numbers.below(20);
@@ -109,7 +109,7 @@ pub(super) fn url_credentials(numbers: &mut Numbers) -> Fake {
     Fake { text: format!("url: {scheme}://{secret}@{host} end"), secret }
 }
 
-pub(super) fn authorization(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn authorization(numbers: &mut Numbers) -> Fake {
     let len = 24 + numbers.below(24);
     let secret = numbers.text(MIXED, len) + "4z";
     let around = numbers.pick(&[
@@ -127,7 +127,7 @@ pub(super) fn authorization(numbers: &mut Numbers) -> Fake {
     Fake { text: around.replace('@', &secret), secret }
 }
 
-pub(super) fn assignment(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn assignment(numbers: &mut Numbers) -> Fake {
     let len = 12 + numbers.below(30);
     let secret = match numbers.below(3) {
         0 => numbers.text(HEX, len) + "7f",
@@ -182,7 +182,7 @@ pub(super) fn assignment(numbers: &mut Numbers) -> Fake {
     Fake { text: around.replace('#', name).replace('@', &secret), secret }
 }
 
-pub(super) fn high_entropy(numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn high_entropy(numbers: &mut Numbers) -> Fake {
     let len = 40 + numbers.below(24);
     let secret = numbers.text(MIXED, len) + "a7Q";
     let around = numbers.pick(&[
@@ -197,7 +197,7 @@ pub(super) fn high_entropy(numbers: &mut Numbers) -> Fake {
     Fake { text: around.replace('@', &secret), secret }
 }
 
-pub(super) fn fake(rule: Rule, numbers: &mut Numbers) -> Fake {
+pub(in crate::schema) fn fake(rule: Rule, numbers: &mut Numbers) -> Fake {
     match rule {
         Rule::PrivateKey => private_key(numbers),
         Rule::Jwt => jwt(numbers),

@@ -1,0 +1,208 @@
+//! `oxi-state pointer|fact|runtime|health|registry …`: one way in and one way out for all small keyed records.
+
+mod fact;
+mod health;
+mod pointer;
+mod registry;
+mod runtime;
+mod view;
+
+pub(super) use fact::FactImportJson;
+pub(super) use health::CheckJson;
+
+use serde_json::{Map, Value};
+
+use crate::db::WriteTxn;
+use crate::db::records::{Record, hash_of};
+use crate::keyed::{self, KeyedError, Outcome, Row};
+use crate::schema::id::ContentHash;
+use crate::schema::keyed::{Keyed, Problem};
+
+use super::args::{FactCommand, HealthCommand, PointerCommand, RegistryCommand, RuntimeCommand};
+use super::context::Context;
+use super::error::{CliError, CliResult, Code};
+use super::output;
+
+pub(super) fn pointer(context: &Context, command: PointerCommand) -> CliResult<()> {
+    pointer::run(context, command)
+}
+
+pub(super) fn fact(context: &Context, command: FactCommand) -> CliResult<Option<Code>> {
+    fact::run(context, command)
+}
+
+pub(super) fn runtime(context: &Context, command: RuntimeCommand) -> CliResult<()> {
+    runtime::run(context, command)
+}
+
+pub(super) fn health(context: &Context, command: HealthCommand) -> CliResult<Option<Code>> {
+    health::run(context, command)
+}
+
+pub(super) fn registry(context: &Context, command: RegistryCommand) -> CliResult<()> {
+    registry::run(context, command)
+}
+
+impl From<KeyedError> for CliError {
+    fn from(error: KeyedError) -> Self {
+        match error {
+            KeyedError::Problem(problem) => problem.into(),
+            KeyedError::NoIssue(id) => Self::no_issue(id),
+            KeyedError::WrongKind(_) => Self::usage(error),
+            KeyedError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Problem> for CliError {
+    fn from(problem: Problem) -> Self {
+        match &problem {
+            Problem::Secret { field, refused, redactable } => {
+                let rule = refused.rule;
+                let hint = if *redactable {
+                    format!(
+                        "take it out; or store a marker in its place with --redact; or, if it is no secret, --allow {rule}"
+                    )
+                } else {
+                    format!("take it out; or, if it is no secret, --allow {rule}")
+                };
+                Self::new(Code::Refused, &problem)
+                    .hint(hint)
+                    .detail("rule", rule.to_string())
+                    .detail("field", *field)
+                    .detail("line", refused.line)
+                    .detail("column", refused.column)
+            }
+            Problem::Missing(field) => Self::usage(&problem).detail("field", *field),
+            Problem::Invalid { field, .. } | Problem::NotFor { field, .. } => {
+                Self::usage(&problem).detail("field", *field)
+            }
+            _ => Self::usage(&problem),
+        }
+    }
+}
+
+/// What arguments say, as fields. `clear` names fields to be emptied.
+fn fields(arguments: &impl serde::Serialize, clear: &[String]) -> CliResult<Map<String, Value>> {
+    // arguments are structs of plain fields, which always are JSON objects
+    let mut fields = match serde_json::to_value(arguments) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    for name in clear {
+        if matches!(name.as_str(), "kind" | "name") {
+            return Err(CliError::usage("a key cannot be cleared"));
+        }
+        if fields.insert(name.clone(), Value::Null).is_some() {
+            return Err(CliError::usage("a field is both set and cleared"));
+        }
+    }
+    Ok(fields)
+}
+
+/// A key as somebody typed it, which must not be a secret: it is repeated in messages.
+fn key(context: &Context, key: String) -> CliResult<String> {
+    context.refuse_secret("name", &key)?;
+    Ok(key)
+}
+
+/// Two halves of a key.
+fn halves<'k>(key: &'k str, expected: &str) -> CliResult<(&'k str, &'k str)> {
+    let halves = key.split_once('/').filter(|(first, rest)| !first.is_empty() && !rest.is_empty());
+    halves.ok_or_else(|| CliError::usage(format!("the name must be {expected}")))
+}
+
+/// Runs one change, and answers the record as it is then, or was before it went.
+fn change<K: Keyed + Record, E: Into<CliError>>(
+    context: &Context,
+    key: &str,
+    work: impl FnOnce(&mut WriteTxn<'_>) -> Result<Outcome<K>, E>,
+) -> CliResult<K> {
+    let (project, store) = context.ready()?;
+    let author = context.author(&project)?;
+    let outcome = store.write(&author, |txn| {
+        let outcome = work(txn).map_err(Into::into)?;
+        settled(key, outcome)
+    })?;
+    Ok(outcome)
+}
+
+fn settled<K: Keyed + Record>(key: &str, outcome: Outcome<K>) -> CliResult<K> {
+    match outcome {
+        Outcome::Changed(record) | Outcome::Unchanged(record) => Ok(record),
+        Outcome::Stale(current) => Err(stale::<K>(key, current)),
+        Outcome::Missing => Err(missing::<K>(key)),
+    }
+}
+
+fn stale<K: Keyed + Record>(key: &str, current: ContentHash) -> CliError {
+    let noun = K::KIND.as_str();
+    CliError::new(Code::Conflict, format!("{noun} {key} was changed since you read it; its hash is now {current}"))
+        .hint("read it again with --json, then retry with the new hash")
+        .detail("key", key)
+        .detail("hash", current.to_string())
+}
+
+fn missing<K: Keyed + Record>(key: &str) -> CliError {
+    let noun = K::KIND.as_str();
+    CliError::new(Code::NotFound, format!("there is no {noun} {key}"))
+        .hint(format!("`oxi-state {noun} list` shows what there is"))
+        .detail("key", key)
+}
+
+/// Reads one record.
+fn find<K: Keyed + Record>(context: &Context, key: &str) -> CliResult<K> {
+    let (_, read) = context.read()?;
+    read.record::<K>(key)?.ok_or_else(|| missing::<K>(key))
+}
+
+/// Reads the records whose keys begin so.
+fn all<K: Keyed + Record>(context: &Context, beginning: &str) -> CliResult<Vec<K>> {
+    let (_, read) = context.read()?;
+    Ok(read.records_from(beginning)?)
+}
+
+/// Removes a record and prints which.
+fn remove<K: Keyed + Record>(context: &Context, key: &str, expect: Option<ContentHash>) -> CliResult<()> {
+    let gone: K = change(context, key, |txn| keyed::remove(txn, key, expect).map_err(CliError::from))?;
+    if context.json {
+        return output::json(&json(&gone, &[]));
+    }
+    output::text(&format!("removed {} {}\n", K::KIND.as_str(), view::name(key)))
+}
+
+/// A record as it is printed: its fields, what was worked out, its hash.
+fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Map<String, Value> {
+    let mut fields = Row::of(record).fields;
+    fields.remove("hash");
+    for (name, value) in shown {
+        fields.insert((*name).to_owned(), value.clone());
+    }
+    fields.insert("hash".into(), hash_of(record).to_string().into());
+    fields
+}
+
+/// Prints one record.
+fn print_one<K: Keyed + Record>(context: &Context, record: &K, shown: &[(&str, Value)]) -> CliResult<()> {
+    if context.json {
+        return output::json(&json(record, shown));
+    }
+    output::text(&view::page(&K::SCHEMA, &Keyed::key(record), &json(record, shown)))
+}
+
+/// Prints records, each with what was worked out.
+fn print_all<K: Keyed + Record>(
+    context: &Context,
+    records: &[K],
+    shown: impl Fn(&K) -> Vec<(&'static str, Value)>,
+) -> CliResult<()> {
+    let rows: Vec<_> = records.iter().map(|record| (Keyed::key(record), json(record, &shown(record)))).collect();
+    if context.json {
+        return output::json(&rows.iter().map(|(_, fields)| fields).collect::<Vec<_>>());
+    }
+    if rows.is_empty() {
+        return output::text(&format!("no {}\n", view::plural(K::SCHEMA.noun)));
+    }
+    let lines: String = rows.iter().map(|(key, fields)| view::line(&K::SCHEMA, key, fields)).collect();
+    output::text(&lines)
+}
