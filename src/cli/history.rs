@@ -189,6 +189,8 @@ pub(super) struct StatsJson {
     sessions: u64,
     agents: u64,
     documents: u64,
+    /// Pointers, facts, runtime summaries, models' health, registrations.
+    keyed: u64,
     revision: Revision,
     /// Bytes of the database file.
     database_bytes: u64,
@@ -214,6 +216,9 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
         sessions: read.count(Kind::Session)?,
         agents: read.count(Kind::Agent)?,
         documents: read.count(Kind::Document)?,
+        keyed: [Kind::Pointer, Kind::Fact, Kind::Runtime, Kind::Health, Kind::Registry]
+            .into_iter()
+            .try_fold(0, |sum, kind| read.count(kind).map(|count| sum + count))?,
         revision: read.revision()?,
         database_bytes: size,
     };

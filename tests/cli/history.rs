@@ -171,6 +171,7 @@ fn stats_count_what_is_stored() {
             "sessions",
             "agents",
             "documents",
+            "keyed",
             "revision",
             "database_bytes"
         ]
