@@ -126,11 +126,19 @@ pub enum Kind {
     Session,
     /// An agent.
     Agent,
+    /// What was used of a model on a day.
+    Usage,
+    /// A file that usage is taken from.
+    #[serde(rename = "usage-source")]
+    UsageSource,
+    /// A counter of a day.
+    Telemetry,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Issue, Self::Session, Self::Agent];
+    pub const ALL: [Self; 6] =
+        [Self::Issue, Self::Session, Self::Agent, Self::Usage, Self::UsageSource, Self::Telemetry];
 
     /// The word for it.
     #[must_use]
@@ -139,6 +147,9 @@ impl Kind {
             Self::Issue => "issue",
             Self::Session => "session",
             Self::Agent => "agent",
+            Self::Usage => "usage",
+            Self::UsageSource => "usage-source",
+            Self::Telemetry => "telemetry",
         }
     }
 }

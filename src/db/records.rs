@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::schema::agent::Agent;
 use crate::schema::id::{ContentHash, Revision};
 use crate::schema::session::Session;
+use crate::schema::usage::{Telemetry, UsageDay, UsageSource};
 use crate::schema::value::Value;
 
 use super::error::StoreError;
@@ -41,6 +42,30 @@ impl Record for Agent {
 
     fn key(&self) -> String {
         self.id.to_string()
+    }
+}
+
+impl Record for UsageDay {
+    const KIND: Kind = Kind::Usage;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.day, self.model)
+    }
+}
+
+impl Record for UsageSource {
+    const KIND: Kind = Kind::UsageSource;
+
+    fn key(&self) -> String {
+        self.path.clone()
+    }
+}
+
+impl Record for Telemetry {
+    const KIND: Kind = Kind::Telemetry;
+
+    fn key(&self) -> String {
+        format!("{}/{}/{}", self.day, self.measure.as_str(), self.name)
     }
 }
 
@@ -139,6 +164,9 @@ impl WriteTxn<'_> {
         match change.kind {
             Kind::Session => self.undo_typed::<Session>(revision, change),
             Kind::Agent => self.undo_typed::<Agent>(revision, change),
+            Kind::Usage => self.undo_typed::<UsageDay>(revision, change),
+            Kind::UsageSource => self.undo_typed::<UsageSource>(revision, change),
+            Kind::Telemetry => self.undo_typed::<Telemetry>(revision, change),
             Kind::Issue => Ok(Some(Undone::NotUndoable { revision })),
         }
     }

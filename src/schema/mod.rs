@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod codec;
+pub mod day;
 pub mod diff;
 pub mod frontmatter;
 pub mod id;
@@ -12,4 +13,5 @@ pub mod privacy;
 pub mod process;
 pub mod session;
 pub mod time;
+pub mod usage;
 pub mod value;
