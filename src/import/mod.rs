@@ -4,3 +4,4 @@
 pub mod agents;
 pub mod scan;
 pub mod sessions;
+pub mod usage;
