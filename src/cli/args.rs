@@ -11,11 +11,13 @@ mod agent;
 mod deferred;
 mod schema;
 mod session;
+mod usage;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
 use deferred::Deferred;
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
+pub(super) use usage::{By, TelemetryCommand, UsageCommand};
 
 use crate::schema::id::{ContentHash, IssueId, Revision};
 use crate::schema::issue::{Priority, Status};
@@ -97,6 +99,12 @@ pub(super) enum Command {
     /// Register agents, and count what they are told
     #[command(subcommand)]
     Agent(Deferred<AgentCommand>),
+    /// Count what a proxy noted of its requests, and sum it up
+    #[command(subcommand)]
+    Usage(Deferred<UsageCommand>),
+    /// Keep counters per day: sessions, messages, tokens, tools, errors
+    #[command(subcommand)]
+    Telemetry(Deferred<TelemetryCommand>),
     /// Take what changed in the files into the database (after a pull)
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),

@@ -15,6 +15,8 @@ mod output;
 mod progress;
 mod schemas;
 mod session;
+mod telemetry;
+mod usage;
 mod view;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -111,6 +113,8 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Issue(command) => issue::run(&mut context, *command.0).map(|()| None),
         Command::Session(command) => session::run(&context, *command.0).map(Some),
         Command::Agent(command) => agent::run(&context, *command.0).map(number),
+        Command::Usage(command) => usage::run(&context, *command.0).map(number),
+        Command::Telemetry(command) => telemetry::run(&context, *command.0).map(|()| None),
         Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),

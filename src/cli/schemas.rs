@@ -12,6 +12,8 @@ use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
 use super::mirror::ConflictJson;
 use super::session::{SessionImportJson, SessionJson, SessionTreeJson};
+use super::telemetry::{DatedJson, TelemetryJson};
+use super::usage::{UsageImportJson, UsageSummaryJson};
 use super::view::{FullIssueJson, IssueJson};
 
 /// The object on stderr when a command fails.
@@ -51,6 +53,10 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Sessions => generator.into_root_schema_for::<Vec<SessionJson>>(),
         SchemaKind::SessionTree => generator.into_root_schema_for::<Vec<SessionTreeJson>>(),
         SchemaKind::SessionImport => generator.into_root_schema_for::<SessionImportJson>(),
+        SchemaKind::UsageImport => generator.into_root_schema_for::<UsageImportJson>(),
+        SchemaKind::UsageSummary => generator.into_root_schema_for::<UsageSummaryJson>(),
+        SchemaKind::Telemetry => generator.into_root_schema_for::<TelemetryJson>(),
+        SchemaKind::TelemetryDays => generator.into_root_schema_for::<Vec<DatedJson>>(),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

@@ -26,4 +26,5 @@ mod regressions;
 mod session_run;
 mod sessions;
 mod unmerged;
+mod usage;
 mod worktrees;

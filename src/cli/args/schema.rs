@@ -36,6 +36,14 @@ pub(in crate::cli) enum SchemaKind {
     SessionTree,
     /// `session import`
     SessionImport,
+    /// `usage import`
+    UsageImport,
+    /// `usage summary`
+    UsageSummary,
+    /// `telemetry count`, `telemetry tool`, `telemetry error`
+    Telemetry,
+    /// `telemetry list`
+    TelemetryDays,
     /// Errors on stderr
     Error,
 }
