@@ -1,5 +1,7 @@
 //! Usage: imported once however often, summed up; and counters per day.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::project::{Project, keys, project};
@@ -266,10 +268,30 @@ fn a_counters_name_is_a_name() {
 #[test]
 fn counters_of_many_processes_add_up() {
     let project = project();
-    let children: Vec<_> = (0..16).map(|_| project.command("telemetry count sessions").spawn().unwrap()).collect();
+    let children: Vec<_> =
+        (0..16).map(|_| project.command("telemetry count sessions").stdout(Stdio::null()).spawn().unwrap()).collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
     let listed: Value = project.json("telemetry list");
     assert_eq!(listed[0]["counters"]["sessions"], 16);
+}
+
+#[test]
+fn every_verb_has_an_example() {
+    let project = project();
+    for verb in [
+        "usage import",
+        "usage summary",
+        "usage prune",
+        "telemetry count",
+        "telemetry tool",
+        "telemetry error",
+        "telemetry list",
+    ] {
+        project.oxi(&format!("{verb} --help")).ok().says("Example").silent();
+    }
+    for kind in ["usage-import", "telemetry", "telemetry-days"] {
+        project.json(&format!("schema {kind}"));
+    }
 }
