@@ -68,6 +68,7 @@
 //! | [`cli`] | the command line: the only place that prints; reads the environment, the arguments and the clock |
 //! | [`issues`] | the original issue store's public interface, for programs that were written against it; reads the clock, too |
 //! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
+//! | [`usage`] | what was used of which model, counted once; counters that programs keep |
 //! | [`agents`] | who is at work: the original's registry of agent instances |
 //! | [`documents`] | Markdown and JSON by category and name: the original's state store, its sessions as pointers, typed values |
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
@@ -100,4 +101,5 @@ pub mod schema;
 pub mod sessions;
 pub mod settings;
 pub mod sync;
+pub mod usage;
 pub mod worktrees;

@@ -14,6 +14,7 @@ mod doc;
 mod keyed;
 mod schema;
 mod session;
+mod usage;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
 pub(super) use config::{ConfigCommand, ConfigSetArgs};
@@ -24,6 +25,7 @@ pub(super) use keyed::{
 };
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
+pub(super) use usage::{By, TelemetryCommand, UsageCommand};
 
 use crate::schema::id::{ContentHash, IssueId, Revision};
 use crate::schema::issue::{Priority, Status};
@@ -123,6 +125,12 @@ pub(super) enum Command {
     /// Remember which extensions and packages are installed
     #[command(subcommand)]
     Registry(Deferred<RegistryCommand>),
+    /// Count what a proxy noted of its requests, and sum it up
+    #[command(subcommand)]
+    Usage(Deferred<UsageCommand>),
+    /// Keep counters per day: sessions, messages, tokens, tools, errors
+    #[command(subcommand)]
+    Telemetry(Deferred<TelemetryCommand>),
     /// Take what changed in the files into the database (after a pull)
     #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
     Import(MirrorArgs),

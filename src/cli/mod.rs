@@ -18,6 +18,8 @@ mod output;
 mod progress;
 mod schemas;
 mod session;
+mod telemetry;
+mod usage;
 mod view;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -127,6 +129,8 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Runtime(command) => keyed::runtime(&context, *command.0).map(|()| None),
         Command::Health(command) => keyed::health(&context, *command.0).map(number),
         Command::Registry(command) => keyed::registry(&context, *command.0).map(|()| None),
+        Command::Usage(command) => usage::run(&context, *command.0).map(number),
+        Command::Telemetry(command) => telemetry::run(&context, *command.0).map(|()| None),
         Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),

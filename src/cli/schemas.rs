@@ -21,6 +21,8 @@ use super::issue::SummaryJson;
 use super::keyed::{CheckJson, FactImportJson};
 use super::mirror::ConflictJson;
 use super::session::{SessionImportJson, SessionJson, SessionTreeJson};
+use super::telemetry::{DatedJson, TelemetryJson};
+use super::usage::{UsageImportJson, UsageSummaryJson};
 use super::view::{FullIssueJson, IssueJson};
 
 /// The object on stderr when a command fails.
@@ -83,6 +85,10 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::HealthCheck => generator.into_root_schema_for::<CheckJson>(),
         SchemaKind::Registry => table(Registration::SCHEMA.json_schema()),
         SchemaKind::RegistryList => table(Registration::SCHEMA.json_schema_of_list()),
+        SchemaKind::UsageImport => generator.into_root_schema_for::<UsageImportJson>(),
+        SchemaKind::UsageSummary => generator.into_root_schema_for::<UsageSummaryJson>(),
+        SchemaKind::Telemetry => generator.into_root_schema_for::<TelemetryJson>(),
+        SchemaKind::TelemetryDays => generator.into_root_schema_for::<Vec<DatedJson>>(),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

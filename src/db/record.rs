@@ -138,11 +138,18 @@ pub enum Kind {
     Health,
     /// An extension or a package.
     Registry,
+    /// What was used of a model on a day.
+    Usage,
+    /// A file that usage is taken from.
+    #[serde(rename = "usage-source")]
+    UsageSource,
+    /// A counter of a day.
+    Telemetry,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Issue,
         Self::Session,
         Self::Agent,
@@ -152,6 +159,9 @@ impl Kind {
         Self::Runtime,
         Self::Health,
         Self::Registry,
+        Self::Usage,
+        Self::UsageSource,
+        Self::Telemetry,
     ];
 
     /// The word for it.
@@ -167,6 +177,9 @@ impl Kind {
             Self::Runtime => "runtime",
             Self::Health => "health",
             Self::Registry => "registry",
+            Self::Usage => "usage",
+            Self::UsageSource => "usage-source",
+            Self::Telemetry => "telemetry",
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::schema::pointer::Pointer;
 use crate::schema::registry::Registration;
 use crate::schema::runtime::Runtime;
 use crate::schema::session::Session;
+use crate::schema::usage::{Telemetry, UsageDay, UsageSource};
 use crate::schema::value::Value;
 
 use super::error::StoreError;
@@ -79,6 +80,30 @@ keyed_records!(Pointer => Pointer, Fact => Fact, Runtime => Runtime, Health => H
 #[must_use]
 pub fn hash_of<R: Record>(record: &R) -> ContentHash {
     Spelled::of(record).hash
+}
+
+impl Record for UsageDay {
+    const KIND: Kind = Kind::Usage;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.day, self.model)
+    }
+}
+
+impl Record for UsageSource {
+    const KIND: Kind = Kind::UsageSource;
+
+    fn key(&self) -> String {
+        self.path.clone()
+    }
+}
+
+impl Record for Telemetry {
+    const KIND: Kind = Kind::Telemetry;
+
+    fn key(&self) -> String {
+        format!("{}/{}/{}", self.day, self.measure.as_str(), self.name)
+    }
 }
 
 /// The row of a record: its kind, a NUL, its key.
@@ -168,6 +193,9 @@ impl WriteTxn<'_> {
             Kind::Runtime => self.undo_typed::<Runtime>(revision, change),
             Kind::Health => self.undo_typed::<Health>(revision, change),
             Kind::Registry => self.undo_typed::<Registration>(revision, change),
+            Kind::Usage => self.undo_typed::<UsageDay>(revision, change),
+            Kind::UsageSource => self.undo_typed::<UsageSource>(revision, change),
+            Kind::Telemetry => self.undo_typed::<Telemetry>(revision, change),
             Kind::Issue => Ok(Some(Undone::NotUndoable { revision })),
         }
     }

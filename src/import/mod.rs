@@ -5,3 +5,4 @@ pub mod agents;
 pub mod scan;
 pub mod sessions;
 pub mod settings;
+pub mod usage;

@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod codec;
+pub mod day;
 pub mod diff;
 pub mod document;
 pub mod fact;
@@ -20,4 +21,5 @@ pub mod runtime;
 pub mod session;
 pub mod settings;
 pub mod time;
+pub mod usage;
 pub mod value;

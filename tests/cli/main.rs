@@ -31,4 +31,5 @@ mod session_run;
 mod sessions;
 mod settings;
 mod unmerged;
+mod usage;
 mod worktrees;

@@ -70,6 +70,14 @@ pub(in crate::cli) enum SchemaKind {
     Registry,
     /// `registry list`
     RegistryList,
+    /// `usage import`
+    UsageImport,
+    /// `usage summary`
+    UsageSummary,
+    /// `telemetry count`, `telemetry tool`, `telemetry error`
+    Telemetry,
+    /// `telemetry list`
+    TelemetryDays,
     /// Errors on stderr
     Error,
 }

@@ -58,6 +58,19 @@ impl Places {
         path.is_absolute().then(|| from(&self.root, ".").or_else(|| from(&self.home, "~")))?
     }
 
+    /// What stands for a file wherever it is: its path from the root, else from home, else a hash of its path. No two
+    /// files share it.
+    #[must_use]
+    pub fn key(&self, path: &Path) -> String {
+        let text = |path: &Path| path.to_str().map(str::to_owned);
+        let plain = |path: &String| !path.starts_with(['~', '#']);
+        let from_root = beneath(&self.root, path).and_then(text).filter(plain);
+        let from_home = || beneath(&self.home, path).and_then(text).map(|path| format!("~/{path}"));
+        let fit = |path: &String| path.len() <= MAX_PATH && !path.chars().any(is_deceptive) && is_clean(path);
+        let hash = || format!("#{}", ContentHash::of(path.as_os_str().as_encoded_bytes()));
+        from_root.or_else(from_home).filter(fit).unwrap_or_else(hash)
+    }
+
     /// Where a session worked, and whether that is in the project. A folder of the project whose path is no name is
     /// hashed as one elsewhere is.
     pub(super) fn project(&self, cwd: &str) -> (Option<String>, bool) {
@@ -114,6 +127,16 @@ mod tests {
         assert_eq!(kept("/srv/private/s.jsonl"), "s.jsonl");
         assert_eq!(kept("/home/ada/workshop/s.jsonl"), "~/workshop/s.jsonl");
         assert_eq!(kept("/srv/a\u{1b}[2J.jsonl").len(), 17, "what would steer a terminal is hashed");
+    }
+
+    #[test]
+    fn a_file_elsewhere_is_known_by_a_hash() {
+        let key = |path: &str| places().key(Path::new(path));
+        assert_eq!(key("/home/ada/work/usage.jsonl"), "usage.jsonl");
+        assert_eq!(key("/home/ada/.config/opencode-proxy/usage.jsonl"), "~/.config/opencode-proxy/usage.jsonl");
+        assert_eq!(key("/home/ada/work/~/usage.jsonl"), "~/work/~/usage.jsonl");
+        assert!(key("/srv/a/usage.jsonl").starts_with('#') && key("/srv/a/u").len() == 17);
+        assert_ne!(key("/srv/a/usage.jsonl"), key("/srv/b/usage.jsonl"));
     }
 
     #[test]

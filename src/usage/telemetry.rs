@@ -1,0 +1,44 @@
+//! Counters that programs keep, per day: names and numbers, and never what happened.
+
+use crate::db::tables::{Readable, Tables};
+use crate::db::{Op, StoreError, WriteTxn};
+use crate::schema::day::Day;
+use crate::schema::usage::{CounterName, Measure, Telemetry};
+
+/// Adds to a counter: so many, which took so many milliseconds. Answers the counter as it is then.
+///
+/// # Errors
+/// If the database fails.
+pub fn record(
+    txn: &mut WriteTxn<'_>,
+    day: Day,
+    measure: Measure,
+    name: &CounterName,
+    count: u64,
+    millis: u64,
+) -> Result<Telemetry, StoreError> {
+    let key = format!("{day}/{}/{name}", measure.as_str());
+    let mut counter = txn.record(&key)?.unwrap_or_else(|| Telemetry {
+        day,
+        measure,
+        name: name.clone(),
+        count: 0,
+        total_ms: 0,
+        max_ms: 0,
+    });
+    counter.count = counter.count.saturating_add(count);
+    counter.total_ms = counter.total_ms.saturating_add(millis);
+    counter.max_ms = counter.max_ms.max(millis);
+    txn.put_record(&counter, Op::Count)?;
+    Ok(counter)
+}
+
+/// The counters from a day on, by day.
+///
+/// # Errors
+/// If the database fails.
+pub fn counters<T: Readable>(tables: &Tables<T>, from: Day) -> Result<Vec<Telemetry>, StoreError> {
+    let mut counters: Vec<Telemetry> = tables.records()?;
+    counters.retain(|counter| counter.day >= from);
+    Ok(counters)
+}
