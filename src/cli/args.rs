@@ -1,7 +1,6 @@
 //! The command line, as clap reads it. The doc comments here are the help texts.
 
 #![expect(clippy::doc_markdown, reason = "help texts are plain text")]
-#![expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 
 use std::path::PathBuf;
 
@@ -11,6 +10,7 @@ mod agent;
 mod config;
 mod deferred;
 mod doc;
+mod issue;
 mod keyed;
 mod schema;
 mod session;
@@ -20,6 +20,7 @@ pub(super) use agent::{AgentCommand, PrimeArgs};
 pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
+pub(super) use issue::{ClaimArgs, CreateArgs, DepCommand, IssueCommand, ListArgs, SortBy, StatusFilter, UpdateArgs};
 pub(super) use keyed::{
     FactCommand, HealthCommand, PointerCommand, PolicyArgs, RecordArgs, RegistryCommand, RuntimeCommand,
 };
@@ -27,8 +28,7 @@ pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
 pub(super) use usage::{By, TelemetryCommand, UsageCommand};
 
-use crate::schema::id::{ContentHash, IssueId, Revision};
-use crate::schema::issue::{Priority, Status};
+use crate::schema::id::{IssueId, Revision};
 
 /// Durable project state for coding agents and the people beside them.
 ///
@@ -253,261 +253,6 @@ pub(super) struct LogArgs {
     /// At most so many
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<usize>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum IssueCommand {
-    /// Create an issue and print its number
-    #[command(
-        after_help = "Examples:\n  oxi-state issue create 'Fix login' -p high -l bug -l auth\n  oxi-state issue create 'Write docs' --depends-on 12 --body-file notes.md"
-    )]
-    Create(CreateArgs),
-    /// List issues; open ones, newest change first, unless asked otherwise
-    #[command(
-        after_help = "Examples:\n  oxi-state issue list --ready --sort priority --limit 10\n  oxi-state issue list -l bug --json | jq -r '.[].title'"
-    )]
-    List(ListArgs),
-    /// Show issues whole
-    #[command(after_help = "Example:\n  oxi-state issue show 12 --json | jq .blocked_by")]
-    Show {
-        /// The issues
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<IssueId>,
-    },
-    /// Find text in titles and bodies, in any case
-    #[command(after_help = "Example:\n  oxi-state issue search 'time zone'")]
-    Search {
-        /// The text
-        text: String,
-        /// Which issues to look at
-        #[arg(long, value_name = "STATUS", default_value = "all")]
-        status: StatusFilter,
-        /// At most so many
-        #[arg(long, value_name = "N")]
-        limit: Option<usize>,
-    },
-    /// Count the open issues and name the newest
-    #[command(after_help = "Example:\n  oxi-state issue summary --json | jq .open_count")]
-    Summary,
-    /// Show the issue to work on next: ready, free, highest priority, lowest number
-    #[command(after_help = "Examples:\n  oxi-state issue next\n  oxi-state issue next --start --session my-session")]
-    Next {
-        /// Take it for the session, in the same step
-        #[arg(long)]
-        start: bool,
-    },
-    /// Change fields of an issue, all in one step
-    #[command(
-        after_help = "Examples:\n  oxi-state issue update 12 --priority high --add-label urgent\n  oxi-state issue update 12 --append 'Seen again on main.' --expect 8788908c95725b25"
-    )]
-    Update(Box<UpdateArgs>),
-    /// Take issues for the session
-    #[command(after_help = "Example:\n  oxi-state issue start 12 --session my-session")]
-    Start(ClaimArgs),
-    /// Give issues back
-    #[command(after_help = "Example:\n  oxi-state issue release 12 --session my-session")]
-    Release(ClaimArgs),
-    /// Close issues
-    #[command(after_help = "Example:\n  oxi-state issue close 12 13")]
-    Close(ClaimArgs),
-    /// Open closed issues again
-    #[command(after_help = "Example:\n  oxi-state issue reopen 12")]
-    Reopen(ClaimArgs),
-    /// Note that the session worked on issues
-    #[command(after_help = "Example:\n  oxi-state issue link 12 --session my-session")]
-    Link(ClaimArgs),
-    /// Delete issues; their numbers stay used, and undo brings them back
-    #[command(after_help = "Example:\n  oxi-state issue delete 12 && oxi-state undo")]
-    Delete(ClaimArgs),
-    /// Edit an issue in $VISUAL or $EDITOR
-    #[command(after_help = "Example:\n  EDITOR=nano oxi-state issue edit 12")]
-    Edit {
-        /// The issue
-        id: IssueId,
-    },
-    /// Say which issues wait for which
-    #[command(subcommand)]
-    Dep(Deferred<DepCommand>),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum DepCommand {
-    /// A waits for B
-    #[command(after_help = "Example:\n  oxi-state issue dep add 12 7")]
-    Add {
-        /// The issue that waits
-        #[arg(value_name = "A")]
-        issue: IssueId,
-        /// The issue that it waits for
-        #[arg(value_name = "B")]
-        on: IssueId,
-        /// Even if another session has A
-        #[arg(long)]
-        force: bool,
-    },
-    /// A no longer waits for B
-    #[command(after_help = "Example:\n  oxi-state issue dep remove 12 7")]
-    Remove {
-        /// The issue that waited
-        #[arg(value_name = "A")]
-        issue: IssueId,
-        /// The issue that it waited for
-        #[arg(value_name = "B")]
-        on: IssueId,
-        /// Even if another session has A
-        #[arg(long)]
-        force: bool,
-    },
-    /// Show what an issue waits for, and what that waits for
-    #[command(after_help = "Example:\n  oxi-state issue dep tree 12")]
-    Tree {
-        /// The issue
-        id: IssueId,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CreateArgs {
-    /// One line that says what is to be done
-    pub(super) title: String,
-    /// The body, in Markdown
-    #[arg(short, long, value_name = "TEXT", conflicts_with = "body_file", allow_hyphen_values = true)]
-    pub(super) body: Option<String>,
-    /// Take the body from a file, or from standard input (-)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(super) body_file: Option<PathBuf>,
-    /// low, medium, high or critical
-    #[arg(short, long, default_value = "medium")]
-    pub(super) priority: Priority,
-    /// A label; may be given more than once
-    #[arg(short, long = "label", value_name = "LABEL")]
-    pub(super) labels: Vec<String>,
-    /// The person meant to do it
-    #[arg(long, value_name = "NAME")]
-    pub(super) assignee: Option<String>,
-    /// An issue to wait for; may be given more than once
-    #[arg(long, value_name = "ID")]
-    pub(super) depends_on: Vec<IssueId>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum StatusFilter {
-    Open,
-    Closed,
-    All,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum SortBy {
-    /// Last change, newest first
-    Updated,
-    /// Newest first
-    Created,
-    /// Highest first, then lowest number
-    Priority,
-    /// Lowest first
-    Id,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    /// Which issues [default: open]
-    #[arg(long, value_name = "STATUS")]
-    pub(super) status: Option<StatusFilter>,
-    /// Exactly this priority
-    #[arg(short, long)]
-    pub(super) priority: Option<Priority>,
-    /// With this label; may be given more than once, then with all of them
-    #[arg(short, long = "label", value_name = "LABEL")]
-    pub(super) labels: Vec<String>,
-    /// Meant for this person
-    #[arg(long, value_name = "NAME")]
-    pub(super) assignee: Option<String>,
-    /// Taken by a session that lives, or may live
-    #[arg(long, conflicts_with = "free")]
-    pub(super) claimed: bool,
-    /// Not taken by such a session
-    #[arg(long)]
-    pub(super) free: bool,
-    /// Linked to this session (here a filter; the caller's session comes from OXI_STATE_SESSION)
-    #[arg(long, value_name = "ID")]
-    pub(super) session: Option<String>,
-    /// With this text in the title, in any case
-    #[arg(long, value_name = "TEXT")]
-    pub(super) text: Option<String>,
-    /// Open, and everything it waits for is closed or gone
-    #[arg(long, conflicts_with_all = ["blocked", "status"])]
-    pub(super) ready: bool,
-    /// Open, and waiting for an open issue
-    #[arg(long, conflicts_with = "status")]
-    pub(super) blocked: bool,
-    /// The order
-    #[arg(long, value_name = "BY", default_value = "updated")]
-    pub(super) sort: SortBy,
-    /// The other way round
-    #[arg(long)]
-    pub(super) reverse: bool,
-    /// At most so many
-    #[arg(long, value_name = "N")]
-    pub(super) limit: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct UpdateArgs {
-    /// The issue
-    pub(super) id: IssueId,
-    /// A new title; the file keeps its name
-    #[arg(long, allow_hyphen_values = true)]
-    pub(super) title: Option<String>,
-    /// A new body
-    #[arg(long, value_name = "TEXT", conflicts_with = "body_file", allow_hyphen_values = true)]
-    pub(super) body: Option<String>,
-    /// Take the new body from a file, or from standard input (-)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(super) body_file: Option<PathBuf>,
-    /// Add a paragraph to the body
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub(super) append: Option<String>,
-    /// low, medium, high or critical
-    #[arg(short, long)]
-    pub(super) priority: Option<Priority>,
-    /// open or closed
-    #[arg(long)]
-    pub(super) status: Option<Status>,
-    /// The person meant to do it; empty for nobody
-    #[arg(long, value_name = "NAME")]
-    pub(super) assignee: Option<String>,
-    /// Add a label
-    #[arg(long, value_name = "LABEL")]
-    pub(super) add_label: Vec<String>,
-    /// Remove a label
-    #[arg(long, value_name = "LABEL")]
-    pub(super) remove_label: Vec<String>,
-    /// Replace all labels; an empty one for none
-    #[arg(short, long = "label", value_name = "LABEL")]
-    pub(super) labels: Option<Vec<String>>,
-    /// Set a key that oxi-state does not know; an empty value removes it
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) set: Vec<String>,
-    /// Only if the issue's hash, as `issue show` gives it, is still this
-    #[arg(long, value_name = "HASH")]
-    pub(super) expect: Option<ContentHash>,
-    /// Even if another session has it
-    #[arg(long)]
-    pub(super) force: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ClaimArgs {
-    /// The issues, all or none
-    #[arg(required = true, value_name = "ID")]
-    pub(super) ids: Vec<IssueId>,
-    /// Only if the issue's hash, as `issue show` gives it, is still this (one issue)
-    #[arg(long, value_name = "HASH")]
-    pub(super) expect: Option<ContentHash>,
-    /// Even if another session has it
-    #[arg(long)]
-    pub(super) force: bool,
 }
 
 impl LogArgs {
