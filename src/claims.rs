@@ -333,6 +333,8 @@ fn rule(
         Some(owner) => Holder::Other(owner.liveness),
     };
     let closing = access.closed_elsewhere(head);
+    // who has it here and there, gives it back here and there
+    let is_callers_here = head.owner().is_some_and(|own| caller.is_some_and(|caller| caller.as_str() == own.session));
     let standing = Standing {
         holder,
         is_session: caller.is_some(),
@@ -342,7 +344,7 @@ fn rule(
     };
     Ok(match (decide(action, standing), owner) {
         (Verdict::Allowed, Some(owner))
-            if action == Action::Release && owner.elsewhere.is_some() && !owner.detached =>
+            if action == Action::Release && owner.elsewhere.is_some() && !owner.detached && !is_callers_here =>
         {
             Err(Some(Refusal::Elsewhere(owner)))
         }
@@ -374,10 +376,17 @@ fn step(
         Ok(other) => other,
         Err(Some(refusal)) => return Ok(Claimed::Refused(refusal)),
         Err(None) => {
+            let reopened = action == Action::Reopen && access.closed_elsewhere(&stored.head).is_some();
+            if reopened {
+                txn.reopen_elsewhere(identity);
+            }
             let version = Versioned { hash: stored.hash, issue: Issue { body: txn.body(id)?, head: stored.head } };
-            return Ok(Claimed::Done(Box::new(Done { version, changed: false, displaced: None })));
+            return Ok(Claimed::Done(Box::new(Done { version, changed: reopened, displaced: None })));
         }
     };
+    if action == Action::Start && access.closed_elsewhere(&stored.head).is_some() {
+        txn.reopen_elsewhere(identity.clone());
+    }
     Ok(match txn.update(id, expect, op_of(action), change)? {
         Cas::Missing => Claimed::Missing,
         Cas::Stale { current } => Claimed::Stale { current },

@@ -55,12 +55,17 @@ pub fn existing_folders(project: &Project) -> Result<Vec<Dir>, PathError> {
 /// # Errors
 /// See [`existing_folders`].
 pub fn is_of_another_tree(project: &Project, session: &SessionId) -> Result<bool, PathError> {
-    let lock = |folder: Option<Dir>| {
-        folder.map_or(LockState::Absent, |folder| liveness::evidence(&folder, session.as_str()).lock)
+    // a refused attempt to take it leaves an empty file here
+    let speaks = |folder: Option<Dir>| {
+        folder.is_some_and(|folder| {
+            let evidence = liveness::evidence(&folder, session.as_str());
+            let names = evidence.payload.is_some_and(|payload| payload.process.is_some());
+            evidence.lock == LockState::Held || names
+        })
     };
     let own = project.issues()?.map(|issues| liveness::folder(&issues)).transpose()?.flatten();
     let shared = Shared::find(project)?.map(|shared| shared.leases()).transpose()?.flatten();
-    Ok(lock(own) == LockState::Absent && lock(shared) != LockState::Absent)
+    Ok(!speaks(own) && speaks(shared))
 }
 
 /// The locks of one session, in every folder.
@@ -126,25 +131,29 @@ pub fn register(
     process: Option<&Process>,
     now: Timestamp,
 ) -> Result<Registered, PathError> {
-    for (index, folder) in folders.iter().enumerate() {
+    // what work trees share comes first: who is refused there must leave nothing here
+    let mut done: Vec<(&Dir, bool)> = Vec::new();
+    for folder in folders.iter().rev() {
+        let was_absent = liveness::evidence(folder, session.as_str()).lock == LockState::Absent;
         let taken = if let Some(process) = process {
             match liveness::register(folder, session, &Payload::begin(process.clone(), now))? {
-                Registered::Done => continue,
-                taken @ Registered::Taken(_) => taken,
+                Registered::Done => None,
+                Registered::Taken(holder) => Some(holder),
             }
         } else {
             match liveness::forget(folder, session)? {
-                Ended::Done | Ended::Absent => continue,
-                Ended::Held(holder) => Registered::Taken(holder),
+                Ended::Done | Ended::Absent => None,
+                Ended::Held(holder) => Some(holder),
             }
         };
-        if process.is_some() {
-            // another work tree's: the folders before must not say that it is ours
-            for folder in &folders[..index] {
-                let _ = liveness::end(folder, session, now)?;
-            }
+        let Some(holder) = taken else {
+            done.push((folder, was_absent));
+            continue;
+        };
+        for (folder, was_absent) in done.into_iter().filter(|_| process.is_some()) {
+            let _ = if was_absent { liveness::forget(folder, session)? } else { liveness::end(folder, session, now)? };
         }
-        return Ok(taken);
+        return Ok(Registered::Taken(holder));
     }
     Ok(Registered::Done)
 }

@@ -2,7 +2,8 @@
 //!
 //! Every work tree has a database of its own, so two of them could give one issue to two sessions. What both must see
 //! lies in a folder of git's common directory: the lock files of the sessions (`alive/`), and one file for each claim
-//! (`claims/`), named after the issue's identity and the project's place in the repository. Whoever claims holds the lock
+//! (`claims/`), named after the issue's identity, the project's place in the repository and the work tree, so that no work
+//! tree writes over what another told. Whoever claims holds the lock
 //! of that folder from before it reads the claims until its own is durable, and writes the file before it commits: a
 //! process that is killed in between leaves a claim too many, never one too few. A claim that this very database told of
 //! and knows nothing of is such a leftover; it counts for nothing here, and the next turn removes it. A claim whose
@@ -16,7 +17,7 @@
 //! project's within the repository. Where the common directory cannot be written, there is nothing to share: whoever
 //! works there cannot commit either. What is there and cannot be read is an error, not an absence.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,7 +132,7 @@ impl SharedClaim {
 pub struct Claims {
     project: String,
     worktree: Option<String>,
-    by_name: HashMap<String, SharedClaim>,
+    told: Vec<SharedClaim>,
     closed: Vec<SharedClosing>,
     /// Work trees that were named and are no longer there.
     gone: HashSet<String>,
@@ -155,13 +156,9 @@ impl Claims {
             .filter(|closing| closing.project == self.project && !self.is_gone(closing.worktree.as_deref()))
     }
 
-    /// The claim of an issue, whichever work tree made it.
-    #[must_use]
-    pub fn of(&self, identity: &Identity) -> Option<&SharedClaim> {
-        if self.by_name.is_empty() {
-            return None;
-        }
-        self.by_name.get(&name(&self.project, identity))
+    /// The claims of an issue, by whichever work trees.
+    pub fn of<'c>(&'c self, identity: &'c Identity) -> impl Iterator<Item = &'c SharedClaim> + 'c {
+        self.iter().filter(move |claim| claim.identity == *identity)
     }
 
     /// Whether a claim is that of a database, which has it as a record if it stands.
@@ -188,14 +185,18 @@ impl Claims {
 
     /// All claims of issues of this project.
     pub fn iter(&self) -> impl Iterator<Item = &SharedClaim> + '_ {
-        self.by_name.values().filter(|claim| claim.project == self.project)
+        self.told.iter().filter(|claim| claim.project == self.project)
     }
 }
 
-/// The name of a claim's file: 32 hexadecimal digits.
-fn name(project: &str, identity: &Identity) -> String {
-    let key = [project.as_bytes(), b"\0", &identity.key()].concat();
-    format!("{:032x}", xxh3_128(&key))
+impl SharedClaim {
+    /// The name of its file: 32 hexadecimal digits.
+    fn file_name(&self) -> String {
+        let key = [self.project.as_bytes(), b"\0", &self.identity.key()].concat();
+        // no work tree is called so
+        let worktree = self.worktree.as_deref().unwrap_or("/");
+        format!("{:032x}", xxh3_128(&[&key, &b"\0"[..], worktree.as_bytes()].concat()))
+    }
 }
 
 impl Shared {
@@ -295,12 +296,12 @@ impl Shared {
                 Err(_) => continue,
             };
             if let Ok(claim) = serde_json::from_slice::<SharedClaim>(&bytes)
-                && self::name(&claim.project, &claim.identity) == name
+                && claim.file_name() == name
             {
-                claims.by_name.insert(name, claim);
+                claims.told.push(claim);
             }
         }
-        let told = claims.by_name.values().map(|claim| &claim.worktree);
+        let told = claims.told.iter().map(|claim| &claim.worktree);
         let named: HashSet<_> = told.chain(claims.closed.iter().map(|it| &it.worktree)).flatten().cloned().collect();
         claims.gone = named.into_iter().filter(|name| !self.git.has_worktree(name)).collect();
         Ok(claims)
@@ -352,7 +353,7 @@ impl Turn<'_> {
             worktree: self.shared.worktree.clone(),
             store: store.to_owned(),
         };
-        let name = name(&self.shared.project, identity);
+        let name = claim.file_name();
         let folder = self.shared.dir.ensure_dir_like(CLAIMS)?;
         // a struct of texts and times always is JSON
         let bytes = serde_json::to_vec(&claim).unwrap_or_default();
@@ -361,8 +362,8 @@ impl Turn<'_> {
         folder.share(&name)
     }
 
-    /// Tells all work trees which issues were closed, and which are open again; drops what is old by `now`. To be called
-    /// after that was committed.
+    /// Tells all work trees which issues are closed, before that is committed, or which are open again, after it is;
+    /// drops what is old by `now`.
     ///
     /// # Errors
     /// If it cannot be written. An issue may then be handed out twice.
@@ -373,7 +374,9 @@ impl Turn<'_> {
         store: &str,
         now: Timestamp,
     ) -> Result<(), PathError> {
-        if closed.is_empty() && !self.claims.closed.iter().any(|closing| open.contains(&closing.identity)) {
+        // read anew: this turn may have told something already
+        let before = self.shared.closings();
+        if closed.is_empty() && !before.iter().any(|closing| open.contains(&closing.identity)) {
             return Ok(());
         }
         let young = |closing: &SharedClosing| {
@@ -383,8 +386,7 @@ impl Turn<'_> {
             closing.project == self.shared.project
                 && (closed.contains(&closing.identity) || open.contains(&closing.identity))
         };
-        let mut told: Vec<_> =
-            self.claims.closed.iter().filter(|closing| young(closing) && !changed(closing)).cloned().collect();
+        let mut told: Vec<_> = before.into_iter().filter(|closing| young(closing) && !changed(closing)).collect();
         told.extend(closed.iter().map(|identity| SharedClosing {
             project: self.shared.project.clone(),
             identity: identity.clone(),
@@ -402,11 +404,8 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// If it cannot be removed. It then counts until its session dies, or the next turn removes it.
-    pub fn withdraw(&self, identity: &Identity) -> Result<(), PathError> {
-        if self.claims.of(identity).is_none() {
-            return Ok(());
-        }
-        self.shared.dir.open_dir(CLAIMS)?.remove(&name(&self.shared.project, identity))
+    pub fn withdraw(&self, claim: &SharedClaim) -> Result<(), PathError> {
+        self.shared.dir.open_dir(CLAIMS)?.remove(&claim.file_name())
     }
 }
 

@@ -72,8 +72,8 @@ enum Answer {
 #[derive(Default)]
 struct Model {
     records: [[Record; TREES]; ISSUES],
-    /// The last claim of each issue that was not given back: who, where, when.
-    told: [Option<(usize, usize, usize)>; ISSUES],
+    /// The claim of each issue that each work tree told of: who, when.
+    told: [[Option<(usize, usize)>; TREES]; ISSUES],
     /// The work tree that last closed each issue, until one opens it again.
     closed_by: [Option<usize>; ISSUES],
     states: [Option<bool>; SESSIONS.len()],
@@ -88,36 +88,18 @@ impl Model {
 
     /// Who has an issue, as a work tree sees it, and whether that is told by another.
     fn owner(&self, issue: usize, tree: usize) -> Option<(usize, bool)> {
-        let here = self.records[issue][tree].owner;
-        let open = !self.records[issue][tree].closed;
-        let told = self.told[issue].filter(|(session, at, _)| open && *at != tree && self.may_live(*session));
-        match (here, told) {
-            (Some((session, since)), Some((_, _, told))) if self.may_live(session) && since > told => {
-                Some((session, false))
-            }
-            (_, Some((session, ..))) => Some((session, true)),
-            (here, None) => here.map(|(session, _)| (session, false)),
-        }
+        let record = self.records[issue][tree];
+        let here = record.owner.map(|(session, since)| (self.may_live(session), since, session, false));
+        let told = (0..TREES).filter(|at| *at != tree && !record.closed).filter_map(|at| self.told[issue][at]);
+        let told = told.map(|(session, since)| (self.may_live(session), since, session, true));
+        // a dead one counts only where there is no other, and only in the record
+        let best = here.into_iter().chain(told.filter(|(lives, ..)| *lives)).max();
+        best.map(|(_, _, session, told)| (session, told))
     }
 
     fn act(&mut self, tree: usize, issue: usize, caller: Option<usize>, action: Action, force: bool) -> Answer {
         self.clock += 1;
-        let (told, records) = (self.told, self.records);
-        let answer = self.step(tree, issue, caller, action, force);
-        // the turn, whatever came of the step: the dead are told of no more, the living who were not, are
-        for at in 0..ISSUES {
-            let (before, now) = (records[at][tree], self.records[at][tree]);
-            match (told[at], now.owner) {
-                (Some((session, ..)), _) if !self.may_live(session) && self.told[at] == told[at] => {
-                    self.told[at] = None;
-                }
-                (None, Some((session, since))) if before == now && self.states[session] == Some(true) => {
-                    self.told[at] = Some((session, tree, since));
-                }
-                _ => {}
-            }
-        }
-        answer
+        self.step(tree, issue, caller, action, force)
     }
 
     fn step(&mut self, tree: usize, issue: usize, caller: Option<usize>, action: Action, force: bool) -> Answer {
@@ -143,18 +125,30 @@ impl Model {
                 return Answer::ClosedElsewhere;
             }
             Action::Close if record.closed => return Answer::Done,
-            Action::Reopen if !record.closed => return Answer::Done,
+            Action::Reopen if !record.closed => {
+                // what another work tree closed is to be done again
+                self.closed_by[issue] = self.closed_by[issue].filter(|at| *at == tree);
+                return Answer::Done;
+            }
             Action::Release if owner.is_none() && caller.is_some() && !force => return Answer::NotOwner,
             Action::Reopen | Action::Link => {}
             _ if stopped => return Answer::Owned(other.map_or(0, |(session, _)| session)),
-            Action::Release if owner.is_some_and(|(_, told)| told) => return Answer::Elsewhere,
+            Action::Release
+                if owner.is_some_and(|(_, told)| told)
+                    && record.owner.is_none_or(|(session, _)| Some(session) != caller) =>
+            {
+                return Answer::Elsewhere;
+            }
             _ => {}
+        }
+        if action == Action::Start {
+            self.closed_by[issue] = self.closed_by[issue].filter(|at| *at == tree);
         }
         let record = &mut self.records[issue][tree];
         match (action, caller) {
             (Action::Start, Some(session)) if record.owner.is_none_or(|(owner, _)| owner != session) => {
                 record.owner = Some((session, self.clock));
-                self.told[issue] = Some((session, tree, self.clock));
+                self.told[issue][tree] = Some((session, self.clock));
             }
             (Action::Release, _) => record.owner = None,
             (Action::Close | Action::Reopen, _) => {
@@ -163,12 +157,8 @@ impl Model {
             }
             _ => {}
         }
-        // a claim is told as long as the record of its own work tree says so
-        if let Some((session, at, _)) = self.told[issue]
-            && at == tree
-            && self.records[issue][tree].owner.is_none_or(|(owner, _)| owner != session)
-        {
-            self.told[issue] = None;
+        if record.owner.is_none() {
+            self.told[issue][tree] = None;
         }
         Answer::Done
     }

@@ -9,7 +9,7 @@ use crate::liveness::{Known, Liveness, Watch};
 use crate::schema::id::Identity;
 use crate::schema::issue::{Assignment, IssueHead, Status};
 use crate::schema::session::Session;
-use crate::worktrees::{Claims, Shared, SharedClosing, Turn};
+use crate::worktrees::{Claims, Shared, SharedClaim, SharedClosing, Turn};
 
 /// What the transaction functions need to know beside the record and its author.
 #[derive(Clone, Copy, Debug)]
@@ -47,17 +47,22 @@ impl Access<'_> {
             Ok::<_, StoreError>(Owner { assignment, liveness, elsewhere, detached })
         };
         let here = head.owner().map(|assignment| owner(assignment.clone(), None, false)).transpose()?;
-        let told = self.claims.of(&head.identity()).filter(|_| head.status == Status::Open);
-        let Some(told) = told else { return Ok(here) };
-        if self.claims.is_of(told, &tables.store_id()?) {
-            return Ok(here);
+        let mut found = here;
+        let identity = head.identity();
+        for told in self.claims.of(&identity).filter(|_| head.status == Status::Open) {
+            if self.claims.is_of(told, &tables.store_id()?) {
+                continue;
+            }
+            let there = owner(told.assignment(), Some(told.place()), self.claims.is_detached(told))?;
+            let counts = there.liveness != Liveness::Dead
+                && found.as_ref().is_none_or(|found| {
+                    found.liveness == Liveness::Dead || found.assignment.acquired_at < there.assignment.acquired_at
+                });
+            if counts {
+                found = Some(there);
+            }
         }
-        let there = owner(told.assignment(), Some(told.place()), self.claims.is_detached(told))?;
-        let counts = there.liveness != Liveness::Dead
-            && here.as_ref().is_none_or(|here| {
-                here.liveness == Liveness::Dead || here.assignment.acquired_at <= there.assignment.acquired_at
-            });
-        Ok(if counts { Some(there) } else { here })
+        Ok(found)
     }
 
     /// Whether somebody who lives, or may live, has an issue.
@@ -113,46 +118,84 @@ pub fn write<R, E: From<StoreError>>(
     let turn = scope.shared.map(|shared| shared.turn(store.timeout())).transpose().map_err(StoreError::from)?;
     let none = Claims::default();
     let claims = turn.as_ref().map_or(&none, Turn::claims);
-    let (result, ended) = store.write(author, |txn| {
+    let (result, later) = store.write(author, |txn| {
         let access = Access { watch: scope.watch, claims, force: scope.force };
+        if let Some(turn) = &turn {
+            heal(txn, turn, access)?;
+        }
         let result = work(txn, access)?;
-        let ended = turn.as_ref().map_or(Ok(Told::default()), |turn| publish(txn, turn, access))?;
-        Ok::<_, E>((result, ended))
+        let later = turn.as_ref().map_or(Ok(Later::default()), |turn| tell(txn, turn))?;
+        Ok::<_, E>((result, later))
     })?;
     if let Some(turn) = &turn {
-        // it is committed; what is not told now will be in the next turn, or is told a little too long
-        for identity in &ended.over {
-            let _ = turn.withdraw(identity);
+        // it is committed; what cannot be told now is healed in the next turn
+        for claim in &later.over {
+            let _ = turn.withdraw(claim);
         }
-        let _ = turn.tell_closed(&ended.closed, &ended.open, &ended.store, author.now);
+        let _ = turn.tell_closed(&[], &later.open, &later.store, author.now);
     }
     Ok(result)
 }
 
+/// Mends what a killed process left between telling and committing, or between committing and telling: claims and
+/// closings that this database told of and knows nothing of, claims of the dead, and claims of its own that nobody was
+/// told of. It speaks of what is committed, so it holds whatever becomes of the transaction.
+fn heal(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<(), StoreError> {
+    let store = txn.store_id()?;
+    for claim in turn.claims().iter() {
+        let leftover = turn.claims().is_of(claim, &store) && !stands(txn, claim)?;
+        if leftover || access.liveness(txn, &claim.assignment())? == Liveness::Dead {
+            let _ = turn.withdraw(claim);
+        }
+    }
+    let owned = Query { assigned: Some(true), ..Query::default() };
+    for stored in txn.list(&owned, |_| Ok(true))? {
+        let identity = stored.head.identity();
+        let told = turn.claims().of(&identity).any(|claim| turn.claims().is_of(claim, &store));
+        if let Some(owner) = stored.head.owner().filter(|_| !told)
+            && access.liveness(txn, owner)? == Liveness::Alive
+        {
+            turn.publish(&identity, owner, &store)?;
+        }
+    }
+    let mut open = Vec::new();
+    for closing in turn.claims().closed_here() {
+        let stored = txn.id_of(&closing.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
+        if stored.is_none_or(|stored| stored.head.status == Status::Open) {
+            open.push(closing.identity.clone());
+        }
+    }
+    let _ = turn.tell_closed(&[], &open, &store, txn.author().now);
+    Ok(())
+}
+
+/// Whether the record says what a claim says.
+fn stands(txn: &WriteTxn<'_>, claim: &SharedClaim) -> Result<bool, StoreError> {
+    let stored = txn.id_of(&claim.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
+    Ok(stored.is_some_and(|stored| stored.head.owner().is_some_and(|owner| owner.session == claim.session)))
+}
+
 /// What the other work trees are to be told once a transaction is committed.
 #[derive(Debug, Default)]
-struct Told {
-    /// Issues whose claims are over: those that the record of this work tree does not know of, and those of the dead, in
-    /// whichever work tree they were made.
-    over: Vec<Identity>,
-    /// Issues that were closed.
-    closed: Vec<Identity>,
+struct Later {
+    /// Claims that are over.
+    over: Vec<SharedClaim>,
     /// Issues that are open again, or gone.
     open: Vec<Identity>,
     /// This database.
     store: String,
 }
 
-/// Tells the other work trees of new owners; answers what they are to be told later.
-fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<Told, StoreError> {
+/// Tells the other work trees of new owners and closings, before they are committed; answers what they are told later.
+fn tell(txn: &WriteTxn<'_>, turn: &Turn<'_>) -> Result<Later, StoreError> {
     // the last change of each issue counts
     let changes: BTreeMap<_, _> = txn.standing_changes().iter().map(|change| (&change.identity, change)).collect();
     let store = txn.store_id()?;
-    let mut told = Told { over: txn.ended_claims().to_vec(), store: store.clone(), ..Told::default() };
+    let (mut closed, mut later) = (Vec::new(), Later { open: txn.reopened().to_vec(), ..Later::default() });
     for (identity, change) in &changes {
         match (change.status_before, change.status) {
-            (Some(Status::Open), Some(Status::Closed)) => told.closed.push((*identity).clone()),
-            (Some(Status::Closed), Some(Status::Open)) | (_, None) => told.open.push((*identity).clone()),
+            (Some(Status::Open), Some(Status::Closed)) => closed.push((*identity).clone()),
+            (Some(Status::Closed), Some(Status::Open)) | (_, None) => later.open.push((*identity).clone()),
             _ => {}
         }
         // other owners came with a file, which the other work trees have or will get
@@ -160,33 +203,15 @@ fn publish(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<To
             turn.publish(identity, owner, &store)?;
         }
     }
+    turn.tell_closed(&closed, &[], &store, txn.author().now)?;
     for claim in turn.claims().iter() {
-        if changes.get(&claim.identity).is_some_and(|change| change.op == Op::Start) {
-            continue;
-        }
-        let owner = txn.id_of(&claim.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
-        let stands = owner.is_some_and(|stored| stored.head.owner().is_some_and(|it| it.session == claim.session));
-        let leftover = turn.claims().is_of(claim, &store) && !stands;
-        if leftover || access.liveness(txn, &claim.assignment())? == Liveness::Dead {
-            told.over.push(claim.identity.clone());
+        let detached = turn.claims().is_detached(claim) && txn.ended_claims().contains(&claim.identity);
+        let started = changes.get(&claim.identity).is_some_and(|change| change.owner.is_some());
+        let own = turn.claims().is_of(claim, &store);
+        if (own && !started && !stands(txn, claim)?) || (detached && !own) {
+            later.over.push(claim.clone());
         }
     }
-    // what a session that lives here has, and nobody was told of: another's claim in its place is over by now
-    let owned = Query { assigned: Some(true), ..Query::default() };
-    for stored in txn.list(&owned, |stored| Ok(turn.claims().of(&stored.head.identity()).is_none()))? {
-        let identity = stored.head.identity();
-        if let Some(owner) = stored.head.owner()
-            && !changes.contains_key(&identity)
-            && access.liveness(txn, owner)? == Liveness::Alive
-        {
-            turn.publish(&identity, owner, &store)?;
-        }
-    }
-    for closing in turn.claims().closed_here() {
-        let stored = txn.id_of(&closing.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
-        if stored.is_none_or(|stored| stored.head.status == Status::Open) {
-            told.open.push(closing.identity.clone());
-        }
-    }
-    Ok(told)
+    later.store = store;
+    Ok(later)
 }

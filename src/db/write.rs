@@ -45,6 +45,7 @@ pub struct WriteTxn<'t> {
     pub(super) undoes: Option<Revision>,
     pub(super) standing_changes: Vec<StandingChange>,
     ended_claims: Vec<Identity>,
+    reopened: Vec<Identity>,
     pub(super) touched: bool,
 }
 
@@ -60,7 +61,7 @@ impl<'t> WriteTxn<'t> {
     pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
         let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
         let (stale, last, undoes) = (BTreeSet::new(), first, None);
-        let (standing_changes, ended_claims) = (Vec::new(), Vec::new());
+        let (standing_changes, ended_claims, reopened) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             tables,
             author,
@@ -72,6 +73,7 @@ impl<'t> WriteTxn<'t> {
             undoes,
             standing_changes,
             ended_claims,
+            reopened,
             touched: false,
         })
     }
@@ -97,6 +99,17 @@ impl<'t> WriteTxn<'t> {
     /// Notes that a claim that no database has as a record any more was given back.
     pub fn end_claim(&mut self, identity: Identity) {
         self.ended_claims.push(identity);
+    }
+
+    /// Notes that an issue which another work tree closed is to be done again, though it is open here.
+    pub fn reopen_elsewhere(&mut self, identity: Identity) {
+        self.reopened.push(identity);
+    }
+
+    /// The issues that are to be done again so.
+    #[must_use]
+    pub fn reopened(&self) -> &[Identity] {
+        &self.reopened
     }
 
     /// The claims that were given back so.

@@ -54,20 +54,25 @@ fn what_one_work_tree_claims_all_others_see() {
     main.turn(SHORT).unwrap().publish(&identity("b"), &assignment("s2"), "db").unwrap();
     for (shared, own) in [(&main, Some("b")), (&one, Some("a")), (&two, None)] {
         let claims = shared.claims().unwrap();
-        assert_eq!(claims.of(&identity("a")).unwrap().assignment(), assignment("s1"));
-        assert_eq!(claims.of(&identity("a")).unwrap().place(), "work tree one");
-        assert_eq!(claims.of(&identity("b")).unwrap().place(), "the main work tree");
-        assert_eq!(claims.of(&identity("c")), None);
+        assert_eq!(claims.of(&identity("a")).next().unwrap().assignment(), assignment("s1"));
+        assert_eq!(claims.of(&identity("a")).next().unwrap().place(), "work tree one");
+        assert_eq!(claims.of(&identity("b")).next().unwrap().place(), "the main work tree");
+        assert_eq!(claims.of(&identity("c")).count(), 0);
         for slug in ["a", "b"] {
-            let claim = claims.of(&identity(slug)).unwrap();
+            let id = identity(slug);
+            let claim = claims.of(&id).next().unwrap();
             assert_eq!(claims.is_of(claim, "db"), own == Some(slug));
             assert!(!claims.is_of(claim, "another"), "a database that was built anew");
         }
     }
+    // two work trees may tell of one issue, and neither writes over what the other told
+    two.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s3"), "db").unwrap();
     let turn = two.turn(SHORT).unwrap();
-    turn.withdraw(&identity("a")).unwrap();
-    turn.withdraw(&identity("never claimed")).unwrap();
-    assert_eq!(main.claims().unwrap().of(&identity("a")), None);
+    let id = identity("a");
+    assert_eq!(turn.claims().of(&id).count(), 2);
+    turn.withdraw(turn.claims().of(&id).find(|claim| claim.session == "s1").unwrap()).unwrap();
+    let left = main.claims().unwrap();
+    assert_eq!(left.of(&id).map(|claim| claim.session.as_str()).collect::<Vec<_>>(), ["s3"]);
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn projects_of_one_repository_do_not_take_each_others_issues() {
     let (whole, part) = (world.shared("one"), world.shared("one/part"));
     whole.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
     let claims = part.claims().unwrap();
-    assert_eq!(claims.of(&identity("a")), None);
+    assert_eq!(claims.of(&identity("a")).count(), 0);
     assert!(claims.are_empty());
 }
 
@@ -126,7 +131,7 @@ fn a_claim_is_detached_once_its_work_tree_is_gone() {
     one.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
     let detached = |shared: &Shared| {
         let claims = shared.claims().unwrap();
-        claims.is_detached(claims.of(&identity("a")).unwrap())
+        claims.is_detached(claims.of(&identity("a")).next().unwrap())
     };
     assert!(!detached(&main));
     std::fs::remove_dir_all(world.folder.path().join("one")).unwrap();

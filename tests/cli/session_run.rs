@@ -162,7 +162,9 @@ fn the_session_lives_while_its_command_does_even_if_that_closed_what_it_inherite
     let mut command = project.command("session run --id s -- sh -c");
     command.arg(script);
     let mut wrapper = Running::of(command);
-    let pid = wrapper.told.parse().unwrap();
+    let pid: u32 = wrapper.told.parse().unwrap();
+    // the file names the command a moment after it was started
+    eventually("the command's name", || (project.json("session show s")["pid"] == json!(pid)).then_some(()));
     wrapper.child.kill().unwrap();
     wrapper.child.wait().unwrap();
     project.oxi("--session s issue start 1").ok();

@@ -286,3 +286,74 @@ fn a_session_is_ended_where_it_was_registered() {
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
 }
+
+#[test]
+fn one_session_in_two_work_trees_gives_back_each_by_itself() {
+    let (main, linked) = two_work_trees();
+    let mut s0 = Running::start(&main, "session run --id s0 -- sh -c 'echo ready; exec sleep 60'");
+    let mut s1 = Running::start(&linked, "session run --id s1 -- sh -c 'echo ready; exec sleep 60'");
+    main.oxi("--session s0 issue start 1").ok();
+    main.oxi("--session s0 issue release 1").ok();
+    linked.oxi("--session s1 issue start 1").ok();
+    main.oxi("--session s1 issue start 1").ok();
+    main.oxi("--session s1 undo").ok();
+    // the other work tree still has it
+    main.oxi("--session s0 undo").exits(5);
+    main.oxi("--session s0 issue start 1").exits(5).warns("in work tree linked");
+    main.oxi("--session s1 issue start 1").ok();
+    main.oxi("--session s1 issue release 1").ok();
+    main.oxi("--session s0 issue start 1").exits(5);
+    linked.oxi("--session s1 issue release 1").ok();
+    main.oxi("--session s0 issue start 1").ok();
+    for running in [&mut s0, &mut s1] {
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn what_was_left_untold_is_mended_by_whatever_comes_next() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s issue start 1").ok();
+    main.oxi("issue close 2").ok();
+    let shared = main.path(".git/oxi-state");
+    let closed = std::fs::read(shared.join("closed")).unwrap();
+    let file = std::fs::read_dir(shared.join("claims")).unwrap().next().unwrap().unwrap().path();
+    let claim = std::fs::read(&file).unwrap();
+    main.oxi("--session s issue release 1").ok();
+    main.oxi("issue reopen 2").ok();
+    // as if it had been told, and the process killed before it committed
+    std::fs::write(shared.join("closed"), closed).unwrap();
+    std::fs::write(&file, claim).unwrap();
+    linked.oxi("issue next").ok().says("#3");
+    // a refused step mends it, too
+    main.oxi("--session s issue release 1").exits(5);
+    linked.oxi("issue next").ok().says("#1");
+    linked.oxi("--session t issue start 2").ok();
+}
+
+#[test]
+fn what_another_work_tree_closed_is_done_again_if_somebody_says_so() {
+    let (main, linked) = two_work_trees();
+    linked.oxi("issue close 1 2").ok();
+    main.oxi("issue reopen 1").ok().prints("reopened issue #1\n");
+    assert_eq!(main.json("issue next")["id"], json!(1));
+    main.oxi("--session s issue start 2 --force").ok();
+    main.oxi("--session s issue release 2").ok();
+    main.oxi("--session t issue start 2").ok();
+}
+
+#[test]
+fn a_session_that_was_refused_here_is_still_anothers() {
+    let (main, linked) = two_work_trees();
+    let mut sleepers: Vec<_> = (0..2).map(|_| std::process::Command::new("sleep").arg("60").spawn().unwrap()).collect();
+    linked.oxi(&format!("session start --id pa --pid {}", sleepers[0].id())).ok();
+    main.oxi("session end pa --force").exits(5);
+    main.oxi(&format!("session start --id pa --pid {}", sleepers[1].id())).exits(5);
+    main.oxi("session run --id pa -- true").exits(5);
+    main.oxi("session end pa --force").exits(5).warns("registered in another work tree");
+    for sleeper in &mut sleepers {
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+    }
+}

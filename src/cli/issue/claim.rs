@@ -126,10 +126,10 @@ fn refused(id: IssueId, refusal: Refusal) -> CliError {
                 Code::Claimed,
                 format!("issue #{id} is taken by session {session}{place} since {acquired_at} ({})", owner.liveness),
             )
-            .hint(format!(
+            .hint(
                 "choose another with `oxi-state issue next`, or wait; --force takes it away from the session, if you know \
-                 that nobody works on it any more (`oxi-state session show {session}`)"
-            ))
+                 that nobody works on it any more (`oxi-state session list`)",
+            )
             .detail("id", id)
             .detail("owner", session)
             .detail("acquired_at", acquired_at)

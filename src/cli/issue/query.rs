@@ -183,7 +183,11 @@ pub(super) fn nothing_to_do<T: Readable>(tables: &Tables<T>, access: Access<'_>)
         CliError::new(Code::NotFound, "no issue is open").hint("`oxi-state issue create 'Title'` makes one")
     } else {
         let message = format!("no open issue is ready and free: {}", parts.join(", "));
-        CliError::new(Code::NotFound, message).hint("`oxi-state issue list --claimed` and `--blocked` show what waits")
+        CliError::new(Code::NotFound, message).hint(if elsewhere > 0 {
+            "merge what the other work trees did and run `oxi-state sync`; `issue list --claimed` and `--blocked` show the rest"
+        } else {
+            "`oxi-state issue list --claimed` and `--blocked` show what waits"
+        })
     };
     Ok(error
         .detail("open", open)

@@ -86,6 +86,7 @@ fn issues<T: Readable>(tables: &Tables<T>, id: &SessionId) -> Result<Vec<IssueId
 
 impl SessionJson {
     pub(super) fn new<T: Readable>(tables: &Tables<T>, watch: &Watch, session: Session) -> Result<Self, StoreError> {
+        let holder = watch.holder(session.id.as_str());
         Ok(Self {
             issues: issues(tables, &session.id)?,
             alive: as_json(alive_of(watch, &session)),
@@ -107,7 +108,8 @@ impl SessionJson {
             branches: Some(session.branches),
             bad_lines: session.bad_lines,
             truncated: session.truncated,
-            pid: session.process.map(|process| process.pid),
+            // of a command that runs, the lock file knows more than the record
+            pid: holder.or(session.process).map(|process| process.pid),
             created_at: Some(session.created_at),
             last_activity_at: Some(session.last_activity_at),
             ended_at: session.ended_at,
