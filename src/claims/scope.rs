@@ -65,6 +65,27 @@ impl Access<'_> {
         Ok(found)
     }
 
+    /// Who else has an issue in another work tree and lives, or may live: else than a session that is to get it here.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn rival<T: Readable>(
+        &self,
+        tables: &Tables<T>,
+        identity: &Identity,
+        session: &str,
+    ) -> Result<Option<Owner>, StoreError> {
+        let store = tables.store_id()?;
+        for told in self.claims.of(identity).filter(|told| told.session != session) {
+            let (assignment, detached) = (told.assignment(), self.claims.is_detached(told));
+            let liveness = self.liveness(tables, &assignment)?;
+            if !self.claims.is_of(told, &store) && liveness != Liveness::Dead {
+                return Ok(Some(Owner { assignment, liveness, elsewhere: Some(told.place()), detached }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether somebody who lives, or may live, has an issue.
     ///
     /// # Errors

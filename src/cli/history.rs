@@ -135,6 +135,13 @@ pub(super) fn undo(context: &Context, revision: Option<u64>, force: bool) -> Cli
             }
         }
         let undone = txn.undo(revision.map(Revision))?;
+        // who gets an issue back by it must not meet another in a second work tree
+        for change in txn.standing_changes().iter().filter(|_| !force) {
+            let (Some(owner), Some(id)) = (&change.owner, txn.id_of(&change.identity)?) else { continue };
+            if let Some(rival) = access.rival(txn, &change.identity, &owner.session)? {
+                return Err(super::issue::owned(id, rival));
+            }
+        }
         match undone {
             Undone::Done(done) => Ok(done),
             Undone::NothingToUndo => Err(match revision {

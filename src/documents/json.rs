@@ -12,6 +12,28 @@ struct Text<'t> {
     /// Where it begins, in bytes.
     offset: usize,
     is_key: bool,
+    /// In how many objects and lists it stands.
+    depth: usize,
+}
+
+/// The keys that a value stands under, outermost first.
+#[derive(Default)]
+struct Keys(Vec<(usize, String)>);
+
+impl Keys {
+    /// Takes note of a key.
+    fn enter(&mut self, text: &Text<'_>) {
+        self.0.retain(|(depth, _)| *depth < text.depth);
+        self.0.push((text.depth, unescaped(text)));
+    }
+
+    /// The value as an assignment to each of its keys, which is how a secret-like name tells.
+    fn assignments(&self, text: &Text<'_>, value: &str) -> Vec<(String, usize)> {
+        /// Shorter ones are no assignment of a secret.
+        const MIN: usize = 12;
+        let above = self.0.iter().filter(|(depth, _)| *depth <= text.depth && value.len() >= MIN);
+        above.map(|(_, key)| (format!("{key}={value}"), key.len() + 1)).collect()
+    }
 }
 
 /// JSON with an indent of two spaces and no newline at the end.
@@ -52,16 +74,39 @@ pub fn admit(before: &str, given: &str, policy: &Policy) -> Result<String, Docum
     }
     let mut meant = before.to_owned();
     if check(before).is_ok() {
+        let mut keys = Keys::default();
         rewrite(before, |text| {
+            let plain = unescaped(&text);
+            if text.is_key {
+                keys.enter(&text);
+            } else {
+                for (assignment, _) in keys.assignments(&text, &plain) {
+                    meant.push('\n');
+                    meant.push_str(&assignment);
+                }
+            }
             meant.push('\n');
-            meant.push_str(&unescaped(&text));
+            meant.push_str(&plain);
             Ok(None)
         })?;
     }
-    let mut looks = 0;
+    let (mut looks, mut keys) = (0, Keys::default());
     let stored = rewrite(given, |text| {
         let plain = unescaped(&text);
         let policy = if text.is_key { &strict } else { policy };
+        if text.is_key {
+            keys.enter(&text);
+        } else {
+            for (assignment, value_at) in keys.assignments(&text, &plain) {
+                let clean = privacy::check_added(if looks < LOOKS { &meant } else { "" }, &assignment, policy)
+                    .map_err(|refused| DocumentError::Secret(at(given, text.offset, refused)))?;
+                if clean != assignment {
+                    looks += 1;
+                    let value = clean.get(value_at..).unwrap_or_default();
+                    return Ok(Some(serde_json::Value::from(value).to_string()));
+                }
+            }
+        }
         match privacy::check_added(if looks < LOOKS { &meant } else { "" }, &plain, policy) {
             Ok(clean) if clean == plain => Ok(None),
             Ok(clean) => {
@@ -120,7 +165,7 @@ fn rewrite(
         match byte {
             b'"' => {
                 let is_key = bytes.get(following) == Some(&b':');
-                let other = visit(Text { spelled: token, offset: at, is_key })?;
+                let other = visit(Text { spelled: token, offset: at, is_key, depth })?;
                 out.push_str(other.as_deref().unwrap_or(token));
             }
             b'{' | b'[' if bytes.get(following).is_some_and(|next| b"}]".contains(next)) => {
@@ -197,6 +242,24 @@ mod tests {
         }
         let deep = "[".repeat(500) + &"]".repeat(500);
         assert!(matches!(pretty(&deep), Err(DocumentError::Malformed { reason: "it is nested too deeply", .. })));
+    }
+
+    #[test]
+    fn a_secret_like_key_tells_of_all_that_stands_under_it_however_it_is_spelled() {
+        let value = ["hunter2", "hunter2"].concat();
+        for given in [
+            format!(r#"{{"pass\u0077ord":"{value}"}}"#),
+            format!(r#"{{"api_key":["{value}"]}}"#),
+            format!(r#"{{"token":{{"v":"{value}"}}}}"#),
+            format!(r#"[{{"a":1,"secret":{{"b":[{{"c":"{value}"}}]}}}}]"#),
+        ] {
+            assert!(matches!(admit("", &given, &Policy::default()), Err(DocumentError::Secret(_))), "{given}");
+            assert!(admit(&pretty(&given).unwrap(), &given, &Policy::default()).is_ok(), "it was there: {given}");
+            let redacted = admit("", &given, &Policy { redact: true, ..Policy::default() }).unwrap();
+            assert!(!redacted.contains(&value) && redacted.contains("[redacted:"), "{redacted}");
+        }
+        let harmless = format!(r#"{{"token":{{}},"note":"{value}","total_tokens":"{value}"}}"#);
+        assert!(admit("", &harmless, &Policy::default()).is_ok());
     }
 
     #[test]

@@ -146,7 +146,13 @@ pub fn save(
     if clean.len() > MAX_TEXT {
         return Err(DocumentError::TooLarge);
     }
-    if kind == DocumentKind::Json && path.category.as_str() == SESSIONS {
+    let category = path.category.as_str();
+    let below = category.strip_prefix(SESSIONS).is_some_and(|rest| rest.starts_with('/'));
+    if below || (kind == DocumentKind::Markdown && category == SESSIONS) {
+        // what is kept of sessions are pointers, and nothing beside or below them
+        return Err(DocumentError::NotAPointer { line: 1, column: 1 });
+    }
+    if kind == DocumentKind::Json && category == SESSIONS {
         // the place of a mistake is told by the text as it was given
         pointer(text)?;
         clean = admit_pointer(path, old.as_ref(), &clean)?;

@@ -357,3 +357,14 @@ fn a_session_that_was_refused_here_is_still_anothers() {
         sleeper.wait().unwrap();
     }
 }
+
+#[test]
+fn undo_gives_no_issue_to_a_session_that_another_would_meet() {
+    let (main, linked) = two_work_trees();
+    linked.oxi("--session s1 issue start 1").ok();
+    linked.oxi("--session s1 issue release 1").ok();
+    main.oxi("--session s3 issue start 1").ok();
+    linked.oxi("--session s3 undo").exits(5).warns("by session s3 in the main work tree");
+    main.oxi("--session s3 issue release 1").ok();
+    linked.oxi("--session s3 issue start 1").ok();
+}

@@ -167,6 +167,11 @@ fn refused(id: IssueId, refusal: Refusal) -> CliError {
     }
 }
 
+/// That another session has an issue.
+pub(in crate::cli) fn owned(id: IssueId, owner: claims::Owner) -> CliError {
+    refused(id, Refusal::Owned(owner))
+}
+
 /// Refuses a change to an issue that another session has.
 pub(in crate::cli) fn check(txn: &WriteTxn<'_>, id: IssueId, access: Access<'_>) -> CliResult<()> {
     super::head(txn, id)?;

@@ -7,8 +7,8 @@ mod dep;
 mod edit;
 mod query;
 
-pub(super) use claim::check;
 pub(super) use claim::settle;
+pub(super) use claim::{check, owned};
 pub(super) use query::SummaryJson;
 
 use crate::db::Cas;

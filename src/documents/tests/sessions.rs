@@ -25,7 +25,13 @@ fn sessions_are_listed_by_their_last_change() {
     {
         documents.save_session(&pointer(id, "alice", now)).unwrap();
     }
-    documents.save_markdown("sessions", "notes", "not a session").unwrap();
+    // text has no place beside them, nor below
+    for category in ["sessions", "sessions/below"] {
+        let refused = documents.save_markdown(category, "notes", "not a session");
+        assert!(matches!(refused, Err(DocumentError::NotAPointer { .. })), "{category}: {refused:?}");
+    }
+    let below = documents.save_json("sessions/below", "notes", &serde_json::json!({"messages": []}));
+    assert!(matches!(below, Err(DocumentError::NotAPointer { .. })), "{below:?}");
     let ids = |list: Vec<SessionSummary>| list.into_iter().map(|it| it.id.to_string()).collect::<Vec<_>>();
     assert_eq!(ids(documents.list_sessions().unwrap()), ["new", "mid", "old"]);
     documents.change_session("old", |session| session.add_user_message(time("2026-11-23T12:00:00Z"))).unwrap();
