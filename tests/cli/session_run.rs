@@ -63,6 +63,8 @@ fn a_command_that_cannot_run_begins_nothing() {
 #[test]
 fn signals_reach_the_command() {
     let project = project();
+    // where the tests run under `nohup`, a handler here gives our children the default back
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, std::sync::Arc::default()).unwrap();
     let signals = [
         ("TERM", Signal::TERM),
         ("INT", Signal::INT),
