@@ -42,24 +42,19 @@ impl Access<'_> {
     /// # Errors
     /// If the database fails.
     pub fn owner<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<Option<Owner>, StoreError> {
-        let owner = |assignment: Assignment, elsewhere, detached| {
-            let liveness = self.liveness(tables, &assignment)?;
-            Ok::<_, StoreError>(Owner { assignment, liveness, elsewhere, detached })
-        };
-        let here = head.owner().map(|assignment| owner(assignment.clone(), None, false)).transpose()?;
-        let mut found = here;
-        let identity = head.identity();
-        for told in self.claims.of(&identity).filter(|_| head.status == Status::Open) {
-            if self.claims.is_of(told, &tables.store_id()?) {
-                continue;
-            }
-            let there = owner(told.assignment(), Some(told.place()), self.claims.is_detached(told))?;
-            let counts = there.liveness != Liveness::Dead
-                && found.as_ref().is_none_or(|found| {
+        let mut found = None;
+        if let Some(assignment) = head.owner() {
+            let (assignment, liveness) = (assignment.clone(), self.liveness(tables, assignment)?);
+            found = Some(Owner { assignment, liveness, elsewhere: None, detached: false });
+        }
+        if head.status == Status::Open {
+            for there in self.elsewhere(tables, &head.identity())? {
+                let counts = found.as_ref().is_none_or(|found| {
                     found.liveness == Liveness::Dead || found.assignment.acquired_at < there.assignment.acquired_at
                 });
-            if counts {
-                found = Some(there);
+                if counts {
+                    found = Some(there);
+                }
             }
         }
         Ok(found)
@@ -75,15 +70,24 @@ impl Access<'_> {
         identity: &Identity,
         session: &str,
     ) -> Result<Option<Owner>, StoreError> {
-        let store = tables.store_id()?;
-        for told in self.claims.of(identity).filter(|told| told.session != session) {
-            let (assignment, detached) = (told.assignment(), self.claims.is_detached(told));
+        Ok(self.elsewhere(tables, identity)?.into_iter().find(|owner| owner.assignment.session != session))
+    }
+
+    /// Whom other work trees told of that they have an issue, and who live, or may live.
+    fn elsewhere<T: Readable>(&self, tables: &Tables<T>, identity: &Identity) -> Result<Vec<Owner>, StoreError> {
+        let mut found = Vec::new();
+        for told in self.claims.of(identity) {
+            if self.claims.is_of(told, &tables.store_id()?) {
+                continue;
+            }
+            let assignment = told.assignment();
             let liveness = self.liveness(tables, &assignment)?;
-            if !self.claims.is_of(told, &store) && liveness != Liveness::Dead {
-                return Ok(Some(Owner { assignment, liveness, elsewhere: Some(told.place()), detached }));
+            if liveness != Liveness::Dead {
+                let (elsewhere, detached) = (Some(told.place()), self.claims.is_detached(told));
+                found.push(Owner { assignment, liveness, elsewhere, detached });
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Whether somebody who lives, or may live, has an issue.
