@@ -72,7 +72,8 @@ use crate::schema::id::ContentHash;
 use crate::schema::privacy::{self, Policy};
 
 pub use crate::schema::document::{SessionPointer, SessionSummary};
-pub use collection::{Collection, InvalidRecordId, RecordId};
+pub use crate::schema::record_id::{InvalidRecordId, RecordId};
+pub use collection::Collection;
 pub use error::DocumentError;
 pub use steps::{Deleted, Expect, InvalidExpect, Saved};
 

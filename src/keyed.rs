@@ -125,3 +125,37 @@ fn guarded<K: Record>(old: Option<&K>, expect: Option<ContentHash>) -> Option<Ou
 pub fn identity<T: Readable>(tables: &Tables<T>, id: IssueId) -> Result<Identity, KeyedError> {
     Ok(tables.head(id)?.ok_or(KeyedError::NoIssue(id))?.head.identity())
 }
+
+/// Puts what an issue is in the place of its number, where fields give that.
+///
+/// # Errors
+/// See [`identity`].
+pub(crate) fn issue_by_number<T: Readable>(
+    tables: &Tables<T>,
+    fields: &mut Map<String, serde_json::Value>,
+) -> Result<(), KeyedError> {
+    if let Some(number) = fields.get("issue").and_then(serde_json::Value::as_u64) {
+        let id = IssueId(u32::try_from(number).unwrap_or(u32::MAX));
+        fields.insert("issue".into(), serde_json::to_value(identity(tables, id)?).unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// Gives a field a value that has none.
+pub(crate) fn or_default(
+    fields: &mut Map<String, serde_json::Value>,
+    name: &str,
+    value: impl FnOnce() -> serde_json::Value,
+) {
+    if fields.get(name).is_none_or(serde_json::Value::is_null) {
+        fields.insert(name.to_owned(), value());
+    }
+}
+
+/// The fields of a JSON object.
+pub(crate) fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
+    match value {
+        serde_json::Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}

@@ -73,6 +73,7 @@
 //! | [`documents`] | Markdown and JSON by category and name: the original's state store, its sessions as pointers, typed values |
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
 //! | [`keyed`] | pointers, facts, runtime summaries, health, registrations: small keyed records |
+//! | [`validations`], [`handoffs`] | what was checked and how it ended; notes to whoever goes on |
 //! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
 //! | [`settings`] | settings files |
@@ -92,6 +93,7 @@ pub mod documents;
 pub mod export;
 pub mod fs;
 pub mod git;
+pub mod handoffs;
 pub mod import;
 pub mod issues;
 pub mod keyed;
@@ -102,4 +104,5 @@ pub mod sessions;
 pub mod settings;
 pub mod sync;
 pub mod usage;
+pub mod validations;
 pub mod worktrees;

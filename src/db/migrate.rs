@@ -7,6 +7,7 @@
 //! |---|---|
 //! | 1 | issues only |
 //! | 2 | the table `records`; rows of `changes` are of any kind, so their identity is optional |
+//! | 3 | validations and handoffs, which an older program could not read in `changes`; rows are as in 2 |
 
 use std::ops::Bound;
 
@@ -25,7 +26,7 @@ use super::tables::{ReadRows, Tables, WriteRows};
 use super::{DATABASE, Store, begin_write};
 
 /// The schema that is written: which tables there are, and which shapes their rows have.
-pub const SCHEMA_VERSION: u8 = 2;
+pub const SCHEMA_VERSION: u8 = 3;
 
 /// Rows that are held in memory at a time.
 const BATCH: usize = 10_000;
@@ -67,7 +68,9 @@ impl Store {
         let txn = begin_write(&database)?;
         {
             let mut tables = Tables::open_to_write(&txn)?;
-            rewrite_changes(&mut tables)?;
+            if found < 2 {
+                rewrite_changes(&mut tables)?;
+            }
             tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
         }
         txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))

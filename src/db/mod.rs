@@ -32,6 +32,7 @@
 
 mod counted;
 pub mod documents;
+mod entries;
 mod error;
 pub mod gate;
 mod index;

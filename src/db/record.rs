@@ -145,11 +145,15 @@ pub enum Kind {
     UsageSource,
     /// A counter of a day.
     Telemetry,
+    /// A run of a check.
+    Validation,
+    /// A note to whoever goes on.
+    Handoff,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Issue,
         Self::Session,
         Self::Agent,
@@ -162,6 +166,8 @@ impl Kind {
         Self::Usage,
         Self::UsageSource,
         Self::Telemetry,
+        Self::Validation,
+        Self::Handoff,
     ];
 
     /// The word for it.
@@ -180,6 +186,8 @@ impl Kind {
             Self::Usage => "usage",
             Self::UsageSource => "usage-source",
             Self::Telemetry => "telemetry",
+            Self::Validation => "validation",
+            Self::Handoff => "handoff",
         }
     }
 }
@@ -235,6 +243,14 @@ pub enum Op {
     Reap,
     /// How a call went was noted.
     Observe,
+    /// A check was run.
+    Run,
+    /// Somebody took up a handoff.
+    Accept,
+    /// A handoff, or one of its next actions, is done.
+    Done,
+    /// A record was dropped, its time being over.
+    Expire,
 }
 
 impl Op {
@@ -265,6 +281,10 @@ impl Op {
             Self::Prune => "prune",
             Self::Reap => "reap",
             Self::Observe => "observe",
+            Self::Run => "run",
+            Self::Accept => "accept",
+            Self::Done => "done",
+            Self::Expire => "expire",
         }
     }
 }
@@ -273,7 +293,18 @@ impl Op {
     /// Whether it notes what happened by itself, so that nobody who asks for the last change to be undone means it.
     #[must_use]
     pub const fn is_observation(self) -> bool {
-        matches!(self, Self::Begin | Self::End | Self::Prime | Self::Count | Self::Prune | Self::Reap | Self::Observe)
+        matches!(
+            self,
+            Self::Begin
+                | Self::End
+                | Self::Prime
+                | Self::Count
+                | Self::Prune
+                | Self::Reap
+                | Self::Observe
+                | Self::Run
+                | Self::Expire
+        )
     }
 }
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::schema::agent::Agent;
 use crate::schema::document::{Document, document_key};
 use crate::schema::fact::Fact;
+use crate::schema::handoff::Handoff;
 use crate::schema::health::Health;
 use crate::schema::id::{ContentHash, Revision};
 use crate::schema::keyed::Keyed;
@@ -19,6 +20,7 @@ use crate::schema::registry::Registration;
 use crate::schema::runtime::Runtime;
 use crate::schema::session::Session;
 use crate::schema::usage::{Telemetry, UsageDay, UsageSource};
+use crate::schema::validation::Validation;
 use crate::schema::value::Value;
 
 use super::error::StoreError;
@@ -74,7 +76,15 @@ macro_rules! keyed_records {
     )+};
 }
 
-keyed_records!(Pointer => Pointer, Fact => Fact, Runtime => Runtime, Health => Health, Registration => Registry);
+keyed_records!(
+    Pointer => Pointer,
+    Fact => Fact,
+    Runtime => Runtime,
+    Health => Health,
+    Registration => Registry,
+    Validation => Validation,
+    Handoff => Handoff
+);
 
 /// The hash of a record, as the log has it and `--expect` compares it.
 #[must_use]
@@ -196,6 +206,8 @@ impl WriteTxn<'_> {
             Kind::Usage => self.undo_typed::<UsageDay>(revision, change),
             Kind::UsageSource => self.undo_typed::<UsageSource>(revision, change),
             Kind::Telemetry => self.undo_typed::<Telemetry>(revision, change),
+            Kind::Validation => self.undo_typed::<Validation>(revision, change),
+            Kind::Handoff => self.undo_typed::<Handoff>(revision, change),
             Kind::Issue => Ok(Some(Undone::NotUndoable { revision })),
         }
     }

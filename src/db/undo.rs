@@ -39,8 +39,9 @@ pub enum Undone {
 }
 
 impl WriteTxn<'_> {
-    /// Undoes one change; without a revision, all changes of the newest command that was not undone yet, passing over
-    /// what only notes what happened by itself (see [`Op::is_observation`]).
+    /// Undoes one change, and with a change of a handoff or a validation that of the entry in its issue's file;
+    /// without a revision, all changes of the newest command that was not undone yet, passing over what only notes what
+    /// happened by itself (see [`Op::is_observation`]).
     ///
     /// Everything or nothing: if one of the changes cannot be undone, the caller drops the transaction.
     ///
@@ -80,7 +81,10 @@ impl WriteTxn<'_> {
     /// If the database fails.
     pub fn to_undo(&self, revision: Option<Revision>) -> Result<Vec<(Revision, Change)>, StoreError> {
         match revision {
-            Some(revision) => Ok(self.change(revision)?.map(|change| (revision, change)).into_iter().collect()),
+            Some(revision) => match self.change(revision)? {
+                Some(change) => self.with_entries(revision, change),
+                None => Ok(Vec::new()),
+            },
             None => self.newest_group(),
         }
     }

@@ -176,6 +176,9 @@ impl<'t> WriteTxn<'t> {
         let now = Timestamp::after(self.author.now, old.issue.head.updated_at);
         let mut issue = old.issue.clone();
         change(&mut issue, now)?;
+        if (old.issue.head.status, issue.head.status) == (Status::Open, Status::Closed) {
+            self.pin_latest(&mut issue)?;
+        }
         issue.body = Issue::with_final_newline(issue.body);
         issue.head.updated_at = old.issue.head.updated_at;
         if issue == old.issue {
@@ -200,7 +203,12 @@ impl<'t> WriteTxn<'t> {
         self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
         self.write_rows(&identity, old.as_ref(), Some(new))?;
         self.tables.tombstones.remove(&identity.key())?;
-        self.record_change(op, old.as_ref(), Some(new))
+        self.record_change(op, old.as_ref(), Some(new))?;
+        // what was undone with it is in the log by itself
+        if op == Op::Undo {
+            return Ok(());
+        }
+        self.follow_entries(old.as_ref().map(|old| &old.issue.head), &new.issue.head)
     }
 
     /// Deletes an issue. Its number stays used.

@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,37 +13,12 @@ use serde::de::DeserializeOwned;
 use crate::db::tables::{Readable, Tables};
 use crate::db::{StoreError, WriteTxn};
 use crate::schema::document::{Category, Document, DocumentKind, DocumentPath};
-use crate::schema::id::is_deceptive;
+use crate::schema::record_id::{InvalidRecordId, RecordId};
 use crate::schema::time::Timestamp;
 
 use super::Documents;
 use super::error::DocumentError;
 use super::steps::{self, Deleted, Expect};
-
-/// The id of a value in a collection: a ULID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordId(ulid::Ulid);
-
-/// A text that is no such id, nor the beginning of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id in a collection is a ULID: 26 digits and capital letters")]
-pub struct InvalidRecordId;
-
-impl FromStr for RecordId {
-    type Err = InvalidRecordId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // read and written again: no other spelling of the same number, and none too large
-        let read = ulid::Ulid::from_string(text).map_err(|_| InvalidRecordId)?;
-        if read.to_string() == text { Ok(Self(read)) } else { Err(InvalidRecordId) }
-    }
-}
-
-impl fmt::Display for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// The values of one type under a namespace.
 #[derive(Clone, Debug)]
@@ -134,15 +108,12 @@ fn id_of(document: &Document) -> Option<RecordId> {
 
 /// An id for now, after every id of the collection.
 fn next_id(txn: &WriteTxn<'_>, namespace: &Category, now: Timestamp, random: u128) -> Result<RecordId, DocumentError> {
-    let millis = u64::try_from(now.get().timestamp_millis()).unwrap_or_default();
-    let fresh = ulid::Ulid::from_parts(millis, random);
+    let fresh = RecordId::new(now, random);
     // a ULID begins with a digit up to 7
     let last = txn.last_document(namespace, ('0', '8'), |document| id_of(document).is_some())?;
     match last.as_ref().and_then(id_of) {
-        Some(RecordId(last)) if last >= fresh => {
-            u128::from(last).checked_add(1).map(ulid::Ulid::from).map(RecordId).ok_or(DocumentError::IdsExhausted)
-        }
-        _ => Ok(RecordId(fresh)),
+        Some(last) if last >= fresh => last.next().ok_or(DocumentError::IdsExhausted),
+        _ => Ok(fresh),
     }
 }
 
@@ -152,8 +123,7 @@ fn values<T: Readable>(
     namespace: &Category,
     prefix: &str,
 ) -> Result<Vec<(RecordId, Document)>, DocumentError> {
-    let is_digit = |c: char| c.is_ascii_digit() || (c.is_ascii_uppercase() && !"ILOU".contains(c));
-    if prefix.len() > ulid::ULID_LEN || prefix.chars().any(|c| is_deceptive(c) || !is_digit(c)) {
+    if !RecordId::can_begin_with(prefix) {
         return Err(InvalidRecordId.into());
     }
     let documents: Result<_, StoreError> = tables.documents_in(namespace);

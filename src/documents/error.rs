@@ -4,7 +4,7 @@ use crate::db::StoreError;
 use crate::schema::document::{DocumentName, InvalidName, MAX_TEXT, NotAName};
 use crate::schema::privacy::Refused;
 
-use super::collection::InvalidRecordId;
+use crate::schema::record_id::InvalidRecordId;
 
 /// Why a document was not saved, loaded, listed or deleted. No message repeats what is in a document.
 #[derive(Debug, thiserror::Error)]

@@ -8,14 +8,13 @@ use crate::db::tables::{Readable, Tables};
 use crate::db::{StoreError, WriteTxn};
 use crate::schema::fact::Fact;
 use crate::schema::health::Health;
-use crate::schema::id::IssueId;
 use crate::schema::keyed::{Keyed, Problem, fields_of};
 use crate::schema::pointer::{ACTIVE, Pointer};
 use crate::schema::privacy::Policy;
 use crate::schema::registry::Registration;
 use crate::schema::runtime::Runtime;
 
-use super::{KeyedError, Outcome, facts, health, identity, set, set_by};
+use super::{KeyedError, Outcome, facts, health, issue_by_number, set, set_by};
 
 /// A record of any of the kinds.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,11 +74,7 @@ pub fn set_json(
             let name = if name.is_empty() { ACTIVE.to_owned() } else { name };
             let key = format!("{}/{name}", text(&fields, "kind"));
             fields.insert("name".into(), name.into());
-            if let Some(number) = fields.get("issue").and_then(Value::as_u64) {
-                let id = IssueId(u32::try_from(number).unwrap_or(u32::MAX));
-                let identity = identity(&**txn, id)?;
-                fields.insert("issue".into(), serde_json::to_value(identity).unwrap_or_default());
-            }
+            issue_by_number(&**txn, &mut fields)?;
             row(set::<Pointer>(txn, &key, fields, None, policy)?)
         }
         Kind::Fact => {

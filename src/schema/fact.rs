@@ -71,6 +71,7 @@ impl Keyed for Fact {
             Field::key("name", Type::Name(MAX_NAME), "Its name; the keys of nested maps are joined by dots."),
             Field::given("value", Type::Any(MAX_VALUE), "Its value; `[redacted]` for a credential.").at(Place::Line),
             Field::kept("redacted", Type::Flag, "Whether it is set to a credential, which is not kept.")
+                .required()
                 .at(Place::Json),
             Field::kept("layer", Type::Word(Layer::WORDS), "Where it comes from; a later one overrides the others.")
                 .required()

@@ -183,7 +183,7 @@ impl Keyed for Health {
             Field::kept("opened_at", Type::Time, "When the breaker opened.").called("opened"),
             Field::kept("trial_at", Type::Time, "When the one call of a half-open breaker was taken.").called("trial"),
             Field::kept("checked_at", Type::Time, "When this was last recorded.").called("checked"),
-            Field::shown("allowed", Type::Flag, "Whether a call may be made now."),
+            Field::shown("allowed", Type::Flag, "Whether a call may be made now.").required(),
             Field::shown("retry_after_seconds", NUMBER, "How long to wait before a call; null if it may be made now."),
         ],
         stamp: "checked_at",

@@ -10,10 +10,12 @@
 
 mod check;
 mod describe;
+mod entry;
 #[cfg(test)]
 mod tests;
 
 pub use check::is_url;
+pub use entry::{cut, entry_of, of_entry};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,6 +53,8 @@ pub enum Type {
     Any(usize),
     /// An issue, by what it is and not by its number.
     Issue,
+    /// Things to do, at most so many: each a line of at most so many bytes, and whether it is done.
+    Actions(usize, usize),
 }
 
 /// Who says what is in a field.
@@ -287,6 +291,30 @@ pub fn admit<K: Keyed>(
     now: Timestamp,
     policy: &Policy,
 ) -> Result<K, Problem> {
+    admit_all(old, given.into_iter().map(|field| (field, origin)), now, policy)
+}
+
+/// As [`admit`], with fields that somebody else gives, and others that this program adds.
+///
+/// # Errors
+/// See [`admit`].
+pub fn admit_with<K: Keyed>(
+    old: Option<&K>,
+    given: Map<String, Value>,
+    added: Map<String, Value>,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<K, Problem> {
+    let given = given.into_iter().map(|field| (field, Origin::Foreign));
+    admit_all(old, given.chain(added.into_iter().map(|field| (field, Origin::Program))), now, policy)
+}
+
+fn admit_all<K: Keyed>(
+    old: Option<&K>,
+    given: impl Iterator<Item = ((String, Value), Origin)>,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<K, Problem> {
     let schema = K::SCHEMA;
     let before = old.map(fields_of).unwrap_or_default();
     let mut fields: Map<String, Value> = schema
@@ -296,7 +324,7 @@ pub fn admit<K: Keyed>(
             (field.name.to_owned(), value)
         })
         .collect();
-    for (name, value) in given {
+    for ((name, value), origin) in given {
         let field = schema
             .field(&name)
             .filter(|field| match field.role {

@@ -109,6 +109,7 @@ impl Keyed for Registration {
                 .at(Place::LabelledLine),
             Field::given("integrity", Type::Name(200), "The digest of the file or the package, such as sha256-…."),
             Field::given("enabled", Type::Flag, "Whether it is switched on; true unless somebody said otherwise.")
+                .required()
                 .at(Place::LabelledLine),
             Field::given("state", Type::Word(STATES), "Its state.").only(EXTENSION).at(Place::Line),
             Field::given("permissions", Type::Names(16, 40), "What it may do.").only(EXTENSION),

@@ -87,7 +87,7 @@ impl Keyed for Runtime {
             Field::given("since", Type::Time, "Since when it is in this state."),
             Field::given("expires_at", Type::Time, "From when on this is stale; null for never.").called("expires"),
             Field::kept("updated_at", Type::Time, "When it was last changed.").called("changed"),
-            Field::shown("stale", Type::Flag, "Whether its time is over."),
+            Field::shown("stale", Type::Flag, "Whether its time is over.").required(),
         ],
         stamp: "updated_at",
     };

@@ -57,3 +57,18 @@ fn many_processes_that_open_an_old_database_at_once_all_succeed() {
     }
     assert_eq!(project.json("issue list").as_array().unwrap().len(), 1 + 6);
 }
+
+#[test]
+fn a_database_of_schema_2_keeps_every_kind_of_record() {
+    let project = of_schema(2);
+    assert_eq!(ids(&project.json("issue list --status all --sort id")), [1, 2]);
+    assert_eq!(project.json("pointer get branch")["target"], json!("feature/login"));
+    assert_eq!(project.json("session list --all")[0]["id"], json!("s1"));
+    assert_eq!(project.json("health show openai/gpt")["state"], json!("available"));
+    assert_eq!(project.json("log").as_array().unwrap().len(), 14);
+    // what was undone then is undone, and can come back
+    project.oxi("undo 14").ok();
+    project.oxi("doc get notes/one").ok().says("hello");
+    project.oxi("handoff add 'for the next' --issue 1").ok();
+    assert!(project.path(".oxi/state.redb.schema-2").exists());
+}

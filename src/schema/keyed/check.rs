@@ -14,7 +14,7 @@ const MAX_URL: usize = 2000;
 /// What a field without a value holds. A flag that nobody set is the kind's own business.
 pub(super) fn blank(is: Type) -> Value {
     match is {
-        Type::Names(..) => Value::Array(Vec::new()),
+        Type::Names(..) | Type::Actions(..) => Value::Array(Vec::new()),
         _ => Value::Null,
     }
 }
@@ -25,6 +25,9 @@ pub(super) fn value(field: &Field, before: &Value, value: Value, policy: &Policy
         return Ok(blank(field.is));
     }
     let invalid = || Problem::invalid(field.name, expected(field.is));
+    if let Type::Actions(most, max) = field.is {
+        return actions(field, before, value, policy)?.filter(|list| fits_list(list, most, max)).ok_or_else(invalid);
+    }
     let clean = scrub(field, before, value, policy)?;
     // after the scrubber: what stands in a secret's place may be too long, or no URL
     let fits = match (field.is, &clean) {
@@ -108,6 +111,39 @@ fn scrub(field: &Field, before: &Value, value: Value, policy: &Policy) -> Result
     }
 }
 
+/// Things to do as they are stored: each a text with whether it is done. A text alone is not done. None if they are
+/// something else.
+fn actions(field: &Field, before: &Value, value: Value, policy: &Policy) -> Result<Option<Value>, Problem> {
+    let Value::Array(items) = value else { return Ok(None) };
+    let text_of = |item: &Value| item.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let old = before.as_array().map(|items| items.iter().map(text_of).collect::<Vec<_>>().join("\n"));
+    let mut list = Vec::with_capacity(items.len());
+    for item in items {
+        let (text, done) = match item {
+            Value::String(text) => (text, false),
+            Value::Object(item) => {
+                let done = item.get("done").map_or(Some(false), Value::as_bool);
+                match (item.get("text").and_then(Value::as_str), done) {
+                    (Some(text), Some(done)) if item.keys().all(|key| key == "text" || key == "done") => {
+                        (text.to_owned(), done)
+                    }
+                    _ => return Ok(None),
+                }
+            }
+            _ => return Ok(None),
+        };
+        let clean = privacy::check_added(old.as_deref().unwrap_or_default(), &text, policy)
+            .map_err(|refused| Problem::Secret { field: field.name, refused, redactable: true })?;
+        list.push(serde_json::json!({ "text": clean.trim(), "done": done }));
+    }
+    Ok(Some(Value::Array(list)))
+}
+
+fn fits_list(list: &Value, most: usize, max: usize) -> bool {
+    let fits = |item: &Value| item.get("text").and_then(Value::as_str).is_some_and(|text| is_name(text, max));
+    list.as_array().is_some_and(|items| items.len() <= most && items.iter().all(fits))
+}
+
 fn is_name(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len()) && text.trim() == text && !text.chars().any(is_deceptive)
 }
@@ -160,5 +196,8 @@ pub(super) fn expected(is: Type) -> String {
         Type::Names(most, max) => format!("a list of at most {most} names, each of 1 to {max} bytes on one line"),
         Type::Any(max) => format!("a text, a number, true, false or a list of such, of at most {max} bytes"),
         Type::Issue => "an issue's identity: created_at and slug".into(),
+        Type::Actions(most, max) => format!(
+            "a list of at most {most} things to do, each a line of 1 to {max} bytes, or an object of text and done"
+        ),
     }
 }

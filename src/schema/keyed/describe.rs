@@ -53,8 +53,17 @@ fn describe(field: &Field) -> Value {
             "properties": { "created_at": one("string"), "slug": one("string") },
             "required": ["created_at", "slug"],
         }),
+        Type::Actions(most, max) => json!({
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": { "text": { "type": "string", "minLength": 1, "maxLength": max }, "done": one("boolean") },
+                "required": ["text", "done"],
+            },
+            "maxItems": most,
+        }),
     };
-    let always = field.required || matches!(field.is, Type::Flag | Type::Names(..));
+    let always = field.required || matches!(field.is, Type::Names(..) | Type::Actions(..));
     if let Some(object) = schema.as_object_mut() {
         if !always && let Some(Value::String(name)) = object.get("type").cloned() {
             object.insert("type".into(), json!([name, "null"]));
