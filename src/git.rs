@@ -3,10 +3,14 @@
 //! Whether a directory is in a work tree and whether a merge is going on is read from files; `git` itself is started only
 //! when something is missing from the folder or unmerged.
 
+mod head;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+
+pub use head::CheckedOut;
 
 /// A git work tree.
 #[derive(Clone, Debug)]

@@ -205,14 +205,6 @@ fn is_session<T: Readable>(tables: &Tables<T>, name: Option<&str>) -> Result<boo
     Ok(name.map(|name| tables.record::<Session>(name)).transpose()?.flatten().is_some())
 }
 
-/// The handoffs whose ids begin with a text, as people type it.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn beginning_with<T: Readable>(tables: &Tables<T>, text: &str) -> Result<Vec<Handoff>, StoreError> {
-    tables.records_from(&text.to_ascii_uppercase())
-}
-
 /// The open handoffs: those taken up by the caller first, then those that are for one of these names, then those for
 /// anybody, then the others; within these the oldest first.
 ///
@@ -221,18 +213,22 @@ pub fn beginning_with<T: Readable>(tables: &Tables<T>, text: &str) -> Result<Vec
 pub fn open<T: Readable>(tables: &Tables<T>, names: &[&str]) -> Result<Vec<Handoff>, StoreError> {
     let mut open: Vec<Handoff> = tables.records()?;
     open.retain(|handoff| handoff.state.is_open());
-    let rank = |handoff: &Handoff| {
-        let is_callers = names.iter().any(|name| {
-            handoff.accepted_session.as_ref().is_some_and(|session| session.as_str() == *name)
-                || (handoff.accepted_session.is_none() && handoff.accepted_by.as_deref() == Some(name))
-        });
-        match (is_callers, handoff.state, &handoff.to) {
-            (true, ..) => 0,
-            (_, HandoffState::Pending, Some(_)) if handoff.is_for(names) => 1,
-            (_, HandoffState::Pending, None) => 2,
-            _ => 3,
-        }
+    let rank = |handoff: &Handoff| match (is_taken_up_by(handoff, names), handoff.state, &handoff.to) {
+        (true, ..) => 0,
+        (_, HandoffState::Pending, Some(_)) if handoff.is_for(names) => 1,
+        (_, HandoffState::Pending, None) => 2,
+        _ => 3,
     };
     open.sort_by_key(|handoff| (rank(handoff), handoff.created_at, handoff.id));
     Ok(open)
+}
+
+/// Whether somebody who goes by these names, a session or an actor, has taken a handoff up and not ended it.
+#[must_use]
+pub fn is_taken_up_by(handoff: &Handoff, names: &[&str]) -> bool {
+    let by = match &handoff.accepted_session {
+        Some(session) => Some(session.as_str()),
+        None => handoff.accepted_by.as_deref(),
+    };
+    handoff.state == HandoffState::Accepted && by.is_some_and(|by| names.contains(&by))
 }

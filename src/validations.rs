@@ -162,11 +162,3 @@ pub fn is_stale(run: &Validation, head: Option<&str>) -> Option<bool> {
     // one that was given by hand may be short
     Some(!head.starts_with(commit))
 }
-
-/// The runs whose ids begin with a text, as people type it.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn beginning_with<T: Readable>(tables: &Tables<T>, text: &str) -> Result<Vec<Validation>, StoreError> {
-    tables.records_from(&text.to_ascii_uppercase())
-}

@@ -10,16 +10,19 @@ mod agent;
 mod config;
 mod deferred;
 mod doc;
+mod handoff;
 mod issue;
 mod keyed;
 mod schema;
 mod session;
 mod usage;
+mod validation;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
 pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
+pub(super) use handoff::{HandoffAddArgs, HandoffCommand};
 pub(super) use issue::{ClaimArgs, CreateArgs, DepCommand, IssueCommand, ListArgs, SortBy, StatusFilter, UpdateArgs};
 pub(super) use keyed::{
     FactCommand, HealthCommand, PointerCommand, PolicyArgs, RecordArgs, RegistryCommand, RuntimeCommand,
@@ -27,6 +30,7 @@ pub(super) use keyed::{
 pub(super) use schema::SchemaKind;
 pub(super) use session::{ForkArgs, RunArgs, SessionCommand, SessionImportArgs, StartArgs};
 pub(super) use usage::{By, TelemetryCommand, UsageCommand};
+pub(super) use validation::{ValidationCommand, ValidationListArgs, ValidationRecordArgs, ValidationRunArgs};
 
 use crate::schema::id::{IssueId, Revision};
 
@@ -47,7 +51,10 @@ const EXAMPLES: &str = "\
 Examples:
   oxi-state init                          begin here; takes in the files that are there
   oxi-state issue create 'Fix login' -p high -l bug
+  oxi-state resume                        what you must know to go on
   oxi-state issue next                    what to work on now
+  oxi-state validation run -- cargo test  check, and remember how it ended
+  oxi-state handoff add 'Half done'       a note for whoever goes on
   oxi-state sync                          before a commit and after a pull
   oxi-state status --check                in CI: exit 4 unless files and database are in step
 
@@ -107,6 +114,24 @@ pub(super) enum Command {
     /// Register agents, and count what they are told
     #[command(subcommand)]
     Agent(Deferred<AgentCommand>),
+    /// Run what checks the project, and remember how it ended
+    #[command(subcommand)]
+    Validation(Deferred<ValidationCommand>),
+    /// Leave notes for whoever goes on, with the next things to do
+    #[command(subcommand)]
+    Handoff(Deferred<HandoffCommand>),
+    /// Say what one must know to go on: pointers, claims, handoffs, validations, limits
+    ///
+    /// In one screen, or with --json in one object. The most important comes first; with --max-bytes what does not fit is
+    /// left out from the end, and it is said how much.
+    #[command(
+        after_help = "Examples:\n  oxi-state resume\n  oxi-state resume --max-bytes 4000\n  oxi-state resume --json | jq '.handoffs[].summary'"
+    )]
+    Resume {
+        /// At most so many bytes
+        #[arg(long, value_name = "N")]
+        max_bytes: Option<usize>,
+    },
     /// Keep texts under a category and a name, in Markdown or JSON
     #[command(subcommand)]
     Doc(Deferred<DocCommand>),

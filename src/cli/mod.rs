@@ -4,23 +4,29 @@
 
 mod agent;
 mod args;
+mod child;
 mod config;
 mod context;
 mod doc;
 mod editor;
 mod error;
+mod handoff;
 mod history;
 mod init;
 mod issue;
 mod keyed;
 mod mirror;
 mod output;
+mod program;
 mod progress;
+mod resume;
 mod schemas;
 mod session;
 mod telemetry;
 mod usage;
+mod validation;
 mod view;
+mod when;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -123,6 +129,9 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Issue(command) => issue::run(&context, *command.0).map(|()| None),
         Command::Session(command) => session::run(&context, *command.0).map(Some),
         Command::Agent(command) => agent::run(&context, *command.0).map(number),
+        Command::Validation(command) => validation::run(&context, *command.0),
+        Command::Handoff(command) => handoff::run(&context, *command.0).map(|()| None),
+        Command::Resume { max_bytes } => resume::run(&context, max_bytes).map(|()| None),
         Command::Doc(command) => doc::run(&context, *command.0).map(|()| None),
         Command::Pointer(command) => keyed::pointer(&context, *command.0).map(|()| None),
         Command::Fact(command) => keyed::fact(&context, *command.0).map(number),

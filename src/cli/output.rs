@@ -70,6 +70,17 @@ pub(super) fn verbatim(text: &str) -> CliResult<()> {
     finish(out.write_all(shown.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()))
 }
 
+/// Prints lines for people, or what to say where there is none.
+pub(super) fn lines(lines: &[String], none: &str) -> CliResult<()> {
+    if lines.is_empty() { text(&format!("{none}\n")) } else { text(&format!("{}\n", lines.join("\n"))) }
+}
+
+/// As [`text`]; answers how many bytes of it there were without the colours.
+pub(super) fn counted_styled(styled: &str) -> CliResult<u64> {
+    text(styled)?;
+    Ok(anstream::adapter::strip_str(styled).map(|part| part.len() as u64).sum())
+}
+
 /// Prints text without colours; answers how many bytes were printed.
 pub(super) fn counted_text(text: &str) -> CliResult<u64> {
     let mut out = CountingWriter::new(std::io::stdout().lock());

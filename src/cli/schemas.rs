@@ -5,11 +5,13 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::schema::fact::Fact;
+use crate::schema::handoff::Handoff;
 use crate::schema::health::Health;
 use crate::schema::keyed::Keyed as _;
 use crate::schema::pointer::Pointer;
 use crate::schema::registry::Registration;
 use crate::schema::runtime::Runtime;
+use crate::schema::validation::Validation;
 use crate::sync::{Report, StatusReport};
 
 use super::agent::{AgentJson, ImportJson, PrimedJson};
@@ -20,6 +22,7 @@ use super::history::{ChangeJson, StatsJson};
 use super::issue::SummaryJson;
 use super::keyed::{CheckJson, FactImportJson};
 use super::mirror::ConflictJson;
+use super::resume::ResumeJson;
 use super::session::{SessionImportJson, SessionJson, SessionTreeJson};
 use super::telemetry::{DatedJson, TelemetryJson};
 use super::usage::{UsageImportJson, UsageSummaryJson};
@@ -85,6 +88,11 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::HealthCheck => generator.into_root_schema_for::<CheckJson>(),
         SchemaKind::Registry => table(Registration::SCHEMA.json_schema()),
         SchemaKind::RegistryList => table(Registration::SCHEMA.json_schema_of_list()),
+        SchemaKind::Validation => table(Validation::SCHEMA.json_schema()),
+        SchemaKind::Validations => table(Validation::SCHEMA.json_schema_of_list()),
+        SchemaKind::Handoff => table(Handoff::SCHEMA.json_schema()),
+        SchemaKind::Handoffs => table(Handoff::SCHEMA.json_schema_of_list()),
+        SchemaKind::Resume => generator.into_root_schema_for::<ResumeJson>(),
         SchemaKind::UsageImport => generator.into_root_schema_for::<UsageImportJson>(),
         SchemaKind::UsageSummary => generator.into_root_schema_for::<UsageSummaryJson>(),
         SchemaKind::Telemetry => generator.into_root_schema_for::<TelemetryJson>(),

@@ -5,6 +5,8 @@
 //! for the issue it is linked to. One that is pinned to its issue stands in the issue's file as well, as an [`entry`]:
 //! everything but the session.
 
+pub mod summary;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::{Identity, SessionId, is_deceptive};
@@ -230,11 +232,11 @@ pub fn name_of(command: &[String]) -> String {
     cut(clean.trim(), MAX_NAME).trim_end().to_owned()
 }
 
-/// A command line as a shell would take it, cut to what is kept of it.
+/// A command line as a shell would take it.
 #[must_use]
 pub fn line_of(command: &[String]) -> String {
     let quoted: Vec<String> = command.iter().map(|word| quoted(word)).collect();
-    cut(&quoted.join(" "), MAX_COMMAND)
+    quoted.join(" ")
 }
 
 fn quoted(word: &str) -> String {
@@ -301,10 +303,10 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_is_quoted_and_cut() {
+    fn a_command_line_is_quoted() {
         assert_eq!(line_of(&["sh".into(), "-c".into(), "it's \u{1b}x".into()]), r"sh -c 'it'\''s ?x'");
         assert_eq!(line_of(&["a".into(), String::new()]), "a ''");
-        assert!(line_of(&["é".repeat(5_000)]).len() <= MAX_COMMAND);
+        assert!(cut(&"é".repeat(5_000), MAX_COMMAND).len() <= MAX_COMMAND);
     }
 
     #[test]

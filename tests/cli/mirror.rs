@@ -321,6 +321,31 @@ fn a_file_that_the_original_rewrote_keeps_its_foreign_keys() {
 }
 
 #[test]
+fn a_last_foreign_key_that_a_teammate_removed_does_not_come_back() {
+    for (lines, command, mark) in [
+        ("depends_on:\n- 0002-second\n", "issue dep remove 1 2", "depends_on: []\n"),
+        ("kind: task\n", "issue update 1 --set kind=", "depends_on: []\n"),
+    ] {
+        let ada = project_with(&[issue(1, "first").with(lines), issue(2, "second")]);
+        ada.git("add -A");
+        ada.commit("start");
+        let bob = ada.clone_as("bob");
+        bob.oxi("issue list").ok();
+        ada.oxi(command).ok();
+        ada.oxi("export").ok();
+        assert!(ada.read("0001-first.md").contains(mark));
+        ada.git("add -A");
+        ada.commit("removed");
+        bob.pull(&ada);
+        bob.oxi("sync").ok();
+        let record = bob.show(1);
+        assert_eq!((&record["depends_on"], &record["extra"]), (&json!([]), &json!({})), "{command}");
+        assert_in_step(&bob);
+        assert_eq!(bob.git("status --porcelain"), "");
+    }
+}
+
+#[test]
 fn a_key_deleted_by_hand_is_deleted() {
     let project = project_with(&[issue(1, "first").with("kind: task\nowner: ana\n")]);
     project.edit("0001-first.md", "kind: task\n", "");

@@ -16,7 +16,7 @@ use super::error::{CliError, CliResult, Code};
 use super::{output, session};
 
 pub(super) use import::ImportJson;
-pub(super) use prime::PrimedJson;
+pub(super) use prime::{PrimedJson, caller, count};
 pub(super) use view::AgentJson;
 
 pub(super) fn run(context: &Context, command: AgentCommand) -> CliResult<Option<Code>> {

@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, args: PrimeArgs) -> CliResult<()> {
 }
 
 /// Adds what was printed to what the agent was told. The answer is out already, so a failure here is nobody's business.
-fn count(store: &Store, author: Author, id: AgentId, bytes: u64) {
+pub(in crate::cli) fn count(store: &Store, author: Author, id: AgentId, bytes: u64) {
     let impatient = Store::in_dir(store.dir().clone(), store.timeout().min(COUNT_TIMEOUT));
     let _ = Agents::new(&impatient, author).count_context(id, bytes);
 }
@@ -79,7 +79,7 @@ fn notice(agent: &Agent) -> Option<String> {
 }
 
 /// The agent that the caller goes by. What is no id there is somebody else's mistake, and stops nobody.
-fn caller(context: &Context) -> Option<AgentId> {
+pub(in crate::cli) fn caller(context: &Context) -> Option<AgentId> {
     let (name, text) = calling_agent()?;
     let id = text.parse();
     if id.is_err() {

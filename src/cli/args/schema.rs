@@ -70,6 +70,16 @@ pub(in crate::cli) enum SchemaKind {
     Registry,
     /// `registry list`
     RegistryList,
+    /// `validation show`, `record`, `run`
+    Validation,
+    /// `validation list`, `last`
+    Validations,
+    /// `handoff show`, `add`, `accept`, `done`
+    Handoff,
+    /// `handoff list`
+    Handoffs,
+    /// `resume`
+    Resume,
     /// `usage import`
     UsageImport,
     /// `usage summary`

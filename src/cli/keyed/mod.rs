@@ -14,9 +14,15 @@ use serde_json::{Map, Value};
 
 use crate::db::WriteTxn;
 use crate::db::records::{Record, hash_of};
+use crate::db::tables::{Readable, Tables};
 use crate::keyed::{self, KeyedError, Outcome, Row};
+use crate::schema::health::{Health, HealthState, Policy};
 use crate::schema::id::ContentHash;
 use crate::schema::keyed::{Keyed, Problem};
+use crate::schema::pointer::Pointer;
+use crate::schema::record_id::{InvalidRecordId, RecordId};
+use crate::schema::runtime::Runtime;
+use crate::schema::time::Timestamp;
 
 use super::args::{FactCommand, HealthCommand, PointerCommand, RegistryCommand, RuntimeCommand};
 use super::context::Context;
@@ -83,7 +89,7 @@ impl From<Problem> for CliError {
 }
 
 /// What arguments say, as fields. `clear` names fields to be emptied.
-fn fields(arguments: &impl serde::Serialize, clear: &[String]) -> CliResult<Map<String, Value>> {
+pub(in crate::cli) fn fields(arguments: &impl serde::Serialize, clear: &[String]) -> CliResult<Map<String, Value>> {
     // arguments are structs of plain fields, which always are JSON objects
     let mut fields = match serde_json::to_value(arguments) {
         Ok(Value::Object(fields)) => fields,
@@ -113,7 +119,7 @@ fn halves<'k>(key: &'k str, expected: &str) -> CliResult<(&'k str, &'k str)> {
 }
 
 /// Runs one change, and answers the record as it is then, or was before it went.
-fn change<K: Keyed + Record, E: Into<CliError>>(
+pub(in crate::cli) fn change<K: Keyed + Record, E: Into<CliError>>(
     context: &Context,
     key: &str,
     work: impl FnOnce(&mut WriteTxn<'_>) -> Result<Outcome<K>, E>,
@@ -127,7 +133,7 @@ fn change<K: Keyed + Record, E: Into<CliError>>(
     Ok(outcome)
 }
 
-fn settled<K: Keyed + Record>(key: &str, outcome: Outcome<K>) -> CliResult<K> {
+pub(in crate::cli) fn settled<K: Keyed + Record>(key: &str, outcome: Outcome<K>) -> CliResult<K> {
     match outcome {
         Outcome::Changed(record) | Outcome::Unchanged(record) => Ok(record),
         Outcome::Stale(current) => Err(stale::<K>(key, current)),
@@ -143,11 +149,33 @@ fn stale<K: Keyed + Record>(key: &str, current: ContentHash) -> CliError {
         .detail("hash", current.to_string())
 }
 
-fn missing<K: Keyed + Record>(key: &str) -> CliError {
+pub(in crate::cli) fn missing<K: Keyed + Record>(key: &str) -> CliError {
     let noun = K::KIND.as_str();
     CliError::new(Code::NotFound, format!("there is no {noun} {key}"))
         .hint(format!("`oxi-state {noun} list` shows what there is"))
         .detail("key", key)
+}
+
+/// The one record of a kind with ids of its own that a text means: by its id, or by the beginning of it.
+pub(in crate::cli) fn one<K: Keyed + Record, T: Readable>(tables: &Tables<T>, text: &str) -> CliResult<K> {
+    /// How many candidates an error names.
+    const MAX_NAMED: usize = 10;
+    let beginning = text.to_ascii_uppercase();
+    if text.is_empty() || !RecordId::can_begin_with(&beginning) {
+        return Err(CliError::usage(InvalidRecordId).detail("kind", K::KIND.as_str()));
+    }
+    let mut found: Vec<K> = tables.records_from(&beginning)?;
+    match found.len() {
+        0 => Err(missing::<K>(&beginning)),
+        1 => Ok(found.remove(0)),
+        count => {
+            let ids: Vec<String> = found.iter().take(MAX_NAMED).map(Keyed::key).collect();
+            let more = if count > MAX_NAMED { format!(" and {} more", count - MAX_NAMED) } else { String::new() };
+            let nouns = view::plural(K::SCHEMA.noun);
+            let message = format!("{count} {nouns} have ids that begin with {beginning}: {}{more}", ids.join(", "));
+            Err(CliError::new(Code::Usage, message).hint("give more of the id").detail("candidates", ids))
+        }
+    }
 }
 
 /// Reads one record.
@@ -172,7 +200,7 @@ fn remove<K: Keyed + Record>(context: &Context, key: &str, expect: Option<Conten
 }
 
 /// A record as it is printed: its fields, what was worked out, its hash.
-fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Map<String, Value> {
+pub(in crate::cli) fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Map<String, Value> {
     let mut fields = Row::of(record).fields;
     fields.remove("hash");
     for (name, value) in shown {
@@ -183,11 +211,20 @@ fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Map<String, V
 }
 
 /// Prints one record.
-fn print_one<K: Keyed + Record>(context: &Context, record: &K, shown: &[(&str, Value)]) -> CliResult<()> {
+pub(in crate::cli) fn print_one<K: Keyed + Record>(
+    context: &Context,
+    record: &K,
+    shown: &[(&str, Value)],
+) -> CliResult<()> {
     if context.json {
         return output::json(&json(record, shown));
     }
-    output::text(&view::page(&K::SCHEMA, &Keyed::key(record), &json(record, shown)))
+    output::text(&page_of(record, shown))
+}
+
+/// A whole record as people see it.
+pub(in crate::cli) fn page_of<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> String {
+    view::page(&K::SCHEMA, &Keyed::key(record), &json(record, shown))
 }
 
 /// Prints records, each with what was worked out.
@@ -205,4 +242,49 @@ fn print_all<K: Keyed + Record>(
     }
     let lines: String = rows.iter().map(|(key, fields)| view::line(&K::SCHEMA, key, fields)).collect();
     output::text(&lines)
+}
+
+/// A new id.
+pub(in crate::cli) fn new_id() -> CliResult<RecordId> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|error| CliError::new(Code::Error, format!("the system gives no random numbers: {error}")))?;
+    Ok(RecordId::new(super::context::now(), u128::from_le_bytes(random)))
+}
+
+/// A record as JSON and as a line for people.
+pub(in crate::cli) struct Item {
+    pub(in crate::cli) json: Map<String, Value>,
+    pub(in crate::cli) line: String,
+}
+
+impl Item {
+    fn of<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Self {
+        let json = json(record, shown);
+        let line = view::line(&K::SCHEMA, &Keyed::key(record), &json).trim_end().to_owned();
+        Self { json, line }
+    }
+}
+
+/// All pointers.
+pub(in crate::cli) fn pointers<T: Readable>(tables: &Tables<T>) -> CliResult<Vec<Item>> {
+    let pointers = tables.records::<Pointer>()?;
+    pointers
+        .iter()
+        .map(|pointer| Ok(Item::of(pointer, &[("issue_number", pointer::issue_number(tables, pointer)?.into())])))
+        .collect()
+}
+
+/// The models that may not be called now, or whose last call went wrong.
+pub(in crate::cli) fn limits<T: Readable>(tables: &Tables<T>, now: Timestamp) -> CliResult<Vec<Item>> {
+    let mut rows = tables.records::<Health>()?;
+    rows.retain(|row| !matches!(row.state, HealthState::Available | HealthState::Untested));
+    Ok(rows.iter().map(|row| Item::of(row, &health::shown(row, Policy::default(), now))).collect())
+}
+
+/// What runs, as far as anybody said so lately.
+pub(in crate::cli) fn running<T: Readable>(tables: &Tables<T>, now: Timestamp) -> CliResult<Vec<Item>> {
+    let mut rows = tables.records::<Runtime>()?;
+    rows.retain(|row| !row.is_stale(now));
+    Ok(rows.iter().map(|row| Item::of(row, &runtime::shown(row, now))).collect())
 }

@@ -1,10 +1,8 @@
 //! `oxi-state session …`
 
-mod child;
 mod find;
 mod import;
 mod lifecycle;
-mod program;
 mod query;
 mod run;
 mod tree;

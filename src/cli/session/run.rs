@@ -1,7 +1,6 @@
 //! `session run`
 
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::Command;
 
 use crate::claims::{self, Scope};
@@ -14,11 +13,12 @@ use crate::sessions::{self, Beginning, Begun, Leases, Noted};
 use crate::worktrees::Shared;
 
 use super::super::args::RunArgs;
+use super::super::child::{self, Failure};
 use super::super::context::{Context, now};
 use super::super::error::{CliError, CliResult, Code};
-use super::child::{self, Failure};
+use super::super::program;
 use super::lifecycle::reap_in_passing;
-use super::{check_name, folders, program, taken, working_place};
+use super::{check_name, folders, taken, working_place};
 
 /// Answers the exit code of the command. Nothing is printed on stdout: that is the command's.
 pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
 
     let mut command_line = Command::new(&program);
     command_line.arg0(command).args(arguments).env("OXI_STATE_SESSION", run.id.as_str());
-    let ended = child::run(&mut command_line, |command| {
+    let ended = child::run(&mut command_line, None, |command| {
         // so that the session lives on with the command if this process is killed
         leases.share_with_children(true).map_err(|error| error.source)?;
         let child = command.spawn();
@@ -45,25 +45,19 @@ pub(super) fn run(context: &Context, args: RunArgs) -> CliResult<u8> {
         child
     });
     match ended {
-        Ok(status) => {
+        Ok(ended) => {
             run.end(leases, args.release);
-            Ok(child::exit_code(status))
+            Ok(child::exit_code(ended.status))
         }
         Err(Failure::Start(error)) => {
             run.withdraw(leases, before.as_ref());
-            Err(not_started(&program, &error))
+            Err(program::not_started(&program, &error))
         }
         Err(Failure::Wait(error)) => {
             run.end(leases, args.release);
             Err(CliError::new(Code::Error, format!("cannot tell how {} ended: {error}", program.display())))
         }
     }
-}
-
-fn not_started(program: &Path, error: &std::io::Error) -> CliError {
-    let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Error };
-    CliError::new(code, format!("cannot run {}: {error}", program.display()))
-        .hint("is it a program of this machine, and the interpreter in its first line there? nothing was begun")
 }
 
 struct Run {

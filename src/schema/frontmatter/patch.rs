@@ -10,14 +10,16 @@ use std::ops::Range;
 use super::node::{Key, Kind, Node, Tail, parse_yaml};
 use super::read::{Parts, key_ranges, split};
 use super::write::{KEYS, write_key};
-use super::{RenderError, parse, render_checked, same_body, same_head};
+use super::{RenderError, is_oxi_rendering, parse, render_checked, same_body, same_head};
 use crate::schema::issue::{Issue, IssueHead};
 
 /// Rewrites a file so that it says `new`, where `old` is what [`parse`] made of it.
 ///
 /// Only the lines of keys that differ are touched, and the body only if it differs (a final line feed apart). Comments,
 /// unknown keys, the order and spelling of the other keys, a byte order mark and CRLF stay as they are. A new key comes
-/// after the one that precedes it in canonical order. Without a difference the bytes are returned as they are. In a body
+/// after the one that precedes it in canonical order. Without a difference the bytes are returned as they are. Where the
+/// last key goes that the original program does not know, an empty list stays in its place if without it the file would
+/// look as if that program had dropped the keys (see [`super::is_oxi_rendering`]). In a body
 /// that ends every line in CRLF the new one does so too; otherwise it is taken as given, with a final line feed.
 ///
 /// # Errors
@@ -30,19 +32,26 @@ pub fn patch(current: &[u8], old: &Issue, new: &Issue) -> Result<Vec<u8>, Render
         return Ok(current.to_vec());
     }
     let crlf = parts.opening.ends_with("\r\n") || (parts.opening.ends_with('-') && first_line_is_crlf(parts.yaml));
-    if let Some(yaml) = patched_yaml(&parts, &keys, &new.head, crlf) {
-        let body = if new_body { patched_body(&new.body) } else { Cow::Borrowed(parts.body) };
+    let body = if new_body { patched_body(&new.body) } else { Cow::Borrowed(parts.body) };
+    let with_mark = |mark: Option<Name<'_>>| {
+        let yaml = patched_yaml(&parts, &keys, mark, &new.head, crlf)?;
         let closing_end = match (parts.closing.ends_with('\n') || body.is_empty(), crlf) {
             (true, _) => "",
             (false, true) => "\r\n",
             (false, false) => "\n",
         };
         let text = [parts.opening, &yaml, parts.closing, closing_end, &body].concat();
-        if parse(text.as_bytes()).is_ok_and(|read| same_head(&read, new) && read.body == body) {
-            return Ok(text.into_bytes());
-        }
+        let is_faithful = parse(text.as_bytes()).is_ok_and(|read| same_head(&read, new) && read.body == body);
+        is_faithful.then(|| text.into_bytes())
+    };
+    let text = with_mark(None);
+    if let (Some(text), Some(mark)) = (&text, mark_of_removal(&old.head, &new.head))
+        && parse(text).is_ok_and(|read| is_oxi_rendering(text, &read))
+        && let Some(marked) = with_mark(Some(mark))
+    {
+        return Ok(marked);
     }
-    render_checked(new).map(String::into_bytes)
+    text.map_or_else(|| render_checked(new).map(String::into_bytes), Ok)
 }
 
 fn first_line_is_crlf(text: &str) -> bool {
@@ -79,9 +88,29 @@ fn changed_keys<'a>(old: &'a IssueHead, new: &'a IssueHead) -> impl Iterator<Ite
     known.chain(unknown.map(|key| (KEYS.len(), key.as_str())))
 }
 
+/// The key that stays as an empty list where the last one goes that the original does not know.
+fn mark_of_removal(old: &IssueHead, new: &IssueHead) -> Option<Name<'static>> {
+    let lists = |head: &IssueHead| {
+        [
+            ("depends_on", head.depends_on.is_empty()),
+            ("handoffs", head.handoffs.is_empty()),
+            ("validations", head.validations.is_empty()),
+        ]
+    };
+    let goes = |head: &IssueHead| lists(head).iter().all(|(_, is_empty)| *is_empty) && head.extra.is_empty();
+    if goes(old) || !goes(new) {
+        return None;
+    }
+    let emptied = lists(old).into_iter().find(|(_, is_empty)| !is_empty).map_or("depends_on", |(key, _)| key);
+    Some(name(emptied))
+}
+
 /// The lines of a key in an issue, or none where it is left out.
-fn lines_of(head: &IssueHead, (rank, key): Name<'_>) -> String {
+fn lines_of(head: &IssueHead, mark: Option<Name<'_>>, (rank, key): Name<'_>) -> String {
     let mut lines = String::new();
+    if mark == Some((rank, key)) {
+        return format!("{key}: []\n");
+    }
     if rank < KEYS.len() {
         write_key(&mut lines, head, key);
     } else if let Some(extra) = head.extra.get(key) {
@@ -93,17 +122,25 @@ fn lines_of(head: &IssueHead, (rank, key): Name<'_>) -> String {
     lines
 }
 
-fn patched_yaml(parts: &Parts<'_>, keys: &BTreeSet<Name<'_>>, head: &IssueHead, crlf: bool) -> Option<String> {
+fn patched_yaml(
+    parts: &Parts<'_>,
+    keys: &BTreeSet<Name<'_>>,
+    mark: Option<Name<'_>>,
+    head: &IssueHead,
+    crlf: bool,
+) -> Option<String> {
     let root = parse_yaml(parts.yaml).ok()?;
     let ranges = key_ranges(&root, parts.yaml)?;
     let Kind::Map { entries, .. } = &root.kind else { return None };
     let mut edits: Vec<(Range<usize>, String)> = Vec::with_capacity(keys.len());
-    for &key in keys {
-        let lines = lines_of(head, key);
+    // a mark may be of a key that was not there
+    let keys: BTreeSet<Name<'_>> = keys.iter().copied().chain(mark).collect();
+    for &key in &keys {
+        let lines = lines_of(head, mark, key);
         let edit = if let Some(at) = entries.iter().position(|(found, _)| found.name == key.1) {
             let (found, node) = &entries[at];
             let lines = replacement(parts.yaml, &ranges[at], found, node, lines, head);
-            let range = if after_block(entries, at, keys, head, &lines) {
+            let range = if after_block(entries, at, &keys, head, &lines) {
                 ranges[at].start..over_dangling(parts.yaml, ranges[at].end)
             } else {
                 ranges[at].clone()
@@ -148,7 +185,7 @@ fn after_block(
     if !lines.is_empty() {
         return has_block(lines);
     }
-    let stays = |key: Name<'_>| !changed.contains(&key) || !lines_of(head, key).is_empty();
+    let stays = |key: Name<'_>| !changed.contains(&key) || !lines_of(head, None, key).is_empty();
     let before = entries[..at].iter().rev().find(|(key, _)| stays(name(&key.name)));
     before.is_some_and(|(key, node)| node.tail != Tail::Exact || changed.contains(&name(&key.name)))
 }

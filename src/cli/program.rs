@@ -1,11 +1,11 @@
-//! Finding the program that a command names, before anything is stored for it.
+//! Finding the program that a command line names, before anything is stored for it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use super::super::error::{CliError, CliResult, Code};
+use super::error::{CliError, CliResult, Code};
 
 /// The program of a name: itself if it holds a slash, else the first one that can be executed in the directories of
 /// `path` (an empty one is the current directory).
@@ -42,6 +42,13 @@ pub(super) fn resolve(name: &OsStr, path: Option<&OsStr>) -> CliResult<PathBuf> 
         }
     }
     Err(first_unusable.map_or_else(missing, |path| unusable(&path)))
+}
+
+/// A program that is there could not be started.
+pub(super) fn not_started(program: &Path, error: &std::io::Error) -> CliError {
+    let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Error };
+    CliError::new(code, format!("cannot run {}: {error}", program.display()))
+        .hint("is it a program of this machine, and the interpreter in its first line there? nothing was begun")
 }
 
 enum Candidate {

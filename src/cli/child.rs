@@ -7,14 +7,18 @@
 //! What the terminal sends (Ctrl-C, Ctrl-\) it sends to every process of its foreground group, the child included;
 //! passing it on would send it twice. A signal that was ignored when this program was started, as under `nohup`, stays
 //! ignored in both. Where that cannot be told (other systems than Linux) it is passed on.
+//!
+//! With a time limit the command runs in a process group of its own, as under `timeout`, so that all that it started can
+//! be ended: SIGTERM, and SIGKILL some seconds later. It cannot read from the terminal then.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, kill_process, kill_process_group, waitid};
 use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
@@ -29,27 +33,61 @@ pub(super) enum Failure {
     Wait(io::Error),
 }
 
-/// Runs the command to its end. `start` starts it.
+/// How long a command that was told to end may take until it is ended.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How a command ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    /// Whether its time was over.
+    pub(super) timed_out: bool,
+}
+
+/// Runs the command to its end, which comes after `limit` at the latest. `start` starts it.
 pub(super) fn run(
     command: &mut Command,
+    limit: Option<Duration>,
     start: impl FnOnce(&mut Command) -> io::Result<Child>,
-) -> Result<ExitStatus, Failure> {
+) -> Result<Ended, Failure> {
     let ignored = ignored_signals();
     let passed_on = PASSED_ON.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     // where it is ignored, as some programs leave it to their children, the system keeps no exit codes
     let signals = Signals::new(passed_on.chain([SIGCHLD])).map_err(Failure::Start)?;
     let handle = signals.handle();
     let (tell, told) = mpsc::channel();
-    let passer = std::thread::Builder::new().name("signals".into()).spawn(move || pass_on(signals, &told));
-    let passer = passer.map_err(Failure::Start)?;
+    let to_group = limit.is_some();
+    let passer = std::thread::Builder::new().name("signals".into());
+    let passer = passer.spawn(move || pass_on(signals, &told, to_group)).map_err(Failure::Start)?;
+    if to_group {
+        command.process_group(0);
+    }
     let mut child = start(command).map_err(Failure::Start)?;
+    let pid = Pid::from_child(&child);
     // the thread lives until the handle is closed
-    let _ = tell.send(Pid::from_child(&child));
-    let ended = wait_without_collecting(Pid::from_child(&child));
+    let _ = tell.send(pid);
+    let (cancel, cancelled) = mpsc::channel();
+    let timer = limit.map(|limit| std::thread::spawn(move || end_after(pid, limit, &cancelled)));
+    let ended = wait_without_collecting(pid);
+    drop(cancel);
+    let timed_out = timer.is_some_and(|timer| timer.join().unwrap_or_default());
     handle.close();
     let _ = passer.join();
     ended.map_err(Failure::Wait)?;
-    child.wait().map_err(Failure::Wait)
+    Ok(Ended { status: child.wait().map_err(Failure::Wait)?, timed_out })
+}
+
+/// Ends a process group unless it is cancelled in time; says whether it did. The group's leader is not collected before
+/// this is over, so the group is no other.
+fn end_after(leader: Pid, limit: Duration, cancelled: &mpsc::Receiver<()>) -> bool {
+    if cancelled.recv_timeout(limit) != Err(mpsc::RecvTimeoutError::Timeout) {
+        return false;
+    }
+    let _ = kill_process_group(leader, Signal::TERM);
+    let _ = cancelled.recv_timeout(GRACE);
+    // also what the leader has left behind
+    let _ = kill_process_group(leader, Signal::KILL);
+    true
 }
 
 /// The exit code that a shell would give for it.
@@ -58,7 +96,7 @@ pub(super) fn exit_code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-fn pass_on(mut signals: Signals, told: &mpsc::Receiver<Pid>) {
+fn pass_on(mut signals: Signals, told: &mpsc::Receiver<Pid>, to_group: bool) {
     // fails if the child could not be started
     let Ok(child) = told.recv() else { return };
     let send = |signal: i32| {
@@ -66,7 +104,7 @@ fn pass_on(mut signals: Signals, told: &mpsc::Receiver<Pid>) {
             && let Some(signal) = Signal::from_named_raw(signal)
         {
             // that it has ended already is no error
-            let _ = kill_process(child, signal);
+            let _ = if to_group { kill_process_group(child, signal) } else { kill_process(child, signal) };
         }
     };
     // what came before it was there did not reach it otherwise; rather twice than never
