@@ -69,6 +69,22 @@ impl WriteTxn<'_> {
         Ok(())
     }
 
+    /// Has the open handoffs of an issue that was deleted and comes back without them be about no issue: they are open
+    /// still, and what is about an issue stands in its file.
+    pub(super) fn unlink_lost_entries(&mut self, head: &IssueHead) -> Result<(), StoreError> {
+        let identity = head.identity();
+        for handoff in self.records::<Handoff>()? {
+            let is_lost = handoff.state.is_open()
+                && handoff.issue.as_ref() == Some(&identity)
+                && head.handoffs.iter().all(|entry| entry.id != handoff.key());
+            if is_lost {
+                let updated_at = Timestamp::after(self.author.now, handoff.updated_at);
+                self.put_record(&Handoff { issue: None, updated_at, ..handoff }, Op::Update)?;
+            }
+        }
+        Ok(())
+    }
+
     fn known<R: super::records::Record>(&self, entry: &Linked) -> Result<Option<R>, StoreError> {
         match entry.id.parse::<RecordId>() {
             Ok(id) => self.record(&id.to_string()),

@@ -202,11 +202,14 @@ impl<'t> WriteTxn<'t> {
         }
         self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
         self.write_rows(&identity, old.as_ref(), Some(new))?;
-        self.tables.tombstones.remove(&identity.key())?;
+        let comes_back = self.tables.tombstones.remove(&identity.key())?;
         self.record_change(op, old.as_ref(), Some(new))?;
         // what was undone with it is in the log by itself
         if op == Op::Undo {
             return Ok(());
+        }
+        if comes_back {
+            self.unlink_lost_entries(&new.issue.head)?;
         }
         self.follow_entries(old.as_ref().map(|old| &old.issue.head), &new.issue.head)
     }

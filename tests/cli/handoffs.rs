@@ -156,6 +156,25 @@ fn an_entry_that_a_person_takes_out_of_the_file_is_done() {
 }
 
 #[test]
+fn one_that_was_never_exported_outlives_its_issue() {
+    let project = project();
+    project.oxi("issue create 'Fix login'").ok();
+    project.oxi("export").ok();
+    let id = add(&project, "'Half done' --issue 1");
+    project.oxi("issue delete 1").ok();
+    assert_eq!(show(&project, &id)["issue_number"], json!(null));
+    project.oxi("undo").ok();
+    assert_eq!(show(&project, &id)["issue_number"], json!(1));
+    project.oxi("issue delete 1").ok();
+    // its file was changed meanwhile, so it comes back
+    project.edit("0001-fix-login.md", "priority: medium", "priority: high");
+    project.oxi("import").ok();
+    assert_eq!(project.show(1)["handoffs"], json!([]));
+    let note = show(&project, &id);
+    assert_eq!((&note["issue"], &note["state"]), (&json!(null), &json!("pending")));
+}
+
+#[test]
 fn keys_that_a_later_version_put_into_an_entry_stay() {
     let project = project();
     project.oxi("issue create 'Fix login'").ok();

@@ -127,10 +127,39 @@ def edit_by_hand(clone):
         file.write(text)
 
 
+def listed(clone, *arguments):
+    return json.loads(oxi(clone, *arguments, "--json").stdout)
+
+
+def hand_over(clone, known):
+    """Handoffs and pinned validations, which stand in the files as well."""
+    kind = dice.random()
+    handoffs = listed(clone, "handoff", "list")
+    runs = [run for run in listed(clone, "validation", "list") if run["issue_number"]]
+    if kind < 0.35:
+        oxi(clone, "handoff", "add", f"note {dice.randrange(99)}", "--issue", dice.choice(known), "--next", "a", "--next", "b")
+    elif kind < 0.45 and handoffs:
+        oxi(clone, "handoff", "accept", dice.choice(handoffs)["id"], "--force")
+    elif kind < 0.65 and handoffs:
+        number = dice.choice([[], ["1"], ["2"]])
+        oxi(clone, "handoff", "done", dice.choice(handoffs)["id"], *number)
+    elif kind < 0.8:
+        result = dice.choice(["passed", "failed"])
+        oxi(clone, "validation", "record", dice.choice(["test", "lint"]), "--result", result, "--issue", dice.choice(known))
+    elif runs:
+        oxi(clone, "validation", dice.choice(["pin", "unpin"]), dice.choice(runs)["id"], ok=(0, 4))
+
+
 def step():
     clone, kind = dice.choice(clones), dice.random()
     known = [str(issue["id"]) for issue in issues(clone)]
-    if kind < 0.2:
+    if kind < 0.1 and known:
+        hand_over(clone, known)
+    elif kind < 0.13 and known:
+        id = dice.choice(known)
+        for other in listed(clone, "issue", "show", id)["depends_on"]:
+            oxi(clone, "issue", "dep", "remove", id, str(other))
+    elif kind < 0.24:
         title = dice.choice(["same", "other", f"title {dice.randrange(1000)}"])
         after = ["--depends-on", dice.choice(known)] if known and dice.random() < 0.5 else []
         oxi(clone, "issue", "create", title, "-b", f"body {dice.randrange(99)}", *after)
@@ -176,6 +205,11 @@ def contents(clone):
     for path in files(clone):
         with open(path, newline="") as file:
             texts[os.path.basename(path)] = file.read()
+    local = {"session", "accepted_session", "hash", "updated_at"}
+    open_ones = [handoff for handoff in listed(clone, "handoff", "list") if handoff["issue_number"]]
+    pinned = [run for run in listed(clone, "validation", "list") if run["pinned"]]
+    for record in sorted(open_ones + pinned, key=lambda record: record["id"]):
+        records.append({name: value for name, value in record.items() if name not in local})
     return records, texts
 
 
@@ -199,7 +233,7 @@ for clone in clones:
     pull(clone)
     oxi(clone, "status", "--check")
 first = contents("a")
-numbers = [record["id"] for record in first[0]]
+numbers = [issue["id"] for issue in issues("a")]
 if len(set(numbers)) != len(numbers):
     fail(f"a number is there twice: {numbers}")
 for clone in clones[1:]:
