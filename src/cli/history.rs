@@ -196,6 +196,8 @@ pub(super) struct StatsJson {
     sessions: u64,
     agents: u64,
     documents: u64,
+    validations: u64,
+    handoffs: u64,
     /// Pointers, facts, runtime summaries, models' health, registrations.
     keyed: u64,
     revision: Revision,
@@ -223,6 +225,8 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
         sessions: read.count(Kind::Session)?,
         agents: read.count(Kind::Agent)?,
         documents: read.count(Kind::Document)?,
+        validations: read.count(Kind::Validation)?,
+        handoffs: read.count(Kind::Handoff)?,
         keyed: [Kind::Pointer, Kind::Fact, Kind::Runtime, Kind::Health, Kind::Registry]
             .into_iter()
             .try_fold(0, |sum, kind| read.count(kind).map(|count| sum + count))?,
@@ -240,6 +244,7 @@ pub(super) fn stats(context: &Context) -> CliResult<()> {
     let _ = writeln!(text, "pending    {}\nconflicts  {}", stats.pending, stats.conflicts);
     let _ =
         writeln!(text, "sessions   {}\nagents     {}\ndocuments  {}", stats.sessions, stats.agents, stats.documents);
+    let _ = writeln!(text, "validated  {}\nhandoffs   {}", stats.validations, stats.handoffs);
     let _ = writeln!(text, "revision   {}\ndatabase   {} KiB", stats.revision, stats.database_bytes / 1024);
     output::text(&text)
 }
