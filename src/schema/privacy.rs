@@ -19,6 +19,7 @@
 //! assert_eq!(privacy::check(&leak, &policy).unwrap(), "connect with postgres://[redacted:url-credentials]@db.local");
 //! ```
 
+mod bulk;
 mod detect;
 #[cfg(test)]
 pub(super) mod tests;

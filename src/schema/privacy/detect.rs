@@ -6,43 +6,29 @@
 mod beside;
 mod cookie;
 
-use aho_corasick::AhoCorasick;
-
 use super::value::{is_identifier, is_member_path, is_placeholder, is_random, is_variable_name, reads_as_words};
 use super::words::{
-    FORMATS, Format, KEY_KINDS, TRIGGERS, TRIGGERS_IN_BULK, WORDS, Word, is_blank, is_capital, is_dashed,
-    is_token_byte, is_value_byte, is_word_byte,
+    FORMATS, Format, KEY_KINDS, TRIGGERS, WORDS, Word, is_blank, is_capital, is_dashed, is_token_byte, is_value_byte,
+    is_word_byte,
 };
-use super::{Finding, MARKER, Rule};
+use super::{Finding, MARKER, Rule, bulk};
 
 /// All raw findings, in no order; they may overlap.
 pub(super) fn detect(text: &str) -> Vec<Finding> {
-    search(text, &TRIGGERS, |_| false)
+    let mut search = Search::new(text);
+    for hit in TRIGGERS.find_overlapping_iter(text) {
+        search.look_at(hit.pattern().as_usize(), hit.start(), hit.end());
+    }
+    search.findings
 }
 
 /// Whether there is any finding, for many texts.
 pub(super) fn detects(text: &str) -> bool {
-    !search(text, &TRIGGERS_IN_BULK, |search| !search.findings.is_empty()).is_empty()
-}
-
-fn search(text: &str, triggers: &AhoCorasick, is_enough: impl Fn(&Search<'_>) -> bool) -> Vec<Finding> {
-    let mut search =
-        Search { text, bytes: text.as_bytes(), findings: Vec::new(), done: [0; Rule::ALL.len()], value_run: (0, 0) };
-    for hit in triggers.find_overlapping_iter(text) {
-        let index = hit.pattern().as_usize();
-        if search.is_in_marker(hit.start()) {
-            continue;
-        }
-        match (FORMATS.get(index), index.checked_sub(FORMATS.len()).and_then(|index| WORDS.get(index))) {
-            (Some(format), _) => search.format(format, hit.start()),
-            (None, Some((_, word))) => search.word(*word, hit.start(), hit.end()),
-            (None, None) => {}
-        }
-        if is_enough(&search) {
-            break;
-        }
-    }
-    search.findings
+    let mut search = Search::new(text);
+    bulk::hits(text.as_bytes()).into_iter().any(|(word, start, end)| {
+        search.look_at(word, start, end);
+        !search.findings.is_empty()
+    })
 }
 
 struct Search<'t> {
@@ -77,6 +63,24 @@ enum Separator {
     Item,
     /// What stands between a name and its value where each is a field of an object.
     Fields,
+}
+
+impl<'t> Search<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, bytes: text.as_bytes(), findings: Vec::new(), done: [0; Rule::ALL.len()], value_run: (0, 0) }
+    }
+
+    /// Looks closer at a telling word, by its number.
+    fn look_at(&mut self, number: usize, start: usize, end: usize) {
+        if self.is_in_marker(start) {
+            return;
+        }
+        match (FORMATS.get(number), number.checked_sub(FORMATS.len()).and_then(|number| WORDS.get(number))) {
+            (Some(format), _) => self.format(format, start),
+            (None, Some((_, word))) => self.word(*word, start, end),
+            (None, None) => {}
+        }
+    }
 }
 
 impl Search<'_> {

@@ -96,21 +96,20 @@ pub(super) const WORDS: &[(&str, Word)] = &[
 pub(super) const KEY_KINDS: [&str; 9] =
     ["api", "access", "secret", "private", "signing", "encryption", "account", "auth", "master"];
 
-/// The search for all words, quickly built: most processes look at a few hundred bytes.
-pub(super) static TRIGGERS: LazyLock<AhoCorasick> = LazyLock::new(|| triggers(AhoCorasickKind::ContiguousNFA));
+/// All telling words: those of the formats first.
+pub(super) fn triggers() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().map(|format| format.prefix).chain(WORDS.iter().map(|(word, _)| *word))
+}
 
-/// The same, which takes longer to build and half the time to run: for thousands of files.
-pub(super) static TRIGGERS_IN_BULK: LazyLock<AhoCorasick> = LazyLock::new(|| triggers(AhoCorasickKind::DFA));
-
-fn triggers(kind: AhoCorasickKind) -> AhoCorasick {
-    let words = FORMATS.iter().map(|format| format.prefix).chain(WORDS.iter().map(|(word, _)| *word));
+/// The search for them, quickly built: most processes look at a few hundred bytes.
+pub(super) static TRIGGERS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     // cannot fail: building fails only for sets of millions of words
     AhoCorasick::builder()
-        .kind(Some(kind))
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
         .ascii_case_insensitive(true)
-        .build(words)
+        .build(triggers())
         .expect("a small, fixed set of words")
-}
+});
 
 pub(super) const fn is_alphanumeric(b: u8) -> bool {
     b.is_ascii_alphanumeric()
