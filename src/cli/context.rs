@@ -261,8 +261,9 @@ pub(super) fn calling_agent() -> Option<(&'static str, String)> {
     ["OXI_STATE_AGENT", "SAGEOX_AGENT_ID"].into_iter().find_map(|name| Some((name, variable(name)?)))
 }
 
+/// The home folder. A relative one would be another in every folder, so it is none.
 fn home() -> Option<PathBuf> {
-    variable("HOME").map(PathBuf::from)
+    variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }
 
 /// Lays the layers over each other, the command line's words last.
