@@ -137,7 +137,7 @@ impl CliError {
     /// Tells a person what went wrong where that is not the result: the command goes on to end as it would have.
     pub(super) fn warn(&self, consequence: &str) {
         let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-        super::output::tell(&format!("{yellow}warning:{yellow:#} {}", printable(&self.message, false)));
+        super::output::tell(&format!("{yellow}warning:{yellow:#} {}", printable(&redacted(&self.message), false)));
         super::output::tell(&format!("hint: {}", printable(consequence, false)));
     }
 }
