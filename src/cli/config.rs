@@ -163,7 +163,8 @@ fn set(context: &Context, args: &ConfigSetArgs) -> CliResult<()> {
     let place = match &project {
         Some(project) => Place::Project(project),
         None => Place::Global(context.home().ok_or_else(|| {
-            CliError::usage("where your own settings are is not known").hint("set HOME to your home directory")
+            CliError::usage("where your own settings are is not known")
+                .hint("set HOME to your home directory, as an absolute path")
         })?),
     };
     let changed = place.change(key, &value, context.settings.lock_timeout.value)?;

@@ -223,16 +223,16 @@ impl Context {
     }
 
     fn build(&self, project: &Project, store: &Store) -> CliResult<Option<Report>> {
-        let report = self.with_mirror(project, store, Options::default(), |mirror| Ok(mirror.ensure_database()?))?;
-        if let Some(report) = &report {
+        let mut report =
+            self.with_mirror(project, store, Options::default(), |mirror| Ok(mirror.ensure_database()?))?;
+        if let Some(report) = &mut report {
+            super::mirror::pass_over_allowed(self, report);
             let count = report.created.len();
             self.note(&format!("built the database from {count} issue file{}", if count == 1 { "" } else { "s" }));
             for moved in &report.renumbered {
                 self.note(&format!("renumbered {} -> {}, and its file with it", moved.from, moved.to));
             }
-            for bad in &report.bad {
-                self.note(&super::mirror::problem(bad));
-            }
+            super::mirror::print_problems(self, report);
         }
         Ok(report)
     }
@@ -261,8 +261,9 @@ pub(super) fn calling_agent() -> Option<(&'static str, String)> {
     ["OXI_STATE_AGENT", "SAGEOX_AGENT_ID"].into_iter().find_map(|name| Some((name, variable(name)?)))
 }
 
+/// The home folder. A relative one would be another in every folder, so it is none.
 fn home() -> Option<PathBuf> {
-    variable("HOME").map(PathBuf::from)
+    variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }
 
 /// Lays the layers over each other, the command line's words last.

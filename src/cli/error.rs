@@ -11,7 +11,7 @@ use crate::documents::DocumentError;
 use crate::fs::PathError;
 use crate::project::DiscoveryError;
 use crate::schema::id::{ContentHash, IssueId, printable};
-use crate::schema::privacy::Refused;
+use crate::schema::privacy::{self, Refused};
 use crate::schema::settings::{Problem, WrongValue};
 use crate::settings::SettingsError;
 use crate::sync::MirrorError;
@@ -102,16 +102,19 @@ impl CliError {
         Self::usage(format!("{name}: {wrong}")).detail("key", wrong.key.as_str()).detail("source", name)
     }
 
-    /// Prints the error to stderr.
+    /// Prints the error to stderr. What it repeats of what was given may be a secret in the wrong place.
     pub(super) fn print(&self, json: bool) {
+        let message = redacted(&self.message);
+        let hint = self.hint.as_deref().map(redacted);
         if json {
             let mut error = serde_json::Map::new();
             error.insert("code".into(), self.code.as_str().into());
-            error.insert("message".into(), self.message.as_str().into());
-            error.insert("hint".into(), self.hint.as_deref().into());
+            error.insert("message".into(), message.into());
+            error.insert("hint".into(), hint.into());
             error.insert("retryable".into(), (self.code == Code::Busy).into());
             for (name, value) in &self.details {
-                error.insert((*name).into(), value.clone());
+                let value = value.as_str().map_or_else(|| value.clone(), |text| redacted(text).into());
+                error.insert((*name).into(), value);
             }
             let text = super::output::to_json(&serde_json::json!({ "error": error }));
             super::output::tell(&text);
@@ -119,18 +122,22 @@ impl CliError {
         }
         let red = anstyle::AnsiColor::Red.on_default().bold();
         // one line each: what a record holds must not pass for a hint
-        super::output::tell(&format!("{red}error:{red:#} {}", printable(&self.message, false)));
-        if let Some(hint) = &self.hint {
-            super::output::tell(&format!("hint: {}", printable(hint, false)));
+        super::output::tell(&format!("{red}error:{red:#} {}", printable(&message, false)));
+        if let Some(hint) = hint {
+            super::output::tell(&format!("hint: {}", printable(&hint, false)));
         }
     }
+}
+
+fn redacted(text: &str) -> String {
+    privacy::redact(text, &privacy::scan(text))
 }
 
 impl CliError {
     /// Tells a person what went wrong where that is not the result: the command goes on to end as it would have.
     pub(super) fn warn(&self, consequence: &str) {
         let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-        super::output::tell(&format!("{yellow}warning:{yellow:#} {}", printable(&self.message, false)));
+        super::output::tell(&format!("{yellow}warning:{yellow:#} {}", printable(&redacted(&self.message), false)));
         super::output::tell(&format!("hint: {}", printable(consequence, false)));
     }
 }

@@ -31,12 +31,13 @@ pub(super) fn run(context: &Context) -> CliResult<Code0> {
     let project = Project::create(&root).map_err(CliError::from)?;
     let store = context.store(&project);
     let existed = store.exists()?;
-    let report = context.with_mirror(&project, &store, Options::default(), |mirror| {
+    let mut report = context.with_mirror(&project, &store, Options::default(), |mirror| {
         Ok(match mirror.ensure_database()? {
             Some(report) => report,
             None => mirror.import()?,
         })
     })?;
+    mirror::pass_over_allowed(context, &mut report);
     if context.json {
         let json = InitJson { root: root.display().to_string(), created: !existed, import: report.clone() };
         output::json(&json)?;

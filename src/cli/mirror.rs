@@ -8,7 +8,7 @@ use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, IssueId, printable};
 use crate::schema::issue::Issue;
 use crate::sync::resolve::Choice;
-use crate::sync::{Mirror, Options, Problem, Report};
+use crate::sync::{Mirror, Options, Problem, Report, Secret};
 
 use super::args::{MirrorArgs, ResolveArgs};
 use super::context::Context;
@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) ->
     let project = context.project()?;
     let store = context.store(&project);
     let options = Options { dry_run: args.dry_run, allow_deletes: args.allow_deletes };
-    let report = context.with_mirror(&project, &store, options, |mirror| {
+    let mut report = context.with_mirror(&project, &store, options, |mirror| {
         let first = mirror.ensure_database()?;
         let mut report = match direction {
             Direction::Import => mirror.import()?,
@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) ->
     if direction != Direction::Export && !args.dry_run {
         context.settle_claims(&project, &store)?;
     }
+    pass_over_allowed(context, &mut report);
     if context.json {
         output::json(&report)?;
     } else {
@@ -72,6 +73,32 @@ pub(super) fn outcome(report: &Report) -> Option<Code> {
 
 pub(super) fn print_problems(context: &Context, report: &Report) {
     report.bad.iter().for_each(|bad| context.note(&problem(bad)));
+    warn_of_secrets(context, report);
+}
+
+/// Leaves out what the caller takes for no secret.
+pub(super) fn pass_over_allowed(context: &Context, report: &mut Report) {
+    report.secrets.retain(|secret| !context.policy.allow.iter().any(|rule| rule.as_str() == secret.rule));
+}
+
+/// Says where the files brought in what looks like a secret. It is in git already, or will be, and the mirror is faithful;
+/// so it is a warning, and the exit code stays as it is.
+pub(super) fn warn_of_secrets(context: &Context, report: &Report) {
+    const MOST: usize = 20;
+    for secret in report.secrets.iter().take(MOST) {
+        let Secret { path, line, rule } = secret;
+        context.note(&format!("warning: {path}:{line} looks like a secret ({rule})"));
+    }
+    let more = report.secrets.len().saturating_sub(MOST);
+    if more > 0 {
+        context.note(&format!("warning: {more} more places look like secrets; --json lists them all"));
+    }
+    if !report.secrets.is_empty() {
+        context.note(
+            "hint: it was taken in, as the file has it. Have a real secret replaced where it was issued, then take it out of \
+             the file and of git's history; for a false alarm, --allow RULE",
+        );
+    }
 }
 
 pub(super) fn problem(bad: &Problem) -> String {

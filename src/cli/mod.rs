@@ -35,6 +35,7 @@ use context::{Context, Reads};
 use error::{CliError, CliResult, Code};
 use mirror::Direction;
 
+use crate::schema::id::{is_deceptive, printable};
 use crate::schema::privacy;
 
 /// Runs the program with the arguments of this process; answers its exit code.
@@ -93,13 +94,14 @@ fn parse_failure(error: &clap::Error) -> u8 {
     // clap repeats what it cannot use, which may be a secret in the wrong place
     let message = error.to_string();
     let secrets = privacy::scan(&message);
+    let (message, is_raw) = without_controls(privacy::redact(&message, &secrets));
     // whether JSON was asked for must be told without the parser, which gave up
     if std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json") {
         let text = match error.kind() {
             clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 "error: a command is missing".to_owned()
             }
-            _ => privacy::redact(&message, &secrets),
+            _ => message,
         };
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let said: Vec<_> =
@@ -114,12 +116,30 @@ fn parse_failure(error: &clap::Error) -> u8 {
             None => error.hint("see `oxi-state help`, or the command with --help"),
         };
         error.print(true);
-    } else if secrets.is_empty() {
+    } else if secrets.is_empty() && !is_raw {
         let _ = error.print();
     } else {
-        eprint!("{}", privacy::redact(&message, &secrets));
+        eprint!("{message}");
     }
     Code::Usage as u8
+}
+
+/// A message of the parser with what arguments hold of control characters escaped, line ends too; and whether there was
+/// any such argument. The message's own line ends stay.
+fn without_controls(mut message: String) -> (String, bool) {
+    let mut is_raw = false;
+    for arg in std::env::args_os().skip(1) {
+        let arg = arg.to_string_lossy();
+        if arg.chars().any(is_deceptive) {
+            is_raw = true;
+            // the message comes without escape sequences
+            let shown = anstream::adapter::strip_str(&arg).to_string();
+            if shown.chars().any(is_deceptive) {
+                message = message.replace(&shown, &printable(&shown, false));
+            }
+        }
+    }
+    (if is_raw { printable(&message, true).into_owned() } else { message }, is_raw)
 }
 
 fn dispatch(cli: Cli) -> CliResult<Option<u8>> {

@@ -15,6 +15,7 @@ use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId, NotAnIssueFile};
 use crate::schema::issue::Issue;
+use crate::schema::privacy;
 
 /// Largest issue file, in bytes.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -41,6 +42,8 @@ pub struct ReadFile {
     pub dropped_body: Option<usize>,
     /// Whether it is exactly what the original program writes.
     pub oxi_rendering: bool,
+    /// Whether something in its text looks like a secret.
+    pub suspicious: bool,
     /// Set if the file itself has git's conflict markers and this version comes from git's index; `file` is then the hash
     /// of the file with the markers.
     pub unmerged: Option<Box<Stages>>,
@@ -462,6 +465,7 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileSta
         text,
         dropped_body: None,
         oxi_rendering,
+        suspicious: std::str::from_utf8(bytes).is_ok_and(privacy::is_suspicious),
         unmerged: None,
     };
     (Box::new(read), offset)

@@ -350,6 +350,14 @@ fn admit_all<K: Keyed>(
     Ok(record)
 }
 
+/// Whether a value could be given to a field, for those who only ask with it.
+///
+/// # Errors
+/// What [`admit`] would say of it.
+pub fn could_be(field: &Field, value: Value, policy: &Policy) -> Result<(), Problem> {
+    check::value(field, &Value::Null, value, policy).map(drop)
+}
+
 /// A record's fields as JSON.
 #[must_use]
 pub fn fields_of<K: Keyed>(record: &K) -> Map<String, Value> {

@@ -19,6 +19,7 @@
 //! assert_eq!(privacy::check(&leak, &policy).unwrap(), "connect with postgres://[redacted:url-credentials]@db.local");
 //! ```
 
+mod bulk;
 mod detect;
 #[cfg(test)]
 pub(super) mod tests;
@@ -43,7 +44,7 @@ pub enum Rule {
     Jwt,
     /// A GitHub token, classic or fine-grained.
     GithubToken,
-    /// A GitLab personal access token.
+    /// A GitLab token: a person's, a runner's, a deployment's and their kin.
     GitlabToken,
     /// An npm access token.
     NpmToken,
@@ -51,19 +52,24 @@ pub enum Rule {
     PypiToken,
     /// An AWS access key id.
     AwsKey,
-    /// A Google API key.
+    /// A Google API key, access token or client secret.
     GoogleKey,
-    /// A Slack token.
+    /// A Slack token, or the address of an incoming webhook, which is as good as one.
     SlackToken,
     /// A Stripe secret or restricted key.
     StripeKey,
     /// A key of the `sk-` form that `OpenAI` began and other model providers took over.
     OpenaiKey,
+    /// A key of another provider that begins with its provider's letters: Hugging Face, Groq, xAI, `DigitalOcean`.
+    ProviderKey,
     /// A user and password in a URL.
     UrlCredentials,
     /// What follows `Authorization:` or `Bearer`.
     Authorization,
-    /// A value of 12 characters or more given to a secret-like name.
+    /// A session in a `Cookie:` or `Set-Cookie:` header.
+    Cookie,
+    /// A value of 12 characters or more given to a secret-like name: assigned to it, beside it in a list, or as the value
+    /// that goes with it in an object (`{"name": …, "value": …}`).
     Assignment,
     /// A random-looking token on a line, after a secret-like word.
     HighEntropy,
@@ -71,7 +77,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in order of precedence.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::PrivateKey,
         Self::Jwt,
         Self::GithubToken,
@@ -83,8 +89,10 @@ impl Rule {
         Self::SlackToken,
         Self::StripeKey,
         Self::OpenaiKey,
+        Self::ProviderKey,
         Self::UrlCredentials,
         Self::Authorization,
+        Self::Cookie,
         Self::Assignment,
         Self::HighEntropy,
     ];
@@ -104,8 +112,10 @@ impl Rule {
             Self::SlackToken => "slack-token",
             Self::StripeKey => "stripe-key",
             Self::OpenaiKey => "openai-key",
+            Self::ProviderKey => "provider-key",
             Self::UrlCredentials => "url-credentials",
             Self::Authorization => "authorization",
+            Self::Cookie => "cookie",
             Self::Assignment => "assignment",
             Self::HighEntropy => "high-entropy",
         }
@@ -285,14 +295,39 @@ pub fn check<'t>(text: &'t str, policy: &Policy) -> Result<Cow<'t, str>, Refused
 pub fn check_added<'t>(before: &str, after: &'t str, policy: &Policy) -> Result<Cow<'t, str>, Refused> {
     let mut findings = scan(after);
     findings.retain(|finding| !policy.allow.contains(&finding.rule));
-    if !findings.is_empty() && !before.is_empty() {
-        let is_old = old_texts(before, findings.iter().map(|finding| finding.of(after)));
-        findings.retain(|finding| !is_old.contains(finding.of(after)));
-    }
+    drop_old(&mut findings, before, after);
     match findings.first() {
         None => Ok(Cow::Borrowed(after)),
         Some(_) if policy.redact => Ok(Cow::Owned(redact(after, &findings))),
         Some(first) => Err(Refused::at(*first, after)),
+    }
+}
+
+/// Whether anything in a text looks like a secret, for many texts of which most hold none.
+#[must_use]
+pub fn is_suspicious(text: &str) -> bool {
+    detect::detects(text)
+}
+
+/// What a change adds to a text that looks like a secret, in order: by which rule, and on which line, from 1.
+#[must_use]
+pub fn added(before: &str, after: &str) -> Vec<(Rule, usize)> {
+    let mut findings = scan(after);
+    drop_old(&mut findings, before, after);
+    let (mut line, mut counted) = (1, 0);
+    let on_line = |finding: Finding| {
+        line += after.get(counted..finding.offset).unwrap_or_default().matches('\n').count();
+        counted = finding.offset;
+        (finding.rule, line)
+    };
+    findings.into_iter().map(on_line).collect()
+}
+
+/// Takes out the findings whose text the older text holds already.
+fn drop_old(findings: &mut Vec<Finding>, before: &str, after: &str) {
+    if !findings.is_empty() && !before.is_empty() {
+        let is_old = old_texts(before, findings.iter().map(|finding| finding.of(after)));
+        findings.retain(|finding| !is_old.contains(finding.of(after)));
     }
 }
 

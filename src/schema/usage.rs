@@ -158,7 +158,8 @@ pub struct Sums {
     /// Requests whose tokens were estimated.
     pub usage_estimated: u64,
     /// The cost, in millionths of a millionth.
-    pub cost_e12: i64,
+    #[serde(with = "wide")]
+    pub cost_e12: i128,
     /// Requests that were limited.
     pub rate_limited: u64,
     /// The time that all took together, in milliseconds.
@@ -217,6 +218,37 @@ impl Sums {
     pub fn cost(&self) -> f64 {
         let half = if self.cost_e12 < 0 { -500_000 } else { 500_000 };
         (self.cost_e12.saturating_add(half) / 1_000_000) as f64 / 1e6
+    }
+}
+
+/// A sum as text for people where JSON has no such number. The bytes in the database are those of an `i64` wherever one
+/// would do, which is what older programs stored.
+mod wide {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Spelled {
+        Number(i64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+        match i64::try_from(*value) {
+            Ok(number) => number.serialize(serializer),
+            Err(_) if serializer.is_human_readable() => value.to_string().serialize(serializer),
+            Err(_) => value.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i128::deserialize(deserializer);
+        }
+        match Spelled::deserialize(deserializer)? {
+            Spelled::Number(number) => Ok(number.into()),
+            Spelled::Text(text) => text.parse().map_err(|_| de::Error::custom("not a whole number")),
+        }
     }
 }
 
@@ -336,13 +368,36 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_is_stored_as_it_always_was_and_a_larger_one_too() {
+        #[derive(serde::Serialize)]
+        struct Old(i64);
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct New(#[serde(with = "wide")] i128);
+        let config = bincode::config::standard();
+        for cost in [0, 1, -1, 250, 251, 70_000, -5_000_000_000, i64::MAX, i64::MIN] {
+            let old = bincode::serde::encode_to_vec(Old(cost), config).unwrap();
+            assert_eq!(old, bincode::serde::encode_to_vec(New(cost.into()), config).unwrap(), "{cost}");
+            let (read, _) = bincode::serde::decode_from_slice::<New, _>(&old, config).unwrap();
+            assert_eq!(read, New(cost.into()));
+        }
+        for cost in [i128::from(i64::MAX) + 1, 7 * i128::from(i64::MAX), -i128::from(i64::MAX) * 2, 5] {
+            let stored = bincode::serde::encode_to_vec(New(cost), config).unwrap();
+            assert_eq!(bincode::serde::decode_from_slice::<New, _>(&stored, config).unwrap().0, New(cost));
+            let shown = serde_json::to_value(New(cost)).unwrap();
+            assert_eq!(serde_json::from_value::<New>(shown).unwrap(), New(cost));
+        }
+        let million = Sums { cost_e12: 20_000_000 * 1_000_000_000_000, ..Sums::default() };
+        assert!((million.cost() - 2e7).abs() < 1.0);
+    }
+
+    #[test]
     fn sums_stay_at_the_largest_number() {
-        let mut sums = Sums { total_tokens: u64::MAX - 1, cost_e12: i64::MAX, ..Sums::default() };
+        let mut sums = Sums { total_tokens: u64::MAX - 1, cost_e12: i128::MAX, ..Sums::default() };
         sums.add(&Sums { total_tokens: 7, cost_e12: 1, first_ms: Some(3), ..Sums::default() });
         sums.add(&Sums { first_ms: Some(9), last_ms: Some(9), ..Sums::default() });
         assert_eq!(
             (sums.total_tokens, sums.cost_e12, sums.first_ms, sums.last_ms),
-            (u64::MAX, i64::MAX, Some(3), Some(9))
+            (u64::MAX, i128::MAX, Some(3), Some(9))
         );
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct ImportPlan<'s> {
 
 impl ImportPlan<'_> {
     /// The number that an issue is to have.
-    fn number(&self, identity: &Identity) -> Option<IssueId> {
+    pub(super) fn number(&self, identity: &Identity) -> Option<IssueId> {
         self.numbers.get(identity).map(|number| number.assigned)
     }
 }
@@ -160,6 +160,7 @@ impl Mirror<'_> {
                 report.renumbered.push(Renumbered { from, to: *assigned });
             }
         }
+        self.report_secrets(&mut report, plan);
         for bad in &snapshot.scan.bad {
             let path = self.project.issue_path(&bad.name);
             report.bad.push(Problem { path, line: bad.line, reason: bad.reason.clone() });

@@ -221,8 +221,13 @@ impl Mirror<'_> {
                 batch.push((identity, known));
             }
             drop(read);
-            let planned = batch.iter().map(|(identity, known)| plan(identity, known));
-            actions.extend(planned.filter(|action| !action.is_nothing()));
+            for (identity, known) in &batch {
+                let mut action = plan(identity, known);
+                if !action.is_nothing() {
+                    action.secrets = self.added_secrets(known)?;
+                    actions.push(action);
+                }
+            }
         }
         Ok(())
     }

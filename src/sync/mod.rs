@@ -19,6 +19,7 @@ pub mod plan;
 mod rehearse;
 pub mod report;
 pub mod resolve;
+mod secrets;
 mod status;
 mod unmerged;
 
@@ -30,7 +31,7 @@ use crate::fs::{Dir, FileStat, PathError};
 use crate::git::{Git, GitError};
 use crate::project::Project;
 
-pub use report::{Problem, Report, StatusReport};
+pub use report::{Problem, Report, Secret, StatusReport};
 
 /// Why an import, export or sync failed as a whole. What is wrong with single files is in the report.
 #[derive(Debug, thiserror::Error)]

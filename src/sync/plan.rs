@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::ReadFile;
-use crate::schema::id::{ContentHash, Identity, IssueId};
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
+use crate::schema::privacy::Rule;
 use crate::schema::value::Value;
 
 use super::decide::{Side, Step, decide};
@@ -122,6 +123,8 @@ pub struct Action<'a> {
     pub text: Option<String>,
     /// Values that a merge decided against, by field.
     pub lost: Vec<(String, Value)>,
+    /// What in its files looks like a secret, and was neither in the base nor in the record: the file, the rule, the line.
+    pub secrets: Vec<(FileName, Rule, usize)>,
     /// How it is reported.
     pub outcome: Outcome,
 }
@@ -196,6 +199,7 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         conflict: if known.has_conflict { ConflictChange::Clear } else { ConflictChange::Keep },
         text: None,
         lost: Vec::new(),
+        secrets: Vec::new(),
         outcome: Outcome::Silent,
     };
     let record = known.record.as_ref().map(|record| &record.issue);

@@ -24,6 +24,17 @@ pub struct Problem {
     pub reason: String,
 }
 
+/// A place in a file that was taken in, where something looks like a secret. What it is is not repeated.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+pub struct Secret {
+    /// The file's path from the project's root.
+    pub path: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// The rule that it was recognised by, as `--allow` takes it.
+    pub rule: String,
+}
+
 /// What was done, by issue number. With `--json` this is the whole output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Report {
@@ -43,6 +54,9 @@ pub struct Report {
     pub conflicts: Vec<IssueId>,
     /// Files that were left alone.
     pub bad: Vec<Problem>,
+    /// Places that look like secrets, in what files brought in; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
     /// Issues with nothing to do.
     pub unchanged: u64,
     /// What a person is told: one line each.
@@ -69,6 +83,7 @@ impl Report {
         join(&mut self.kept, later.kept);
         join(&mut self.conflicts, later.conflicts);
         join(&mut self.bad, later.bad);
+        join(&mut self.secrets, later.secrets);
         self.unchanged = self.unchanged.min(later.unchanged);
         // a conflict is told by both halves of a sync
         let news: Vec<_> = later.lines.into_iter().filter(|line| !self.lines.contains(line)).collect();

@@ -108,6 +108,7 @@ impl Mirror<'_> {
                     text: Some(conflict.theirs_text.clone()),
                     dropped_body: None,
                     oxi_rendering: false,
+                    suspicious: false,
                     unmerged: Some(Box::new(scan::Stages { base: None, ours: None })),
                 })
             })),

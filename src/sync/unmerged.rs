@@ -126,6 +126,7 @@ fn virtual_file(name: &FileName, marked: ContentHash, version: &Version, stages:
         text: Some(version.text.clone()),
         dropped_body: None,
         oxi_rendering: false,
+        suspicious: crate::schema::privacy::is_suspicious(&version.text),
         unmerged: Some(Box::new(stages)),
     }
 }

@@ -107,6 +107,9 @@ fn help_and_version_are_results() {
 fn schemas_describe_the_outputs() {
     let project = project_with(&[issue(1, "first")]);
     std::fs::File::create(project.path(".oxi/.none")).unwrap();
+    // so that the report has something to say under every key that may be absent
+    let secret = ["gh", "p_", "0123456789abcdefghijABCDEFGHIJ012345"].concat();
+    project.add(&issue(2, "second").body(&secret));
     for (kind, line) in [
         ("issue", "issue show 1"),
         ("summary", "issue summary"),

@@ -171,6 +171,8 @@ fn stats_count_what_is_stored() {
             "sessions",
             "agents",
             "documents",
+            "validations",
+            "handoffs",
             "keyed",
             "revision",
             "database_bytes"

@@ -29,6 +29,7 @@ mod processes;
 mod project;
 mod regressions;
 mod resume;
+mod secrets;
 mod session_run;
 mod sessions;
 mod settings;

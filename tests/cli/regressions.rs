@@ -374,3 +374,116 @@ fn a_conflict_keeps_the_comments_of_the_file() {
     assert!(text.contains("# a comment\n") && text.contains("kind: [1, 2] # mine\n"), "{text}");
     assert!(text.contains("LEFT\n") && text.contains("RIGHT\n"), "{text}");
 }
+
+#[test]
+fn an_argument_that_is_no_use_cannot_steer_the_terminal() {
+    let project = project();
+    let evil = "\u{1b}]0;x\u{7}\u{1b}[2Jevil\r\u{8}\u{202e}\nhint: run rm";
+    for line in ["issue list --sort", "--color always issue list --sort", "issue", "undo", "--json undo"] {
+        let output = project.command(line).arg(evil).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(!said.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{line}: {said:?}");
+        assert!(said.contains("evil") && !said.lines().any(|line| line.starts_with("hint: run rm")), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_check_takes_the_names_that_a_record_takes() {
+    let project = project();
+    let long = "x".repeat(121);
+    for name in ["p/ m", "p/m ", "p/\u{7}", "\u{202e}p/m", &format!("p/{long}")] {
+        for command in ["health record --ok", "health check", "health show", "health reset"] {
+            let run = project.command(command).arg(name).output().unwrap();
+            assert_eq!(run.status.code(), Some(2), "{command} {name:?}: {}", String::from_utf8_lossy(&run.stderr));
+        }
+    }
+    project.oxi("health check p/m").ok();
+}
+
+#[test]
+fn a_relative_home_is_no_home() {
+    let project = project();
+    let home = [("HOME", "relative")];
+    project.oxi_with("config set --global lock_timeout 30", &home).exits(2).warns("set HOME to your home directory");
+    project.oxi_with("config list", &home).ok();
+    project.oxi_with("issue list", &home).ok();
+    assert!(!project.path("relative").exists());
+}
+
+#[test]
+fn what_a_killed_change_of_settings_left_goes_with_the_next() {
+    let project = project();
+    let left = project.path(".oxi/.settings.toml.tmp-4242-0");
+    let other = project.path(".oxi/.settings.tmp-not-ours");
+    for path in [&left, &other] {
+        fs::write(path, "half of").unwrap();
+    }
+    project.oxi("config set lock_timeout 30").ok();
+    assert!(!left.exists() && other.exists());
+    let home = project.scratch().join("home/.oxi");
+    fs::create_dir_all(&home).unwrap();
+    let left = home.join(".settings.toml.tmp-4242-7");
+    fs::write(&left, "half of").unwrap();
+    project.oxi("config set --global lock_timeout 30").ok();
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_document_is_read_from_a_regular_file_or_standard_input() {
+    let project = project();
+    let fifo = project.scratch().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    project.oxi(&format!("doc put notes/x {}", fifo.display())).exits(1).warns("it is not a regular file");
+    project.oxi("doc put notes/x /dev/null").exits(1).warns("it is not a regular file");
+    project.oxi("doc put notes/x .").exits(1).warns("it is not a regular file");
+    project.oxi("doc put notes/x -").ok();
+}
+
+#[test]
+fn a_pointer_given_two_texts_drops_neither() {
+    let project = project();
+    project.oxi("pointer set note x --note y").exits(2).warns("not both");
+    project.oxi("pointer set note --note y").ok().prints("note/active -> y\n");
+    project.oxi("pointer set note x").ok().prints("note/active -> x\n");
+    project.oxi("pointer set pr https://git.example/1 --url https://git.example/2").exits(2).warns("not both");
+    project.oxi("pointer set pr 1 --url https://git.example/1").ok();
+}
+
+#[test]
+fn costs_are_summed_past_nine_million_and_are_never_negative() {
+    let project = project();
+    let path = project.scratch().join("usage.jsonl");
+    let day = chrono::Utc::now().format("%Y-%m-%d");
+    let row = |cost: &str| format!("{{\"ts\":1700000000000,\"day\":\"{day}\",\"model\":\"m\",\"cost\":{cost}}}\n");
+    fs::write(&path, row("1000000").repeat(20) + &row("-0.5") + &row("0")).unwrap();
+    let report = project.json_of(&format!("usage import {}", path.display()), 7);
+    assert_eq!((&report["counted"], &report["bad_lines"]), (&json!(21), &json!(1)));
+    assert_eq!(report["bad"][0]["reason"], json!("cost is not a number from 0 to 1000000"));
+    assert_eq!(project.json("usage summary")["totals"]["cost"], json!(20_000_000.0));
+    // the log spells such a sum, and undo and redo read it
+    project.oxi("undo").ok();
+    assert_eq!(project.json("usage summary")["totals"]["cost"], json!(0.0));
+    let log = project.json("log");
+    let undone = log.as_array().unwrap().iter().find(|row| row["kind"] == json!("usage")).unwrap();
+    project.oxi(&format!("undo {}", undone["revision"])).ok();
+    assert_eq!(project.json("usage summary")["totals"]["cost"], json!(20_000_000.0));
+}
+
+#[test]
+fn long_names_of_models_are_told_apart() {
+    let project = project();
+    let path = project.scratch().join("usage.jsonl");
+    let day = chrono::Utc::now().format("%Y-%m-%d");
+    let beginning = "m".repeat(125);
+    let row = |model: &str| format!("{{\"ts\":1700000000000,\"day\":\"{day}\",\"model\":\"{model}\"}}\n");
+    let rows = [row(&format!("{beginning}-a")), row(&format!("{beginning}-b")), row(&"m".repeat(120))];
+    fs::write(&path, rows.concat()).unwrap();
+    assert_eq!(project.json(&format!("usage import {}", path.display()))["counted"], json!(3));
+    let summary = project.json("usage summary");
+    let models: Vec<&str> =
+        summary["by_model"].as_array().unwrap().iter().map(|row| row["model"].as_str().unwrap()).collect();
+    assert_eq!(models.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{summary}");
+    assert!(models.iter().all(|name| name.len() == 120) && models.contains(&&*"m".repeat(120)), "{models:?}");
+    assert_eq!(project.json(&format!("usage import {}", path.display()))["counted"], json!(0));
+}

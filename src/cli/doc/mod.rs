@@ -64,7 +64,11 @@ fn read(path: &Path) -> CliResult<String> {
     let result = if path.as_os_str() == "-" {
         std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        // anything else than a regular file might never end, or never begin
+        crate::fs::read(path, limit).map_err(|error| error.source).map(|read| {
+            bytes = read;
+            bytes.len()
+        })
     };
     result.map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Error };

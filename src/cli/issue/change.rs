@@ -12,7 +12,7 @@ use super::super::context::Context;
 use super::super::error::{CliError, CliResult};
 use super::super::output;
 use super::super::view::Owners;
-use super::{admit, claim, full, read_body, settled};
+use super::{admit, claim, clean, full, read_body, settled};
 
 pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
     if let Some(path) = args.body_file.take() {
@@ -28,6 +28,9 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
         claim::check(txn, id, access)?;
         let outcome = txn.try_update(id, args.expect, Op::Update, |issue, now| {
             let before = issue.clone();
+            for setting in &mut args.set {
+                *setting = clean_setting(context, &before, setting)?;
+            }
             apply(&args, issue, now)?;
             admit(context, Some(&before), issue)
         })?;
@@ -104,6 +107,12 @@ fn apply(args: &UpdateArgs, issue: &mut Issue, now: Timestamp) -> CliResult<()> 
 
 /// Longest key that can be set, in bytes.
 const MAX_KEY: usize = 100;
+
+/// A `KEY=VALUE` as it may be stored. It is looked at as a whole, because taking it apart may hide what it is.
+fn clean_setting(context: &Context, before: &Issue, setting: &str) -> CliResult<String> {
+    let old: Vec<&str> = before.head.extra.values().map(|extra| extra.yaml.as_str()).collect();
+    clean(context, "set", &old.join("\n"), setting)
+}
 
 /// Sets a key that this tool does not know. The value is text unless it reads as a JSON number, word, list or map.
 fn set(issue: &mut Issue, setting: &str) -> CliResult<()> {

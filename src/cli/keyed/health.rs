@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::keyed::health::{self as steps, Report};
 use crate::schema::health::{Breaker, Health, HealthState, Permit, Policy, permit};
 use crate::schema::id::printable;
+use crate::schema::keyed::{Keyed as _, could_be};
 use crate::schema::time::Timestamp;
 
 use super::super::args::{HealthCommand, PolicyArgs, RecordArgs};
@@ -66,7 +67,12 @@ impl PolicyArgs {
 /// A key of a provider and a model.
 fn model(context: &Context, row: String) -> CliResult<String> {
     let row = key(context, row)?;
-    halves(&row, "PROVIDER/MODEL")?;
+    let (provider, model) = halves(&row, "PROVIDER/MODEL")?;
+    for (field, name) in [("provider", provider), ("model", model)] {
+        if let Some(field) = Health::SCHEMA.field(field) {
+            could_be(field, name.into(), &context.policy)?;
+        }
+    }
     Ok(row)
 }
 

@@ -41,13 +41,18 @@ fn set(context: &Context, given: Given, expect: Option<crate::schema::id::Conten
     let row = format!("{kind}/{name}");
     let mut issue = None;
     // whatever the pointer said before is replaced as a whole
-    let mut new = fields(&serde_json::json!({ "kind": kind, "name": name, "note": note }), &[])?;
+    let mut new = fields(&serde_json::json!({ "kind": kind, "name": name, "note": &note }), &[])?;
     let mut say = |field: &str, value: Value| new.insert(field.to_owned(), value);
     // where it does not go with the kind, that is told
     say("url", url.clone().into());
     match kind.as_str() {
         "pr" => {
             let is_number = value.as_deref().is_none_or(|value| value.trim_start_matches('#').parse::<u64>().is_ok());
+            if !is_number && url.is_some() {
+                return Err(CliError::usage(
+                    "a pull request has one URL: give it as the value or with --url, not both",
+                ));
+            }
             let (number, address) = if is_number { (value, url) } else { (None, value.or(url)) };
             let number = number.and_then(|number| number.trim_start_matches('#').parse().ok());
             say("number", number.or_else(|| number_in(address.as_deref()?)).into());
@@ -67,7 +72,10 @@ fn set(context: &Context, given: Given, expect: Option<crate::schema::id::Conten
             say("target", session.into());
         }
         "note" => {
-            say("note", value.into());
+            if value.is_some() && note.is_some() {
+                return Err(CliError::usage("a note has one text: give it as the value or with --note, not both"));
+            }
+            say("note", value.or(note).into());
         }
         _ => {
             say("target", value.into());

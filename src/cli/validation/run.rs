@@ -12,6 +12,7 @@ use crate::db::{Author, Op, Store};
 use crate::git::{CheckedOut, Git};
 use crate::keyed;
 use crate::project::Project;
+use crate::schema::id::is_deceptive;
 use crate::schema::keyed::cut;
 use crate::schema::privacy::{self, Policy};
 use crate::schema::validation::{MAX_COMMAND, Validation, Verdict, line_of, name_of};
@@ -40,8 +41,7 @@ pub(super) fn run(context: &Context, args: &ValidationRunArgs) -> CliResult<u8> 
     let limit = args.timeout.map(time_limit).transpose()?;
     let mut fields = Map::new();
     let words: Vec<String> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    // before it is cut, which could leave a part of a secret that is none to the eye
-    let line = issue::clean(context, "command", "", &line_of(&words))?;
+    let line = clean_line(context, &words)?;
     let name = match &args.name {
         Some(name) => {
             context.refuse_secret("name", name)?;
@@ -107,6 +107,17 @@ fn note(context: &Context, project: &Project, store: &Store, author: Author, fie
 fn time_limit(seconds: f64) -> CliResult<Duration> {
     let limit = Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero() && seconds <= MAX_LIMIT);
     limit.ok_or_else(|| CliError::usage("--timeout takes a number of seconds above 0, and at most a year"))
+}
+
+/// A command line as it may be stored. It is looked at as it was given, since quotes hide what a secret stands beside,
+/// and quoted; and before it is cut, which could leave a part of a secret that is none to the eye.
+fn clean_line(context: &Context, words: &[String]) -> CliResult<String> {
+    let plain = words.join(" ");
+    let clean = issue::clean(context, "command", "", &plain)?;
+    if clean != plain {
+        return Ok(clean.chars().map(|c| if is_deceptive(c) { ' ' } else { c }).collect());
+    }
+    issue::clean(context, "command", "", &line_of(words))
 }
 
 /// A command line without local paths: a pinned run stands in a file that travels.

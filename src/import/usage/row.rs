@@ -220,6 +220,31 @@ impl Scalar<'_> {
     }
 }
 
+impl Scalar<'_> {
+    /// The name of a model that was cut, made unmistakable; the source cuts its own, so that only other writers' are long.
+    fn whole_name<'c>(&self, cut: Cow<'c, str>) -> Cow<'c, str> {
+        match self {
+            Self::Text(whole) if whole.encode_utf16().count() > MAX_MODEL => told_apart(&cut, whole).into(),
+            _ => cut,
+        }
+    }
+}
+
+/// What stands for the rest of a name that was cut: the beginning of its digest.
+const SUFFIX: usize = "~01234567".len();
+
+/// A name cut so that it stays another than that of every other long name.
+fn told_apart(cut: &str, whole: &str) -> String {
+    let mut units = 0;
+    let fits = |letter: &char| {
+        units += letter.len_utf16();
+        units <= MAX_MODEL - SUFFIX
+    };
+    let kept: String = cut.chars().take_while(fits).collect();
+    let digest = xxhash_rust::xxh3::xxh3_64(whole.as_bytes()) >> 32;
+    format!("{kept}~{digest:08x}")
+}
+
 /// What requests are told apart by; each value is preceded by what it is, so that no two lists look alike.
 struct Identity(Sha256);
 
@@ -290,8 +315,8 @@ impl Parser {
             line.completion_tokens.whole("completion_tokens")?,
         ];
         let cost = line.cost.number("cost")?;
-        if cost.is_some_and(|cost| cost.abs() > MAX_COST) {
-            return Err(Reason::Invalid { key: "cost", expected: "a number up to 1000000" });
+        if cost.is_some_and(|cost| !(0.0..=MAX_COST).contains(&cost)) {
+            return Err(Reason::Invalid { key: "cost", expected: "a number from 0 to 1000000" });
         }
         let class = line.error_class.text("error_class", 40)?;
 
@@ -318,7 +343,7 @@ impl Parser {
 
         let [total_tokens, prompt_tokens, completion_tokens] = tokens;
         #[expect(clippy::cast_possible_truncation, reason = "a cost is far below the largest number")]
-        let cost_e12 = (cost.unwrap_or(0.0) * COST_UNIT).round() as i64;
+        let cost_e12 = (cost.unwrap_or(0.0) * COST_UNIT).round() as i128;
         let sums = Sums {
             requests: 1,
             ok: u64::from(ok),
@@ -335,7 +360,7 @@ impl Parser {
             first_ms: millis,
             last_ms: millis,
         };
-        Ok(Row { key: identity.finish(), day, model: self.model(&model)?, sums })
+        Ok(Row { key: identity.finish(), day, model: self.model(&line.model.whole_name(model))?, sums })
     }
 
     /// The name of a model; each is looked at once.

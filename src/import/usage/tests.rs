@@ -53,6 +53,12 @@ fn rows_that_the_proxy_wrote_anew_are_known_again() {
 }
 
 #[test]
+fn a_long_name_is_known_again_when_the_proxy_has_cut_it() {
+    let named = |model: &str| row(&format!(r#"{{"ts":1,"model":"{model}"}}"#)).key;
+    assert_eq!(named(&"m".repeat(200)), named(&"m".repeat(120)));
+}
+
+#[test]
 fn every_key_but_day_class_and_version_tells_requests_apart() {
     let full: serde_json::Value = serde_json::from_str(SAMPLE.lines().nth(1).unwrap()).unwrap();
     let first = row(&full.to_string());
@@ -101,7 +107,10 @@ fn missing_keys_have_the_sources_defaults_and_foreign_ones_are_dropped() {
     assert_eq!(row(nulls), bare);
     assert_eq!(row(r#"{"day":"2026-06-25"}"#).sums.last_ms, None);
     let cut = |text: &str| row(&format!(r#"{{"ts":1,"model":"{text}"}}"#)).model.to_string();
-    assert_eq!(cut(&"m".repeat(200)), "m".repeat(120));
+    let (long, other) = (cut(&"m".repeat(200)), cut(&"m".repeat(201)));
+    assert!(long != other && long.starts_with(&("m".repeat(111) + "~")) && long.len() == 120, "{long} {other}");
+    assert_eq!(cut(&"m".repeat(120)), "m".repeat(120));
+    assert_eq!(cut(&"😀".repeat(61)).encode_utf16().count(), 119);
     assert_eq!(cut(r"a\tb\r\nc"), "a b  c");
 }
 
@@ -121,7 +130,8 @@ fn what_is_wrong_is_named_without_its_text() {
         (r#"{"ts":1,"ok":"yes"}"#.into(), "ok is not true or false"),
         (r#"{"ts":1,"total_tokens":-1}"#.into(), "total_tokens is not a whole number from 0 to 9007199254740991"),
         (r#"{"ts":1,"cost":"free"}"#.into(), "cost is not a number"),
-        (r#"{"ts":1,"cost":1e7}"#.into(), "cost is not a number up to 1000000"),
+        (r#"{"ts":1,"cost":1e7}"#.into(), "cost is not a number from 0 to 1000000"),
+        (r#"{"ts":1,"cost":-0.01}"#.into(), "cost is not a number from 0 to 1000000"),
         (r#"{"ts":1,"limit_source":[]}"#.into(), "limit_source is not a text"),
         (r#"{"ts":1,"model":"\u001b[2J"}"#.into(), "model is not a name: it has characters that control a terminal"),
         (format!(r#"{{"ts":1,"model":"{secret}"}}"#), "model looks like a secret (github-token)"),

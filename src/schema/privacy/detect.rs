@@ -3,29 +3,32 @@
 //! Invariant: each detector either looks at a bounded stretch, or at a stretch that no later hit makes it look at again
 //! (`done`, `runs`), so that the whole is linear in the text.
 
+mod beside;
+mod cookie;
+
 use super::value::{is_identifier, is_member_path, is_placeholder, is_random, is_variable_name, reads_as_words};
 use super::words::{
     FORMATS, Format, KEY_KINDS, TRIGGERS, WORDS, Word, is_blank, is_capital, is_dashed, is_token_byte, is_value_byte,
     is_word_byte,
 };
-use super::{Finding, MARKER, Rule};
+use super::{Finding, MARKER, Rule, bulk};
 
 /// All raw findings, in no order; they may overlap.
 pub(super) fn detect(text: &str) -> Vec<Finding> {
-    let mut search =
-        Search { text, bytes: text.as_bytes(), findings: Vec::new(), done: [0; Rule::ALL.len()], value_run: (0, 0) };
+    let mut search = Search::new(text);
     for hit in TRIGGERS.find_overlapping_iter(text) {
-        let index = hit.pattern().as_usize();
-        if search.is_in_marker(hit.start()) {
-            continue;
-        }
-        match (FORMATS.get(index), index.checked_sub(FORMATS.len()).and_then(|index| WORDS.get(index))) {
-            (Some(format), _) => search.format(format, hit.start()),
-            (None, Some((_, word))) => search.word(*word, hit.start(), hit.end()),
-            (None, None) => {}
-        }
+        search.look_at(hit.pattern().as_usize(), hit.start(), hit.end());
     }
     search.findings
+}
+
+/// Whether there is any finding, for many texts.
+pub(super) fn detects(text: &str) -> bool {
+    let mut search = Search::new(text);
+    bulk::hits(text.as_bytes()).into_iter().any(|(word, start, end)| {
+        search.look_at(word, start, end);
+        !search.findings.is_empty()
+    })
 }
 
 struct Search<'t> {
@@ -56,6 +59,28 @@ enum Separator {
     Cell,
     /// The blank after a `--flag`.
     Flag,
+    /// The comma between two items of a list.
+    Item,
+    /// What stands between a name and its value where each is a field of an object.
+    Fields,
+}
+
+impl<'t> Search<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, bytes: text.as_bytes(), findings: Vec::new(), done: [0; Rule::ALL.len()], value_run: (0, 0) }
+    }
+
+    /// Looks closer at a telling word, by its number.
+    fn look_at(&mut self, number: usize, start: usize, end: usize) {
+        if self.is_in_marker(start) {
+            return;
+        }
+        match (FORMATS.get(number), number.checked_sub(FORMATS.len()).and_then(|number| WORDS.get(number))) {
+            (Some(format), _) => self.format(format, start),
+            (None, Some((_, word))) => self.word(*word, start, end),
+            (None, None) => {}
+        }
+    }
 }
 
 impl Search<'_> {
@@ -106,6 +131,7 @@ impl Search<'_> {
             Word::Url => self.url(start, end),
             Word::Bearer => self.bearer(start, end),
             Word::Authorization => self.authorization(start, end),
+            Word::Cookie => self.cookie(start, end),
             Word::SecretName => self.secret_name(start, end),
             Word::KeyName => self.key_name(start, end),
         }
@@ -122,7 +148,9 @@ impl Search<'_> {
         self.done[format.rule as usize] = end;
         let text = &self.text[body..end];
         let (least, most) = format.len;
-        if (least..=most).contains(&text.len()) && !reads_as_words(text) && !is_x_filler(text) {
+        // documentation fills in the last segment of an address
+        let is_filler = text.rsplit('/').next().is_some_and(is_x_filler);
+        if (least..=most).contains(&text.len()) && !reads_as_words(text) && !is_filler {
             self.found(format.rule, start, end);
         }
     }
@@ -301,6 +329,9 @@ impl Search<'_> {
         if is_blank(self.at(at)) && self.is_flag(start) {
             return Some(self.value_from(self.skip(at, is_blank), Separator::Flag));
         }
+        if let Some(value) = self.value_beside(start, at) {
+            return Some(value);
+        }
         at = self.skip(at, |b| matches!(b, b'"' | b'\'' | b'`' | b'*' | b'\\' | b']'));
         let blanks = self.skip(at, is_blank);
         let (mut value, mut separator) = self.separator(at, blanks)?;
@@ -392,7 +423,10 @@ impl Search<'_> {
             || text.contains("://")
             || text.starts_with("data:")
             || (text.contains('/') && reads_as_words(text))
-            || is_member_path(text, value.quoted);
+            || is_member_path(text, value.quoted)
+            || (value.separator == Separator::Fields && reads_as_words(text))
+            || (value.separator == Separator::Item
+                && (reads_as_words(text) || !text.bytes().any(|b| b.is_ascii_digit())));
         if is_harmless {
             return false;
         }

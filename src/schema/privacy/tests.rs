@@ -6,7 +6,7 @@ use super::*;
 
 pub(in crate::schema) mod fakes;
 
-use fakes::{BASE64, DIGITS, Fake, HEX, Numbers, fake};
+use fakes::{BASE64, DIGITS, Fake, HEX, Numbers, fake, numbers_for};
 
 fn found(text: &str) -> Vec<(Rule, &str)> {
     scan(text).into_iter().map(|finding| (finding.rule, finding.of(text))).collect()
@@ -15,7 +15,7 @@ fn found(text: &str) -> Vec<(Rule, &str)> {
 #[test]
 fn every_kind_of_secret_is_found_by_its_rule_and_redacted_whole() {
     for rule in Rule::ALL {
-        let mut numbers = Numbers(rule as u64);
+        let mut numbers = numbers_for(rule, 0);
         for _ in 0..400 {
             let Fake { text, secret } = fake(rule, &mut numbers);
             let findings = found(&text);
@@ -34,7 +34,7 @@ fn every_kind_of_secret_is_found_by_its_rule_and_redacted_whole() {
 #[test]
 fn refusals_and_findings_never_hold_the_secret() {
     for rule in Rule::ALL {
-        let mut numbers = Numbers(rule as u64 + 100);
+        let mut numbers = numbers_for(rule, 100);
         for _ in 0..50 {
             let Fake { text, secret } = fake(rule, &mut numbers);
             let refused = check(&text, &Policy::default()).unwrap_err();
@@ -78,6 +78,23 @@ fn harmless_numbers_and_names_pass_wherever_they_stand() {
         ] {
             assert_eq!(found(&text), [], "{text}");
         }
+    }
+}
+
+#[test]
+fn a_value_beside_its_name_is_found_and_only_that() {
+    let value = ["hunter", "0123456789"].concat();
+    let key = ["AAbb".repeat(21), "+/".into(), "==".into()].concat();
+    for (text, secret) in [
+        (format!(r#"["serve", "--api-key", "{value}", "--port", "80"]"#), &value),
+        (format!("[\n  \"--api-key\",\n  \"{value}\"\n]"), &value),
+        (format!("args: ['--password', '{value}']"), &value),
+        (format!(r#"headers: [["X-Api-Key", "{value}"], ["Accept", "text/plain"]]"#), &value),
+        (format!(r#"{{"env":[{{"name":"A","value":"b"}},{{"name":"DB_PASSWORD","value":"{value}"}}]}}"#), &value),
+        (format!("env:\n  - name: A\n    value: b\n  - name: DB_PASSWORD\n    value: {value}\n"), &value),
+        (format!("AccountName=tides;AccountKey={key};EndpointSuffix=core.windows.net"), &key),
+    ] {
+        assert_eq!(found(&text), [(Rule::Assignment, secret.as_str())], "{text}");
     }
 }
 
@@ -145,6 +162,20 @@ fn pieces() -> impl Strategy<Value = String> {
         "token",
         "secret",
         "PASSWORD",
+        "Cookie: ",
+        "cookie",
+        "session=",
+        ";",
+        "hf_",
+        "ya29.",
+        "hooks.slack.com/services/",
+        "{\"name\":\"",
+        "\",\"value\":\"",
+        "\"value\": \"",
+        "[\"",
+        "\"]",
+        "\",\"",
+        "name: ",
         "api_key",
         "--password ",
         "_pass",
@@ -271,6 +302,18 @@ fn long_text_of_any_pattern_takes_no_time() {
         "token/",
         "로",
         "\\n",
+        "cookie:",
+        "cookie: a=b;",
+        "Cookie: session=aA1bB2cC3dD4eE5fF6gG7;",
+        "cookie=;",
+        "\"token\",",
+        "[\"token\",\"",
+        "name:token,value:",
+        "name=token ",
+        "{\"value\":\"a\",\"name\":\"token\"}",
+        "\"name\":\"token\"",
+        "hf_",
+        "hooks.slack.com/services/",
     ] {
         let text = unit(text);
         let findings = scan(&text);
