@@ -10,6 +10,7 @@ mod doc;
 mod editor;
 mod error;
 mod history;
+mod inbox;
 mod init;
 mod issue;
 mod keyed;
@@ -18,6 +19,7 @@ mod output;
 mod progress;
 mod schemas;
 mod session;
+mod snapshot;
 mod telemetry;
 mod usage;
 mod view;
@@ -137,6 +139,8 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Status { check } => mirror::status(&context, check).map(number),
         Command::Conflicts => mirror::conflicts(&context).map(|()| None),
         Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
+        Command::Snapshot(args) => snapshot::run(&context, &args).map(|()| None),
+        Command::Inbox(args) => inbox::run(&context, &args).map(number),
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),

@@ -179,7 +179,7 @@ fn a_key_names_one_row_wherever_it_stands() {
 fn a_bad_line_is_told_once_with_its_place_and_the_others_are_taken() {
     let world = world();
     let long = format!("{{\"kind\":\"fact\",\"data\":{{\"name\":\"x\",\"value\":\"{}\"}}}}", "x".repeat(70_000));
-    let secret = ["ghp_", &"aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA2bC4"].concat();
+    let secret = ["ghp_", "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA2bC4"].concat();
     world.append("not json\n\n");
     world.append(&format!("{long}\n{COUNT}\n"));
     world.append("{\"kind\":\"pointer\",\"data\":{\"kind\":\"issue\",\"issue\":77}}\n");
@@ -337,7 +337,7 @@ fn what_was_undone_does_not_come_back() {
     let world = world();
     world.append("{\"kind\":\"pointer\",\"data\":{\"kind\":\"branch\",\"target\":\"main\"}}\n");
     world.takes(1, 0, 0);
-    world.store.write::<_, StoreError>(&world.author(), |txn| txn.undo(None)).unwrap();
+    let _ = world.store.write::<_, StoreError>(&world.author(), |txn| txn.undo(None)).unwrap();
     assert!(world.store.read().unwrap().record::<Pointer>("branch/active").unwrap().is_none());
     world.takes(0, 0, 0);
     assert_eq!(world.count(Kind::Pointer), 0);

@@ -127,7 +127,7 @@ fn check(context: &Context, row: String, peek: bool, policy: &PolicyArgs) -> Cli
     Ok((!result.allowed).then_some(Code::Conflict))
 }
 
-fn shown(row: &Health, policy: Policy, now: Timestamp) -> Vec<(&'static str, Value)> {
+pub(super) fn shown(row: &Health, policy: Policy, now: Timestamp) -> Vec<(&'static str, Value)> {
     let answer = permit(Some(row), policy, now);
     vec![("allowed", (!matches!(answer, Permit::Wait(_))).into()), ("retry_after_seconds", answer.seconds(now).into())]
 }

@@ -13,10 +13,18 @@ pub(super) use health::CheckJson;
 use serde_json::{Map, Value};
 
 use crate::db::WriteTxn;
+use crate::db::record::Kind;
 use crate::db::records::{Record, hash_of};
+use crate::db::tables::{Readable, Tables};
 use crate::keyed::{self, KeyedError, Outcome, Row};
+use crate::schema::fact::Fact;
+use crate::schema::health::{Health, Policy};
 use crate::schema::id::ContentHash;
 use crate::schema::keyed::{Keyed, Problem};
+use crate::schema::pointer::Pointer;
+use crate::schema::registry::Registration;
+use crate::schema::runtime::Runtime;
+use crate::schema::time::Timestamp;
 
 use super::args::{FactCommand, HealthCommand, PointerCommand, RegistryCommand, RuntimeCommand};
 use super::context::Context;
@@ -172,7 +180,7 @@ fn remove<K: Keyed + Record>(context: &Context, key: &str, expect: Option<Conten
 }
 
 /// A record as it is printed: its fields, what was worked out, its hash.
-fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Map<String, Value> {
+pub(super) fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Map<String, Value> {
     let mut fields = Row::of(record).fields;
     fields.remove("hash");
     for (name, value) in shown {
@@ -180,6 +188,35 @@ fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)]) -> Map<String, V
     }
     fields.insert("hash".into(), hash_of(record).to_string().into());
     fields
+}
+
+/// The records of a kind as its `list --json` prints them; none of any other kind.
+pub(super) fn listed<T: Readable>(
+    tables: &Tables<T>,
+    kind: Kind,
+    now: Timestamp,
+) -> CliResult<Vec<Map<String, Value>>> {
+    let mut rows = Vec::new();
+    match kind {
+        Kind::Pointer => {
+            for record in tables.records::<Pointer>()? {
+                let number = pointer::issue_number(tables, &record)?;
+                rows.push(json(&record, &[("issue_number", number.into())]));
+            }
+        }
+        Kind::Fact => rows.extend(tables.records::<Fact>()?.iter().map(|record| json(record, &[]))),
+        Kind::Runtime => {
+            rows.extend(tables.records::<Runtime>()?.iter().map(|record| json(record, &runtime::shown(record, now))));
+        }
+        Kind::Health => {
+            let policy = Policy::default();
+            let shown = |record| json(record, &health::shown(record, policy, now));
+            rows.extend(tables.records::<Health>()?.iter().map(shown));
+        }
+        Kind::Registry => rows.extend(tables.records::<Registration>()?.iter().map(|record| json(record, &[]))),
+        _ => {}
+    }
+    Ok(rows)
 }
 
 /// Prints one record.

@@ -121,7 +121,7 @@ fn list(context: &Context, beginning: &str) -> CliResult<()> {
 }
 
 /// The present number of the issue that a pointer points to; none if it is gone, or no issue.
-fn issue_number<T: Readable>(tables: &Tables<T>, pointer: &Pointer) -> Result<Option<u32>, KeyedError> {
+pub(super) fn issue_number<T: Readable>(tables: &Tables<T>, pointer: &Pointer) -> Result<Option<u32>, KeyedError> {
     let id = pointer.issue.as_ref().map(|issue| tables.id_of(issue)).transpose()?.flatten();
     Ok(id.map(|id| id.0))
 }

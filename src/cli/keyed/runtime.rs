@@ -39,6 +39,6 @@ pub(super) fn run(context: &Context, command: RuntimeCommand) -> CliResult<()> {
     }
 }
 
-fn shown(runtime: &Runtime, now: Timestamp) -> Vec<(&'static str, Value)> {
+pub(super) fn shown(runtime: &Runtime, now: Timestamp) -> Vec<(&'static str, Value)> {
     vec![("stale", runtime.is_stale(now).into())]
 }
