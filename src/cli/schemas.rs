@@ -93,7 +93,7 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Telemetry => generator.into_root_schema_for::<TelemetryJson>(),
         SchemaKind::TelemetryDays => generator.into_root_schema_for::<Vec<DatedJson>>(),
         SchemaKind::Snapshot => snapshot::described(generator.into_root_schema_for::<LatestJson>()),
-        SchemaKind::SnapshotIssue => generator.into_root_schema_for::<SnapshotIssueJson>(),
+        SchemaKind::SnapshotIssue => snapshot::described(generator.into_root_schema_for::<SnapshotIssueJson>()),
         SchemaKind::SnapshotReport => generator.into_root_schema_for::<SnapshotJson>(),
         SchemaKind::Inbox => generator.into_root_schema_for::<InboxJson>(),
         SchemaKind::InboxRow => table(row_schema()),

@@ -157,7 +157,7 @@ impl Latest {
     }
 }
 
-/// The schema with that of each row, which comes from the row's table of fields.
+/// A schema with that of each row, which comes from the row's table of fields; and with no need for what may be left out.
 pub(in crate::cli) fn described(mut schema: Schema) -> Schema {
     let rows = [
         ("pointers", Pointer::SCHEMA),
@@ -176,6 +176,10 @@ pub(in crate::cli) fn described(mut schema: Schema) -> Schema {
         if let Some(list) = schema.pointer_mut(&format!("/properties/{name}")) {
             list["items"] = items;
         }
+    }
+    // of an issue, what is there only if session ids may be
+    if let Some(Value::Array(names)) = schema.get_mut("required") {
+        names.retain(|name| !["sessions", "assigned_to"].iter().any(|hidden| name == hidden));
     }
     schema
 }
