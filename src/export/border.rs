@@ -2,8 +2,8 @@
 //! and no secret at all.
 //!
 //! Where a field holds an id or a path by its meaning, whoever makes the row leaves it out. This looks at the texts: a
-//! known session's id in one of them becomes `[session]` if it looks made by a machine (a name such as `night` is a word,
-//! too), a local path `[path]`, and a secret `[redacted:RULE]`. A path in the project becomes one from its root. It knows
+//! known session's id in one of them becomes `[session]` if it is no mere word (a session may be called `night`), a local
+//! path `[path]`, and a secret `[redacted:RULE]`. A path in the project becomes one from its root. It knows
 //! shapes: a path that begins in no place where such paths begin stays, as a route of a web server does.
 
 use std::borrow::Cow;
@@ -21,7 +21,7 @@ pub const PATH: &str = "[path]";
 pub const SESSION: &str = "[session]";
 
 /// Shortest id of a session that is looked for within texts, in bytes.
-const MIN_ID: usize = 12;
+const MIN_ID: usize = 6;
 
 /// Where local paths begin.
 const PLACES: [&str; 18] = [
@@ -241,6 +241,7 @@ mod tests {
         let mut border = Border::new(Path::new("/work/tide"), Some(Path::new("/people/ada")));
         border.add_session("01KAHGXC2Z9M4Q");
         border.add_session("night");
+        border.add_session("s-42b");
         border
     }
 
@@ -276,6 +277,7 @@ mod tests {
     fn ids_of_sessions_go() {
         let border = border();
         assert_eq!(border.text("left by 01KAHGXC2Z9M4Q."), "left by [session].");
+        assert_eq!(border.text("s-42b s-42b1 s-42"), "s-42b s-42b1 s-42", "too short to be told from a word");
         assert_eq!(border.text("last night, 01KAHGXC2Z9M4QX"), "last night, 01KAHGXC2Z9M4QX");
         assert!(border.is_session("night") && !border.is_session("day"));
         let mut fields = json!({ "to": "night", "from": "day" }).as_object().unwrap().clone();

@@ -93,7 +93,9 @@ fn identify(
     }
     // from the beginning
     source.reader.resume(&crate::schema::usage::Mark::default()).map_err(&failed)?;
-    let Some(index) = unassigned.iter().position(|file| file.retired.is_some() == is_retired) else {
+    let same_place = unassigned.iter().position(|file| file.retired.is_some() == is_retired);
+    // an empty one is no other version of anything
+    let Some(index) = same_place.filter(|_| source.reader.size() > 0) else {
         source.known = fresh;
         return Ok(HashMap::new());
     };
@@ -127,7 +129,10 @@ fn read(run: &mut Run<'_>, source: &mut Source, mut known: HashMap<u64, u64>) ->
 
 /// Puts files aside whose time has come.
 fn retire(run: &mut Run<'_>, folder: &Dir, sources: &mut [Source], unassigned: &[KnownFile]) -> Result<(), InboxError> {
-    let mut gone: Vec<u64> = unassigned.iter().filter(|file| file.retired.is_some()).map(|file| file.number).collect();
+    // what is not there any more, somebody removed
+    let has_inbox = sources.iter().any(|source| source.name == INBOX && source.reader.size() > 0);
+    let removed = unassigned.iter().filter(|file| file.retired.is_some() || !has_inbox);
+    let mut gone: Vec<u64> = removed.map(|file| file.number).collect();
     let mut is_there = sources.iter().any(|source| source.name == RETIRED);
     if let Some(source) = sources.iter_mut().find(|source| source.name == RETIRED)
         && is_quiet(folder, source.known.retired, run.inbox.author.now)?

@@ -317,6 +317,22 @@ fn a_process_that_was_killed_between_renaming_and_remembering_costs_nothing() {
 }
 
 #[test]
+fn a_file_that_somebody_removed_or_emptied_is_forgotten_once_that_was_seen() {
+    let world = world();
+    world.append(&format!("{COUNT}\n{COUNT}\n"));
+    world.takes(2, 0, 0);
+    std::fs::remove_file(world.folder.path().join("state").join(INBOX)).unwrap();
+    world.takes(0, 0, 0);
+    world.append(&format!("{COUNT}\n"));
+    world.takes(1, 0, 0);
+    world.put("");
+    world.takes(0, 0, 0);
+    world.append(&format!("{COUNT}\n"));
+    world.takes(1, 0, 0);
+    assert_eq!(world.messages(), 4);
+}
+
+#[test]
 fn keys_are_forgotten_in_time() {
     let mut world = world();
     let fact = "{\"kind\":\"fact\",\"key\":\"a\",\"data\":{\"name\":\"x\",\"value\":1}}\n";
