@@ -130,6 +130,17 @@ impl Dir {
         }
     }
 
+    /// Opens a directory in this one, made first with mode 0700 if it is missing.
+    ///
+    /// # Errors
+    /// As [`Dir::ensure_dir`].
+    pub fn ensure_private_dir(&self, name: &str) -> Result<Self, PathError> {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => self.open_dir(name),
+            Err(errno) => Err(at("create", &self.path.join(name))(errno)),
+        }
+    }
+
     /// Opens a directory in this one, made first if it is missing, for whoever may use this one.
     ///
     /// # Errors
@@ -333,6 +344,14 @@ impl Dir {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(errno) => Err(at("remove", &self.path.join(name))(errno)),
         }
+    }
+
+    /// Renames a file within the directory, never over another: `AlreadyExists` if something has the new name.
+    ///
+    /// # Errors
+    /// If there is something of that name, or the file system refuses.
+    pub fn rename_new(&self, from: &str, to: &str) -> Result<(), PathError> {
+        temporary::rename_new(self, from, to).map_err(|errno| at("rename", &self.path.join(from))(errno))
     }
 
     /// Renames a file within the directory; an existing one of the new name is replaced.

@@ -74,6 +74,7 @@
 //! | [`import`], [`export`] | the two ends of the mirror: what lies in the folder, or in other programs' files; what is to be written |
 //! | [`keyed`] | pointers, facts, runtime summaries, health, registrations: small keyed records |
 //! | [`validations`], [`handoffs`] | what was checked and how it ended; notes to whoever goes on |
+//! | [`inbox`] | rows that other programs left in a file, each taken once |
 //! | [`sessions`] | how sessions begin, end, and are found dead |
 //! | [`claims`] | who may change an issue |
 //! | [`settings`] | settings files |
@@ -95,6 +96,7 @@ pub mod fs;
 pub mod git;
 pub mod handoffs;
 pub mod import;
+pub mod inbox;
 pub mod issues;
 pub mod keyed;
 pub mod liveness;

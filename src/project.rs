@@ -11,6 +11,9 @@ pub const FOLDERS: [&str; 2] = [".oxi", ".oxicode"];
 /// The folder of the issue files, within the state folder.
 pub const ISSUES: &str = "issues";
 
+/// The folder of what readers without the database are given and of what they hand in, within the state folder.
+pub const STATE: &str = "state";
+
 /// What must never be committed: the database, locks, snapshots, liveness locks, temporary files.
 pub const GITIGNORE: &str = "state.redb*\nstate.lock*\nstate/\nissues/.alive/\n*.tmp*\n";
 

@@ -54,7 +54,7 @@ use crate::schema::usage::{Telemetry, UsageDay, UsageSource};
 
 pub use import::{Imported, UsageError, import};
 pub use summary::{ByDay, Recent, Summary, summary};
-pub use telemetry::{counters, record};
+pub use telemetry::{add, counters, record};
 
 /// How many days digests are kept longer than sums: the source may give a row another day when it writes it anew in
 /// another time zone.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod agent;
+mod border;
 mod config;
 mod deferred;
 mod doc;
@@ -19,6 +20,7 @@ mod usage;
 mod validation;
 
 pub(super) use agent::{AgentCommand, PrimeArgs};
+pub(super) use border::{InboxArgs, SnapshotArgs};
 pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
@@ -185,6 +187,20 @@ pub(super) enum Command {
         after_help = "Examples:\n  oxi-state resolve 12 --union\n  oxi-state resolve 12 --edit\n  oxi-state resolve 12 --body-file merged.md"
     )]
     Resolve(ResolveArgs),
+    /// Write what is known into .oxi/state, for programs that cannot read the database
+    ///
+    /// There is a file of JSON lines for each kind of record, and latest.json, which sums up the present state and names the
+    /// others with their digests. All are of one moment, and each is replaced at once. They hold no session ids and no local
+    /// paths unless the settings export.session_ids and export.paths say so, and no texts of issues and documents.
+    #[command(after_help = border::SNAPSHOT_EXAMPLES)]
+    Snapshot(SnapshotArgs),
+    /// Take in what other programs appended to .oxi/state/inbox.jsonl, each row once
+    ///
+    /// A row is one line of JSON: {"kind":"handoff","key":"optional","data":{...}}. Kinds are handoff, validation, pointer,
+    /// fact, runtime, health, registry and telemetry. A second row of one kind and key is passed over. A line that cannot
+    /// be taken stays in the file and is reported once; then the exit code is 7, and all others are taken.
+    #[command(after_help = border::INBOX_EXAMPLES)]
+    Inbox(InboxArgs),
     /// Show who changed what, newest first
     #[command(after_help = "Examples:\n  oxi-state log --key 12\n  oxi-state log --since 40 --json")]
     Log(LogArgs),

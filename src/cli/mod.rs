@@ -12,6 +12,7 @@ mod editor;
 mod error;
 mod handoff;
 mod history;
+mod inbox;
 mod init;
 mod issue;
 mod keyed;
@@ -22,6 +23,7 @@ mod progress;
 mod resume;
 mod schemas;
 mod session;
+mod snapshot;
 mod telemetry;
 mod usage;
 mod validation;
@@ -166,6 +168,8 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Status { check } => mirror::status(&context, check).map(number),
         Command::Conflicts => mirror::conflicts(&context).map(|()| None),
         Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
+        Command::Snapshot(args) => snapshot::run(&context, &args).map(|()| None),
+        Command::Inbox(args) => inbox::run(&context, &args).map(number),
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),

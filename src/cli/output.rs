@@ -31,6 +31,13 @@ pub(super) fn to_json(value: &serde_json::Value) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Adds a value as one line of JSON, as [`json`] prints it.
+pub(super) fn add_line(value: &impl serde::Serialize, out: &mut Vec<u8>) {
+    // writing to memory cannot fail, and what is passed here are structs and maps of texts
+    let _ = value.serialize(&mut Serializer::with_formatter(&mut *out, Printable));
+    out.push(b'\n');
+}
+
 /// JSON on one line, in which characters that could steer a terminal are escaped.
 struct Printable;
 

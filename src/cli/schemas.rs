@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::schema::fact::Fact;
 use crate::schema::handoff::Handoff;
 use crate::schema::health::Health;
+use crate::schema::inbox::row_schema;
 use crate::schema::keyed::Keyed as _;
 use crate::schema::pointer::Pointer;
 use crate::schema::registry::Registration;
@@ -19,11 +20,13 @@ use super::args::SchemaKind;
 use super::config::SettingJson;
 use super::doc::{DocumentHeadJson, DocumentJson};
 use super::history::{ChangeJson, StatsJson};
+use super::inbox::InboxJson;
 use super::issue::SummaryJson;
 use super::keyed::{CheckJson, FactImportJson};
 use super::mirror::ConflictJson;
 use super::resume::ResumeJson;
 use super::session::{SessionImportJson, SessionJson, SessionTreeJson};
+use super::snapshot::{self, LatestJson, SnapshotIssueJson, SnapshotJson};
 use super::telemetry::{DatedJson, TelemetryJson};
 use super::usage::{UsageImportJson, UsageSummaryJson};
 use super::view::{FullIssueJson, IssueJson};
@@ -97,6 +100,11 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::UsageSummary => generator.into_root_schema_for::<UsageSummaryJson>(),
         SchemaKind::Telemetry => generator.into_root_schema_for::<TelemetryJson>(),
         SchemaKind::TelemetryDays => generator.into_root_schema_for::<Vec<DatedJson>>(),
+        SchemaKind::Snapshot => snapshot::described(generator.into_root_schema_for::<LatestJson>()),
+        SchemaKind::SnapshotIssue => snapshot::described(generator.into_root_schema_for::<SnapshotIssueJson>()),
+        SchemaKind::SnapshotReport => generator.into_root_schema_for::<SnapshotJson>(),
+        SchemaKind::Inbox => generator.into_root_schema_for::<InboxJson>(),
+        SchemaKind::InboxRow => table(row_schema()),
         SchemaKind::Error => generator.into_root_schema_for::<ErrorJson>(),
     }
 }

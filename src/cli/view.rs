@@ -127,6 +127,13 @@ impl IssueJson {
     }
 }
 
+impl IssueJson {
+    /// With who has it, whoever told.
+    pub(super) fn claimed_by(self, owner: Option<Owner>) -> Self {
+        Self { assigned_to: owner.map(|owner| owner.assignment), ..self }
+    }
+}
+
 /// Tells who has an issue and whether they are alive. Looks around only once it is asked.
 pub(super) struct Owners {
     project: Project,

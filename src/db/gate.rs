@@ -26,9 +26,17 @@ pub(crate) const SYNC: &str = "state.lock-sync";
 /// Held by the one process that changes the settings file beside it.
 const SETTINGS: &str = "state.lock-settings";
 
+/// Held by the one process that writes a snapshot.
+const SNAPSHOT: &str = "state.lock-snapshot";
+
+/// Held by the one process that takes in what lies in the inbox.
+const INBOX: &str = "state.lock-inbox";
+
 pub(crate) const DATABASE_BUSY: &str = "the database was busy";
 const SYNC_BUSY: &str = "another import, export or sync was running";
 const SETTINGS_BUSY: &str = "another process was changing the settings";
+const SNAPSHOT_BUSY: &str = "another process was writing a snapshot";
+const INBOX_BUSY: &str = "another process was taking in the inbox";
 const CLAIMS_BUSY: &str = "another work tree was claiming an issue";
 
 /// Why a lock was not had.
@@ -105,6 +113,22 @@ impl Gate {
     /// [`GateError::Busy`] after `timeout`.
     pub fn settings(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
         Self::acquire(dir, SETTINGS, None, Kind::Exclusive, timeout).map(Self::signed)
+    }
+
+    /// Waits for the right to write a snapshot.
+    ///
+    /// # Errors
+    /// [`GateError::Busy`] after `timeout`.
+    pub fn snapshot(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
+        Self::acquire(dir, SNAPSHOT, None, Kind::Exclusive, timeout).map(Self::signed)
+    }
+
+    /// Waits for the right to take in the inbox.
+    ///
+    /// # Errors
+    /// [`GateError::Busy`] after `timeout`.
+    pub fn inbox(dir: &Arc<Dir>, timeout: Duration) -> Result<Self, GateError> {
+        Self::acquire(dir, INBOX, None, Kind::Exclusive, timeout).map(Self::signed)
     }
 
     /// Notes who holds it; only shown to those who wait, so a failure to note it is none.
@@ -203,6 +227,8 @@ fn wait(
                 SYNC => SYNC_BUSY,
                 Gate::CLAIMS => CLAIMS_BUSY,
                 SETTINGS => SETTINGS_BUSY,
+                SNAPSHOT => SNAPSHOT_BUSY,
+                INBOX => INBOX_BUSY,
                 _ => DATABASE_BUSY,
             };
             Err(GateError::Busy { what, waited: start.elapsed(), holder: holder(dir, name) })

@@ -35,6 +35,7 @@ pub mod documents;
 mod entries;
 mod error;
 pub mod gate;
+mod inbox;
 mod index;
 mod migrate;
 mod mirror;

@@ -1,8 +1,10 @@
 //! A temporary file and its publication under a name.
 
 use std::fs::File;
+use std::io::Write as _;
 
-use rustix::fs::{AtFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, RenameFlags};
+use rustix::io::Errno;
 
 use super::{Dir, PathError, at};
 
@@ -13,6 +15,16 @@ pub struct Temporary<'a> {
     pub(super) name: String,
     pub(super) file: File,
     pub(super) published: bool,
+}
+
+/// Renames a file where nothing has the new name.
+pub(super) fn rename_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(&dir.fd, from, &dir.fd, to, RenameFlags::NOREPLACE) {
+        // file systems without that flag: a hard link does not replace either
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::linkat(&dir.fd, from, &dir.fd, to, AtFlags::empty())
+            .and_then(|()| rustix::fs::unlinkat(&dir.fd, from, AtFlags::empty())),
+        renamed => renamed,
+    }
 }
 
 impl Temporary<'_> {
@@ -35,19 +47,25 @@ impl Temporary<'_> {
         if replace {
             rustix::fs::renameat(fd, &self.name, fd, name).map_err(|errno| at("write", &to())(errno))?;
         } else {
-            match rustix::fs::renameat_with(fd, &self.name, fd, name, RenameFlags::NOREPLACE) {
-                Ok(()) => {}
-                // file systems without that flag: a hard link does not replace either
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                    rustix::fs::linkat(fd, &self.name, fd, name, AtFlags::empty())
-                        .and_then(|()| rustix::fs::unlinkat(fd, &self.name, AtFlags::empty()))
-                        .map_err(|errno| at("write", &to())(errno))?;
-                }
-                Err(errno) => return Err(at("write", &to())(errno)),
-            }
+            rename_new(self.dir, &self.name, name).map_err(|errno| at("write", &to())(errno))?;
         }
         self.published = true;
         Ok(())
+    }
+}
+
+impl Dir {
+    /// As [`Dir::write_temporary`], for a file that nobody but its owner may read.
+    ///
+    /// # Errors
+    /// As [`Dir::write_temporary`].
+    pub fn write_private_temporary(&self, name: &str, bytes: &[u8]) -> Result<Temporary<'_>, PathError> {
+        let temporary = self.write_temporary(name, &[])?;
+        let path = || self.path.join(name);
+        // before anything is in it
+        rustix::fs::fchmod(&temporary.file, Mode::from_raw_mode(0o600)).map_err(|errno| at("write", &path())(errno))?;
+        (&temporary.file).write_all(bytes).map_err(|source| PathError { action: "write", path: path(), source })?;
+        Ok(temporary)
     }
 }
 

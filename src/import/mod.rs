@@ -2,6 +2,7 @@
 //! of which the files are only ever read.
 
 pub mod agents;
+pub mod inbox;
 pub mod scan;
 pub mod sessions;
 pub mod settings;

@@ -56,6 +56,15 @@ pub struct Reading {
     pub unfinished: bool,
 }
 
+/// A line that has an end.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Its number, from 1.
+    pub(crate) number: u64,
+    /// What it says; none if it is longer than [`MAX_LINE`].
+    pub(crate) line: Option<Vec<u8>>,
+}
+
 /// A file that is being read.
 pub struct Reader<R> {
     source: R,
@@ -224,6 +233,36 @@ impl<R: BufRead + Seek> Reader<R> {
         }
         reading.mark = self.at.mark();
         Ok(reading)
+    }
+
+    /// Goes past the next line that has an end, and gives it without that; nothing once there is none. What is too long is
+    /// passed without being held.
+    pub(crate) fn next_ended(&mut self) -> io::Result<Option<Ended>> {
+        if self.at.offset >= self.size {
+            return Ok(None);
+        }
+        let number = self.at.lines + 1;
+        let mut line = Vec::new();
+        let most = (self.size - self.at.offset).min(MAX_LINE as u64 + 1);
+        self.source.by_ref().take(most).read_until(b'\n', &mut line)?;
+        if line.last() == Some(&b'\n') {
+            self.at.pass(&line);
+            line.pop();
+            return Ok(Some(Ended { number, line: Some(line) }));
+        }
+        let passed = line.len() > MAX_LINE && self.pass_long(&line)?;
+        Ok(passed.then_some(Ended { number, line: None }))
+    }
+
+    /// Reads on to where the file ends now.
+    pub(crate) fn grow(&mut self) -> io::Result<()> {
+        self.size = self.source.seek(SeekFrom::End(0))?;
+        self.source.seek(SeekFrom::Start(self.at.offset)).map(|_| ())
+    }
+
+    /// How far this reading has come.
+    pub(crate) fn mark(&self) -> Mark {
+        self.at.mark()
     }
 
     /// Goes past a line that is too long, of which the beginning was read; stays before it if it has no end.

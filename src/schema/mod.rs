@@ -12,6 +12,7 @@ pub mod frontmatter;
 pub mod handoff;
 pub mod health;
 pub mod id;
+pub mod inbox;
 pub mod issue;
 pub mod keyed;
 pub mod pointer;

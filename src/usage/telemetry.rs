@@ -1,5 +1,6 @@
 //! Counters that programs keep, per day: names and numbers, and never what happened.
 
+use crate::db::records::Record as _;
 use crate::db::tables::{Readable, Tables};
 use crate::db::{Op, StoreError, WriteTxn};
 use crate::schema::day::Day;
@@ -17,18 +18,19 @@ pub fn record(
     count: u64,
     millis: u64,
 ) -> Result<Telemetry, StoreError> {
-    let key = format!("{day}/{}/{name}", measure.as_str());
-    let mut counter = txn.record(&key)?.unwrap_or_else(|| Telemetry {
-        day,
-        measure,
-        name: name.clone(),
-        count: 0,
-        total_ms: 0,
-        max_ms: 0,
-    });
-    counter.count = counter.count.saturating_add(count);
-    counter.total_ms = counter.total_ms.saturating_add(millis);
-    counter.max_ms = counter.max_ms.max(millis);
+    add(txn, &Telemetry { day, measure, name: name.clone(), count, total_ms: millis, max_ms: millis })
+}
+
+/// Adds what somebody counted to the counter of its day, measure and name. Answers the counter as it is then.
+///
+/// # Errors
+/// If the database fails.
+pub fn add(txn: &mut WriteTxn<'_>, more: &Telemetry) -> Result<Telemetry, StoreError> {
+    let nothing = || Telemetry { count: 0, total_ms: 0, max_ms: 0, ..more.clone() };
+    let mut counter = txn.record(&more.key())?.unwrap_or_else(nothing);
+    counter.count = counter.count.saturating_add(more.count);
+    counter.total_ms = counter.total_ms.saturating_add(more.total_ms);
+    counter.max_ms = counter.max_ms.max(more.max_ms);
     txn.put_record(&counter, Op::Count)?;
     Ok(counter)
 }

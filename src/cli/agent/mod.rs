@@ -17,7 +17,7 @@ use super::{output, session};
 
 pub(super) use import::ImportJson;
 pub(super) use prime::{PrimedJson, caller, count};
-pub(super) use view::AgentJson;
+pub(super) use view::{AgentJson, liveness_of};
 
 pub(super) fn run(context: &Context, command: AgentCommand) -> CliResult<Option<Code>> {
     match command {

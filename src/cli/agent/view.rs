@@ -53,7 +53,11 @@ pub(in crate::cli) struct AgentJson {
 
 /// Whether an agent is alive, as far as its process and its session tell: the process that called may have been a shell
 /// for that one call, and while the session lives nobody can tell.
-pub(super) fn liveness_of<T: Readable>(tables: &Tables<T>, watch: &Watch, agent: &Agent) -> CliResult<Liveness> {
+pub(in crate::cli) fn liveness_of<T: Readable>(
+    tables: &Tables<T>,
+    watch: &Watch,
+    agent: &Agent,
+) -> CliResult<Liveness> {
     let liveness = agents::liveness(agent);
     let (Liveness::Dead, Some(id)) = (liveness, &agent.session) else { return Ok(liveness) };
     let session = tables.record::<Session>(id.as_str())?;
@@ -62,7 +66,7 @@ pub(super) fn liveness_of<T: Readable>(tables: &Tables<T>, watch: &Watch, agent:
 }
 
 impl AgentJson {
-    pub(super) fn new(agent: &Agent, liveness: Liveness, now: Timestamp) -> Self {
+    pub(in crate::cli) fn new(agent: &Agent, liveness: Liveness, now: Timestamp) -> Self {
         Self {
             agent_id: agent.id.to_string(),
             oxsid: agent.oxsid.to_string(),

@@ -88,6 +88,16 @@ pub(in crate::cli) enum SchemaKind {
     Telemetry,
     /// `telemetry list`
     TelemetryDays,
+    /// state/latest.json, which `snapshot` writes
+    Snapshot,
+    /// A line of state/issues.jsonl
+    SnapshotIssue,
+    /// `snapshot`
+    SnapshotReport,
+    /// `inbox`
+    Inbox,
+    /// A line of state/inbox.jsonl
+    InboxRow,
     /// Errors on stderr
     Error,
 }

@@ -36,7 +36,7 @@ pub(in crate::cli) struct DocumentJson {
 }
 
 impl DocumentHeadJson {
-    pub(super) fn new(document: Document) -> Self {
+    pub(in crate::cli) fn new(document: Document) -> Self {
         Self {
             category: document.category.into(),
             name: document.name.into(),

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::claims::Access;
-use crate::db::ReadTxn;
 use crate::db::query::{Classes, Query, Sort};
 use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
+use crate::db::{ReadTxn, StoreError};
 use crate::project::Project;
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Priority, Status};
@@ -116,7 +116,7 @@ pub(super) fn search(context: &Context, text: &str, status: StatusFilter, limit:
 }
 
 /// What `issue summary` prints.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(in crate::cli) struct SummaryJson {
     open_count: u64,
     locked_open_count: u64,
@@ -125,18 +125,29 @@ pub(in crate::cli) struct SummaryJson {
     latest_open_title: Option<String>,
 }
 
+impl SummaryJson {
+    pub(in crate::cli) fn new<T: Readable>(tables: &Tables<T>) -> Result<Self, StoreError> {
+        let counters = tables.counters()?;
+        let latest = tables.list(&Query { limit: Some(1), ..Query::default() }, |_| Ok(true))?;
+        Ok(Self {
+            open_count: counters.with_status(Status::Open),
+            locked_open_count: counters.open_and_assigned(),
+            top_priority: counters.top_priority(false),
+            top_free_priority: counters.top_priority(true),
+            latest_open_title: latest.into_iter().next().map(|stored| stored.head.title),
+        })
+    }
+
+    /// The title of the issue that was changed last.
+    pub(in crate::cli) fn latest_open_title(&mut self) -> Option<&mut String> {
+        self.latest_open_title.as_mut()
+    }
+}
+
 pub(super) fn summary(context: &Context) -> CliResult<()> {
     let (_, read) = context.read()?;
-    let counters = read.counters()?;
-    let latest = read.list(&Query { limit: Some(1), ..Query::default() }, |_| Ok(true))?;
+    let summary = SummaryJson::new(&*read)?;
     drop(read);
-    let summary = SummaryJson {
-        open_count: counters.with_status(Status::Open),
-        locked_open_count: counters.open_and_assigned(),
-        top_priority: counters.top_priority(false),
-        top_free_priority: counters.top_priority(true),
-        latest_open_title: latest.into_iter().next().map(|stored| stored.head.title),
-    };
     if context.json {
         return output::json(&summary);
     }

@@ -13,14 +13,17 @@ pub(super) use health::CheckJson;
 use serde_json::{Map, Value};
 
 use crate::db::WriteTxn;
+use crate::db::record::Kind;
 use crate::db::records::{Record, hash_of};
 use crate::db::tables::{Readable, Tables};
 use crate::keyed::{self, KeyedError, Outcome, Row};
+use crate::schema::fact::Fact;
 use crate::schema::health::{Health, HealthState, Policy};
 use crate::schema::id::ContentHash;
 use crate::schema::keyed::{Keyed, Problem};
 use crate::schema::pointer::Pointer;
 use crate::schema::record_id::{InvalidRecordId, RecordId};
+use crate::schema::registry::Registration;
 use crate::schema::runtime::Runtime;
 use crate::schema::time::Timestamp;
 
@@ -208,6 +211,35 @@ pub(in crate::cli) fn json<K: Keyed + Record>(record: &K, shown: &[(&str, Value)
     }
     fields.insert("hash".into(), hash_of(record).to_string().into());
     fields
+}
+
+/// The records of a kind as its `list --json` prints them; none of any other kind.
+pub(super) fn listed<T: Readable>(
+    tables: &Tables<T>,
+    kind: Kind,
+    now: Timestamp,
+) -> CliResult<Vec<Map<String, Value>>> {
+    let mut rows = Vec::new();
+    match kind {
+        Kind::Pointer => {
+            for record in tables.records::<Pointer>()? {
+                let number = pointer::issue_number(tables, &record)?;
+                rows.push(json(&record, &[("issue_number", number.into())]));
+            }
+        }
+        Kind::Fact => rows.extend(tables.records::<Fact>()?.iter().map(|record| json(record, &[]))),
+        Kind::Runtime => {
+            rows.extend(tables.records::<Runtime>()?.iter().map(|record| json(record, &runtime::shown(record, now))));
+        }
+        Kind::Health => {
+            let policy = Policy::default();
+            let shown = |record| json(record, &health::shown(record, policy, now));
+            rows.extend(tables.records::<Health>()?.iter().map(shown));
+        }
+        Kind::Registry => rows.extend(tables.records::<Registration>()?.iter().map(|record| json(record, &[]))),
+        _ => {}
+    }
+    Ok(rows)
 }
 
 /// Prints one record.

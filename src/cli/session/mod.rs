@@ -9,6 +9,7 @@ mod tree;
 mod view;
 
 pub(super) use import::SessionImportJson;
+pub(super) use query::listed;
 pub(super) use tree::SessionTreeJson;
 pub(super) use view::{SessionJson, watch};
 

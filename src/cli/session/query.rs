@@ -31,7 +31,12 @@ pub(super) fn list(context: &Context, all: bool, limit: Option<usize>) -> CliRes
 }
 
 /// The sessions of a list, newest activity first.
-fn listed<T: Readable>(tables: &Tables<T>, project: &Project, watch: &Watch, all: bool) -> CliResult<Vec<SessionJson>> {
+pub(in crate::cli) fn listed<T: Readable>(
+    tables: &Tables<T>,
+    project: &Project,
+    watch: &Watch,
+    all: bool,
+) -> CliResult<Vec<SessionJson>> {
     let mut sessions = Vec::new();
     for session in tables.records::<Session>()? {
         if all || session.state == SessionState::Active {

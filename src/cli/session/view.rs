@@ -131,6 +131,11 @@ impl SessionJson {
         })
     }
 
+    /// Its id.
+    pub(in crate::cli) fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
     /// As it is in a list.
     pub(super) fn in_list(self) -> Self {
         Self { branches: None, ..self }

@@ -16,7 +16,7 @@ use super::error::{CliResult, Code};
 use super::output;
 
 pub(super) use import::UsageImportJson;
-pub(super) use summary::UsageSummaryJson;
+pub(super) use summary::{UsageDayJson, UsageSummaryJson};
 
 pub(super) fn run(context: &Context, command: UsageCommand) -> CliResult<Option<Code>> {
     match command {

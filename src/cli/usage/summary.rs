@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::schema::day::Day;
 use crate::schema::id::printable;
 use crate::schema::time::Timestamp;
-use crate::schema::usage::{Errors, ModelName, Sums};
+use crate::schema::usage::{Errors, ModelName, Sums, UsageDay};
 use crate::usage::{self, RETENTION_DAYS, Summary};
 
 use super::super::args::By;
@@ -105,6 +105,21 @@ struct RecentJson {
     model: String,
     /// Whether these are the requests of the last 24 hours; false if there are earlier ones of the same day among them.
     exact: bool,
+}
+
+/// What was used of one model on one day: a line of a snapshot.
+#[derive(Serialize)]
+pub(in crate::cli) struct UsageDayJson {
+    day: Day,
+    model: String,
+    #[serde(flatten)]
+    sums: AggregateJson,
+}
+
+impl UsageDayJson {
+    pub(in crate::cli) fn of(row: &UsageDay) -> Self {
+        Self { day: row.day, model: row.model.to_string(), sums: AggregateJson::of(&row.sums) }
+    }
 }
 
 impl AggregateJson {

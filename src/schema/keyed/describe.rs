@@ -26,6 +26,27 @@ impl Schema {
         })
     }
 
+    /// The JSON Schema of what somebody else may say of a record; `optional` are those of the required fields that are
+    /// worked out where they are left out. An issue may be given by its number.
+    #[must_use]
+    pub fn json_schema_of_given(&self, optional: &[&str]) -> Value {
+        let given: Vec<_> = self.fields.iter().filter(|field| matches!(field.role, Role::Key | Role::Given)).collect();
+        let required: Vec<&str> = given
+            .iter()
+            .filter(|field| field.required && field.only.is_empty() && !optional.contains(&field.name))
+            .map(|field| field.name)
+            .collect();
+        let one = |field: &Field| match field.is {
+            Type::Issue => json!({
+                "anyOf": [{ "type": "integer", "minimum": 1 }, describe(field)],
+                "description": "The issue, by its number or by what never changes of it.",
+            }),
+            _ => describe(field),
+        };
+        let properties: Map<String, Value> = given.iter().map(|field| (field.name.to_owned(), one(field))).collect();
+        json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
+    }
+
     /// The JSON Schema of a list of records.
     #[must_use]
     pub fn json_schema_of_list(&self) -> Value {
