@@ -42,6 +42,7 @@ pub mod query;
 mod read;
 pub mod record;
 pub mod records;
+pub mod retention;
 pub mod tables;
 mod trail;
 pub mod undo;
@@ -64,6 +65,7 @@ pub use migrate::SCHEMA_VERSION;
 pub use read::FolderMark;
 use read::mark;
 pub use record::{Author, Op};
+pub use retention::Retention;
 use tables::{ReadRows, Tables};
 pub use trail::StandingChange;
 pub use write::{Cas, WriteTxn};
@@ -83,6 +85,7 @@ pub struct Store {
     dir: Arc<Dir>,
     name: String,
     timeout: Duration,
+    retention: Option<Arc<Retention>>,
 }
 
 /// A read transaction; holds the gate shared until dropped.
@@ -122,7 +125,20 @@ impl Store {
     /// A handle to the database in a state folder that is open already; `timeout` is the longest wait for the gate.
     #[must_use]
     pub fn in_dir(dir: Arc<Dir>, timeout: Duration) -> Self {
-        Self { dir, name: DATABASE.to_owned(), timeout }
+        Self { dir, name: DATABASE.to_owned(), timeout, retention: None }
+    }
+
+    /// The same, with what is to be kept: beside every change, what is not goes little by little (see [`retention`]).
+    /// Unless it is told, a store drops nothing: it does not know what the project's settings say.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention: Some(Arc::new(retention)), ..self }
+    }
+
+    /// What is to be kept, if that was said.
+    #[must_use]
+    pub fn retention(&self) -> Option<&Retention> {
+        self.retention.as_deref()
     }
 
     /// The state folder.
@@ -199,7 +215,7 @@ impl Store {
             return Ok(Birth::Existed);
         }
         let name = format!("{}.tmp-{}", self.name, std::process::id());
-        let unborn = Self { name: name.clone(), ..self.clone() };
+        let unborn = Self { name: name.clone(), retention: None, ..self.clone() };
         let filled = unborn.build(&name).map_err(E::from).and_then(|()| fill(&unborn));
         let born = filled.and_then(|()| self.give_name(&name).map_err(E::from));
         if !matches!(born, Ok(Birth::Created)) {
@@ -304,10 +320,11 @@ impl Store {
         let txn = begin_write(&database)?;
         let (result, changed) = {
             let tables = Tables::open_to_write(&txn)?;
-            let mut write = WriteTxn::new(tables, author.clone())?;
+            let mut write = WriteTxn::new(tables, author.clone(), self.retention.clone())?;
             let result = work(&mut write);
             let changed = result.is_ok() && write.has_changes();
             if changed {
+                write.sweep()?;
                 write.settle()?;
             }
             (result, changed)

@@ -5,7 +5,8 @@ use crate::db::{Op, StoreError, WriteTxn};
 use crate::schema::day::Day;
 use crate::schema::usage::{CounterName, Measure, Telemetry};
 
-/// Adds to a counter: so many, which took so many milliseconds. Answers the counter as it is then.
+/// Adds to a counter: so many, which took so many milliseconds. Answers the counter as it is then. Counters of days that
+/// are past go, if the store was told how many days are kept.
 ///
 /// # Errors
 /// If the database fails.
@@ -17,6 +18,7 @@ pub fn record(
     count: u64,
     millis: u64,
 ) -> Result<Telemetry, StoreError> {
+    txn.expire_telemetry()?;
     let key = format!("{day}/{}/{name}", measure.as_str());
     let mut counter = txn.record(&key)?.unwrap_or_else(|| Telemetry {
         day,
