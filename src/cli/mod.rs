@@ -4,6 +4,7 @@
 
 mod agent;
 mod args;
+mod compact;
 mod config;
 mod context;
 mod doc;
@@ -140,6 +141,7 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
+        Command::Compact { dry_run } => compact::run(&context, dry_run).map(|()| None),
         Command::Config(command) => config::run(&context, *command.0).map(|()| None),
         Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
         Command::Completions { shell } => {

@@ -27,6 +27,7 @@ mod mirror;
 mod processes;
 mod project;
 mod regressions;
+mod retention;
 mod session_run;
 mod sessions;
 mod settings;
