@@ -226,11 +226,13 @@ impl Store {
         born
     }
 
-    /// Removes what killed processes left of databases that they were making. The caller holds the lock of all who make
+    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The caller holds the lock of all who make
     /// them.
     pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
-        let prefix = format!("{}.tmp-", self.name);
-        for name in self.dir.names()?.iter().filter(|name| name.starts_with(&prefix)) {
+        // a note of the file's inode that is lost to another process here is made again
+        let prefixes = [format!("{}.tmp-", self.name), format!(".{SEEN}.tmp-")];
+        let left = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        for name in self.dir.names()?.iter().filter(left) {
             self.dir.remove(name)?;
         }
         Ok(())

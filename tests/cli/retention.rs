@@ -1,8 +1,8 @@
 //! `compact`, and what goes by itself: nothing that is to be kept, and all that is not.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -107,7 +107,7 @@ fn the_file_gets_smaller_and_git_is_not_asked_again() {
     assert_eq!(project.show(1)["body"], json!(text));
     assert_eq!(project.show(12)["body"], json!("short\n"));
     let seen = std::fs::read_to_string(project.path(".oxi/state.lock-database")).unwrap();
-    let inode = std::os::unix::fs::MetadataExt::ino(&project.path(".oxi/state.redb").metadata().unwrap());
+    let inode = project.path(".oxi/state.redb").metadata().unwrap().ino();
     assert_eq!(seen, inode.to_string());
     assert_eq!(project.path(".oxi/state.redb").metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(project.git("status --porcelain"), "");
@@ -118,33 +118,42 @@ fn the_file_gets_smaller_and_git_is_not_asked_again() {
 #[test]
 fn killed_at_any_time_it_leaves_the_old_database_or_the_new_one() {
     let project = project();
-    let text = "what takes room\n".repeat(4_000);
+    let text = "what takes room\n".repeat(1_000);
     let file = project.scratch().join("body.md");
     std::fs::write(&file, &text).unwrap();
     project.oxi(&format!("issue create first --body-file {}", file.display())).ok();
-    let (mut renamed, mut delay) = (0, Duration::ZERO);
-    for round in 0..40 {
-        project.oxi(&format!("issue create 'issue {round}' --body-file {}", file.display())).ok();
-        project.oxi("issue update 1 --append more").ok();
-        let (issues, before) = (project.json("issue list --sort id"), project.path(".oxi/state.redb"));
-        let inode = std::os::unix::fs::MetadataExt::ino(&before.metadata().unwrap());
+    let compact = || {
         let mut command = project.command("compact");
         command.env("OXI_STATE_RETENTION_SUPERSEDED_DAYS", "0").stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        std::thread::sleep(delay);
-        child.kill().unwrap();
-        // the delays reach from the start of the process to its end
-        delay = if child.wait().unwrap().success() { Duration::ZERO } else { delay + Duration::from_micros(1_300) };
-        renamed += u32::from(std::os::unix::fs::MetadataExt::ino(&before.metadata().unwrap()) != inode);
+        command.spawn().unwrap()
+    };
+    let inode = || project.path(".oxi/state.redb").metadata().unwrap().ino();
+    // how long it takes to its end, which it is let come to once in eight rounds
+    let (mut whole, mut killed, mut renamed) = (Duration::ZERO, 0, 0);
+    for round in 0..56 {
+        project.oxi(&format!("issue create 'issue {round}' --body-file {}", file.display())).ok();
+        project.oxi("issue update 1 --append more").ok();
+        let (issues, before) = (project.json("issue list --sort id"), inode());
+        let (mut child, start) = (compact(), Instant::now());
+        if round % 8 == 0 {
+            assert!(child.wait().unwrap().success());
+            whole = start.elapsed();
+        } else {
+            std::thread::sleep(whole * (round % 8) / 7);
+            child.kill().unwrap();
+            killed += u32::from(!child.wait().unwrap().success());
+        }
+        renamed += u32::from(inode() != before);
         assert_eq!(project.json("issue list --sort id"), issues, "round {round}");
         assert!(project.show(1)["body"].as_str().unwrap().starts_with(&text));
     }
+    assert!(killed > 0);
     // what is left of a killed one is swept by the next that takes the lock
     project.oxi("compact").ok();
     assert_eq!(leftovers(&project), [""; 0]);
     project.oxi("sync").ok();
     project.oxi("status --check").ok();
-    eprintln!("{renamed} of 40 came to their end");
+    eprintln!("{killed} of 49 were killed; in {renamed} of 56 rounds there was a new file");
 }
 
 #[test]
