@@ -10,7 +10,7 @@
 //!   lost between two that count at once.
 //! - An agent that was renewed with an earlier end is over at that end; no older row comes back.
 //! - To add an agent whose id is taken is refused.
-//! - No more than [`MAX_AGENTS`] are kept, whoever primes.
+//! - No more than [`MAX_AGENTS`] are kept, whoever primes, unless the store was told otherwise.
 //! - Whether an agent is alive is asked of its process, not of whoever has that process id now.
 //!
 //! An agent that has expired is as good as gone: only [`all`] still shows it, until it is pruned.
@@ -47,6 +47,7 @@ mod steps;
 
 use crate::db::{Author, Store};
 use crate::schema::agent::{Agent, AgentId};
+use crate::schema::retention::Policy;
 
 pub use counting::CountingWriter;
 pub use error::AgentError;
@@ -56,8 +57,8 @@ pub use steps::{
     update,
 };
 
-/// How many agents are kept when they are pruned.
-pub const MAX_AGENTS: usize = 500;
+/// How many agents are kept when they are pruned, unless the store was told otherwise.
+pub const MAX_AGENTS: usize = Policy::DEFAULT.agents as usize;
 
 /// How often a new id is tried.
 pub const MAX_TRIES: usize = 10;

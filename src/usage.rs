@@ -50,18 +50,11 @@ use crate::db::records::Record as _;
 use crate::db::tables::{Readable, Tables};
 use crate::db::{Op, StoreError, WriteTxn};
 use crate::schema::day::Day;
-use crate::schema::usage::{Telemetry, UsageDay, UsageSource};
+use crate::schema::usage::{Telemetry, UsageDay};
 
 pub use import::{Imported, UsageError, import};
 pub use summary::{ByDay, Recent, Summary, summary};
 pub use telemetry::{add, counters, record};
-
-/// How many days digests are kept longer than sums: the source may give a row another day when it writes it anew in
-/// another time zone.
-const MARGIN_DAYS: u64 = 2;
-
-/// How many days are kept unless told otherwise, today included: as many as the proxy keeps.
-pub const RETENTION_DAYS: u64 = 30;
 
 /// What [`forget_before`] dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,12 +94,7 @@ pub fn forget_before(txn: &mut WriteTxn<'_>, day: Day) -> Result<Forgotten, Stor
         txn.remove_record::<Telemetry>(&old.key(), Op::Prune)?;
         forgotten.counters += 1;
     }
-    for source in txn.records::<UsageSource>()? {
-        forgotten.digests += txn.drop_counted_before(&source.path, day.before(MARGIN_DAYS))?;
-    }
-    if forgotten.sums + forgotten.digests > 0 {
-        txn.raise_usage_horizon(day)?;
-    }
+    forgotten.digests = txn.drop_counted(day, forgotten.sums > 0)?;
     Ok(forgotten)
 }
 

@@ -48,7 +48,8 @@ impl From<StoreError> for ValidationError {
     }
 }
 
-/// Notes a run from fields that somebody gives; `issue` may be a number. It ended now unless they say otherwise.
+/// Notes a run from fields that somebody gives; `issue` may be a number. It ended now unless they say otherwise. Older
+/// runs of its name make room for it, if the store was told how many are kept.
 ///
 /// # Errors
 /// [`KeyedError`].
@@ -65,6 +66,7 @@ pub fn note(
     keyed::or_default(&mut given, "at", || author.now.to_string().into());
     let run: Validation = admit_with(None, given, keyed::object(json!({ "id": id })), author.now, policy)?;
     txn.put_record(&run, op)?;
+    txn.expire_runs(&run)?;
     Ok(run)
 }
 

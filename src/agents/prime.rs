@@ -1,10 +1,13 @@
 //! Priming: which agent it is that calls, and what becomes of its record.
 
+use chrono::TimeDelta;
+
 use crate::db::{Op, WriteTxn};
 use crate::liveness::Liveness;
 use crate::schema::agent::{Agent, AgentId, Oxsid};
 use crate::schema::id::SessionId;
 use crate::schema::process::Process;
+use crate::schema::time::Timestamp;
 
 use super::error::AgentError;
 use super::steps::{all, get, list, liveness, new_id, prune, put, step};
@@ -77,7 +80,8 @@ pub fn prime<E: std::fmt::Display>(
         Some(id) => again(txn, id, request)?,
         None => first(txn, request, random)?,
     };
-    let pruned = if all(txn)?.len() > MAX_AGENTS { prune(txn, Some(agent.id))? } else { Vec::new() };
+    let most = txn.policy().map_or(MAX_AGENTS, |policy| policy.agents as usize);
+    let pruned = if all(txn)?.len() > most { prune(txn, Some(agent.id))? } else { Vec::new() };
     Ok(Primed { agent, is_new: found.is_none(), pruned })
 }
 
@@ -123,6 +127,10 @@ fn first<E: std::fmt::Display>(
     let id = new_id(txn, request.caller, &mut random)?;
     let oxsid = Oxsid::generate(now, random).map_err(|error| AgentError::Random(error.to_string()))?;
     let mut agent = Agent::begin(id, oxsid, now);
+    if let Some(policy) = txn.policy() {
+        let end = now.get().checked_add_signed(TimeDelta::hours(policy.agents_hours.into()));
+        agent.expires_at = end.map_or(agent.expires_at, Timestamp::new);
+    }
     agent.parent = request.caller;
     agent.process.clone_from(&request.process);
     agent.session.clone_from(&txn.author().session);

@@ -5,10 +5,11 @@ use crate::db::{Op, StoreError, WriteTxn};
 use crate::import::agents::merge;
 use crate::liveness::{Liveness, process};
 use crate::schema::agent::{Agent, AgentId, is_label};
+use crate::schema::retention::Policy;
 use crate::schema::time::Timestamp;
 
+use super::MAX_TRIES;
 use super::error::AgentError;
-use super::{MAX_AGENTS, MAX_TRIES};
 
 /// Every agent that is stored, expired or not, oldest first.
 ///
@@ -127,26 +128,24 @@ pub fn import(txn: &mut WriteTxn<'_>, theirs: &Agent) -> Result<Option<bool>, St
     Ok(txn.put_record(&merged, Op::Import)?.then_some(ours.is_none()))
 }
 
-/// Forgets the agents that have expired and, beyond [`MAX_AGENTS`], the oldest; but for `keep`. Answers which.
+/// Forgets the agents that have expired and, beyond [`MAX_AGENTS`](super::MAX_AGENTS) or as many as the store was told to keep, the oldest;
+/// but for `keep`. Answers which.
 ///
 /// # Errors
 /// See [`all`].
 pub fn prune(txn: &mut WriteTxn<'_>, keep: Option<AgentId>) -> Result<Vec<AgentId>, StoreError> {
-    let gone = surplus(&all(txn)?, txn.author().now, keep);
+    let policy = txn.policy().copied().unwrap_or_default();
+    let gone = policy.surplus_agents(&all(txn)?, txn.author().now, keep);
     for id in &gone {
         txn.remove_record::<Agent>(&id.to_string(), Op::Prune)?;
     }
     Ok(gone)
 }
 
-/// Which of all agents, oldest first, [`prune`] would forget.
+/// Which of all agents, oldest first, [`prune`] would forget in a store that was told nothing else.
 #[must_use]
 pub fn surplus(agents: &[Agent], now: Timestamp, keep: Option<AgentId>) -> Vec<AgentId> {
-    let (expired, active): (Vec<&Agent>, Vec<&Agent>) =
-        agents.iter().filter(|agent| Some(agent.id) != keep).partition(|agent| agent.is_expired(now));
-    let kept = agents.len() - expired.len() - active.len();
-    let beyond = (active.len() + kept).saturating_sub(MAX_AGENTS);
-    expired.iter().chain(active.iter().take(beyond)).map(|agent| agent.id).collect()
+    Policy::DEFAULT.surplus_agents(agents, now, keep)
 }
 
 pub(super) fn step(

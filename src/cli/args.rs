@@ -218,6 +218,19 @@ pub(super) enum Command {
     /// Count what is stored
     #[command(after_help = "Example:\n  oxi-state stats --json")]
     Stats,
+    /// Drop what the settings retention.* do not keep, and make the database file as small as what is in it
+    ///
+    /// Usage and telemetry of older days, validations beyond the newest of each name (pinned ones stay), the log's oldest
+    /// rows and older texts, ended sessions, expired agents, handoffs that are done. Never issues, documents or pointers.
+    /// What is dropped cannot be brought back by undo.
+    #[command(
+        after_help = "Examples:\n  oxi-state compact --dry-run\n  oxi-state compact --json | jq .dropped\n  OXI_STATE_RETENTION_CHANGES=1000 oxi-state compact"
+    )]
+    Compact {
+        /// Say what would be dropped, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Show and change settings
     #[command(subcommand)]
     Config(Deferred<ConfigCommand>),

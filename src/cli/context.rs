@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 
 use crate::claims::{self, Access, Scope};
-use crate::db::{Author, ReadTxn, Store, WriteTxn};
+use crate::db::{Author, ReadTxn, Retention, Store, WriteTxn};
 use crate::liveness::Watch;
 use crate::project::{Project, Start};
 use crate::schema::id::{SessionId, printable};
 use crate::schema::privacy::{self, Policy};
+use crate::schema::retention;
 use crate::schema::settings::{Color, Given, Key, Layer, MAX_ACTOR, Origin, Settings};
 use crate::schema::time::Timestamp;
+use crate::sessions;
 use crate::settings::Place;
 use crate::sync::{Mirror, Options, Report};
 use crate::worktrees::Shared;
@@ -102,7 +104,14 @@ impl Context {
     }
 
     pub(super) fn store(&self, project: &Project) -> Store {
-        Store::in_dir(project.state().clone(), self.settings.lock_timeout.value)
+        let (folders, policy) = (project.clone(), self.retained());
+        let retention = Retention::new(policy, move |session| is_held(&folders, session));
+        Store::in_dir(project.state().clone(), self.settings.lock_timeout.value).with_retention(retention)
+    }
+
+    /// How much is kept of what.
+    pub(super) fn retained(&self) -> retention::Policy {
+        (&self.settings.retention).into()
     }
 
     /// The session that the command line names.
@@ -243,6 +252,12 @@ impl Context {
             super::output::tell(&printable(text, false));
         }
     }
+}
+
+/// Whether somebody holds a lock of a session; also where that cannot be told.
+fn is_held(project: &Project, session: &SessionId) -> bool {
+    let folders = sessions::existing_folders(project);
+    folders.map_or(true, |folders| sessions::is_held(&sessions::evidence(&folders, session.as_str())))
 }
 
 /// The present time.

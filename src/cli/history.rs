@@ -149,6 +149,14 @@ pub(super) fn undo(context: &Context, revision: Option<u64>, force: bool) -> Cli
                     .hint("`oxi-state log` shows what there is"),
                 None => CliError::new(Code::NotFound, "there is nothing to undo"),
             }),
+            Undone::Overtaken { revision, kind, key, current: None } => Err(CliError::new(
+                Code::Conflict,
+                format!("change {revision} cannot be undone: {} is no longer there", long_name(kind, &key)),
+            )
+            .hint(format!(
+                "`oxi-state log --key {key}` shows whether it was deleted; if not, its time was over (see retention.* in \
+                 `oxi-state config list`)"
+            ))),
             Undone::Overtaken { revision, kind, key, .. } => Err(CliError::new(
                 Code::Conflict,
                 format!("change {revision} cannot be undone: {} was changed again since", long_name(kind, &key)),

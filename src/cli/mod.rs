@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod child;
+mod compact;
 mod config;
 mod context;
 mod doc;
@@ -173,6 +174,7 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
+        Command::Compact { dry_run } => compact::run(&context, dry_run).map(|()| None),
         Command::Config(command) => config::run(&context, *command.0).map(|()| None),
         Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
         Command::Completions { shell } => {

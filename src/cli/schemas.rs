@@ -17,6 +17,7 @@ use crate::sync::{Report, StatusReport};
 
 use super::agent::{AgentJson, ImportJson, PrimedJson};
 use super::args::SchemaKind;
+use super::compact::CompactJson;
 use super::config::SettingJson;
 use super::doc::{DocumentHeadJson, DocumentJson};
 use super::history::{ChangeJson, StatsJson};
@@ -66,6 +67,7 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Conflicts => generator.into_root_schema_for::<Vec<ConflictJson>>(),
         SchemaKind::Log => generator.into_root_schema_for::<Vec<ChangeJson>>(),
         SchemaKind::Stats => generator.into_root_schema_for::<StatsJson>(),
+        SchemaKind::Compact => generator.into_root_schema_for::<CompactJson>(),
         SchemaKind::Agent => generator.into_root_schema_for::<AgentJson>(),
         SchemaKind::Agents => generator.into_root_schema_for::<Vec<AgentJson>>(),
         SchemaKind::AgentPrime => generator.into_root_schema_for::<PrimedJson>(),

@@ -13,6 +13,7 @@
 use std::ops::Bound;
 
 use crate::schema::day::Day;
+use crate::schema::usage::UsageSource;
 
 use super::error::StoreError;
 use super::tables::{Readable, Tables};
@@ -24,6 +25,10 @@ const ABSENT: &str = "usage-absent";
 
 /// The horizon's row of `meta`.
 const HORIZON: &[u8] = b"usage_horizon";
+
+/// How many days digests are kept longer than sums: the source may give a row another day when it writes it anew in
+/// another time zone.
+const MARGIN_DAYS: u64 = 2;
 
 /// How many digests lie in a row.
 const PER_ROW: usize = 1 << 15;
@@ -46,6 +51,11 @@ fn place(key: &[u8], source: &str) -> Option<(u64, Day)> {
     let mut parts = std::str::from_utf8(key.get(of_source(COUNTED, source).len()..)?).ok()?.split('\0');
     let (import, day) = (u64::from_str_radix(parts.next()?, 16).ok()?, parts.next()?.parse().ok()?);
     Some((import, day))
+}
+
+/// Whether a row is of a day that passes a test; one that cannot be told is.
+fn is_of(key: &[u8], source: &str, test: impl Fn(Day) -> bool) -> bool {
+    place(key, source).is_none_or(|(_, day)| test(day))
 }
 
 fn bytes(digests: &[u64]) -> Vec<u8> {
@@ -78,6 +88,23 @@ impl<T: Readable> Tables<T> {
             }
         }
         Ok(all)
+    }
+
+    /// How many digests [`WriteTxn::drop_counted`] would drop.
+    ///
+    /// # Errors
+    /// See [`Tables::counted`].
+    pub(crate) fn counted_before(&self, day: Day) -> Result<u64, StoreError> {
+        let mut digests = 0;
+        for source in self.records::<UsageSource>()? {
+            for row in self.records.range::<Vec<u8>>(since(COUNTED, &source.path, 0))? {
+                let (key, bytes) = row?;
+                if is_of(&key, &source.path, |of| of < day.before(MARGIN_DAYS)) {
+                    digests += bytes.len() as u64 / 8;
+                }
+            }
+        }
+        Ok(digests)
     }
 
     /// The digests that an import found a source's file without; nothing if that list was replaced since.
@@ -140,19 +167,28 @@ impl WriteTxn<'_> {
         self.drop_rows(source, import, |_| true)
     }
 
-    /// Drops the digests of a source's days before one; answers how many.
+    /// Drops the digests of the requests that were counted for days whose sums are no longer kept, the first of which
+    /// that is kept being `day`; answers how many. From then on requests of those days are passed over, if there were
+    /// any digests or `sums` were dropped.
     ///
     /// # Errors
     /// If the database fails.
-    pub(crate) fn drop_counted_before(&mut self, source: &str, day: Day) -> Result<u64, StoreError> {
-        self.drop_rows(source, 0, |of| of < day)
+    pub(crate) fn drop_counted(&mut self, day: Day, sums: bool) -> Result<u64, StoreError> {
+        let mut digests = 0;
+        for source in self.records::<UsageSource>()? {
+            digests += self.drop_rows(&source.path, 0, |of| of < day.before(MARGIN_DAYS))?;
+        }
+        if sums || digests > 0 {
+            self.raise_usage_horizon(day)?;
+        }
+        Ok(digests)
     }
 
     /// Moves the horizon to a day, unless it is there or further already.
     ///
     /// # Errors
     /// If the database fails.
-    pub(crate) fn raise_usage_horizon(&mut self, day: Day) -> Result<(), StoreError> {
+    fn raise_usage_horizon(&mut self, day: Day) -> Result<(), StoreError> {
         if self.usage_horizon()?.is_none_or(|horizon| horizon < day) {
             self.tables.meta.put(HORIZON, &day)?;
             self.touched = true;
@@ -164,7 +200,7 @@ impl WriteTxn<'_> {
         let mut gone = Vec::new();
         for row in self.tables.records.range::<Vec<u8>>(since(COUNTED, source, import))? {
             let (key, bytes) = row?;
-            if place(&key, source).is_none_or(|(_, day)| drop(day)) {
+            if is_of(&key, source, &drop) {
                 gone.push((key, bytes.len() as u64 / 8));
             }
         }
@@ -207,7 +243,7 @@ mod tests {
         assert_eq!((counted("a", 0), counted("a", 1), counted("ab", 9)), (vec![], many.clone(), vec![5]));
         assert_eq!(counted("a", 2).len(), many.len() + 1);
         assert_eq!(write(&|txn| txn.drop_counted_since("a", 2)), 0);
-        assert_eq!(write(&|txn| txn.drop_counted_before("a", day("2026-06-02"))), many.len() as u64);
+        assert_eq!(write(&|txn| txn.drop_rows("a", 0, |of| of < day("2026-06-02"))), many.len() as u64);
         assert_eq!((counted("a", 9), counted("ab", 1)), (vec![u64::MAX], vec![5]));
         assert_eq!(write(&|txn| txn.drop_counted_since("a", 1)), 1);
         for (import, digests) in [(3, &many[..]), (4, &[9, 9])] {

@@ -156,6 +156,11 @@ impl WriteTxn<'_> {
 }
 
 impl<T: Readable> Tables<T> {
+    /// Whether a change is about an entry of an issue's file.
+    pub(super) fn is_of_entry(&self, change: &Change) -> Result<bool, StoreError> {
+        Ok(self.issue_of_entry(change)?.is_some())
+    }
+
     /// The issue whose entries a change is about; none if it is about none.
     fn issue_of_entry(&self, change: &Change) -> Result<Option<Identity>, StoreError> {
         Ok(match change.kind {

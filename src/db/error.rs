@@ -85,5 +85,6 @@ engine_errors!(
     redb::TransactionError,
     redb::TableError,
     redb::StorageError,
-    redb::SetDurabilityError
+    redb::SetDurabilityError,
+    redb::CompactionError
 );

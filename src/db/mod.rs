@@ -43,6 +43,8 @@ pub mod query;
 mod read;
 pub mod record;
 pub mod records;
+pub mod retention;
+pub mod shrink;
 pub mod tables;
 mod trail;
 pub mod undo;
@@ -65,6 +67,8 @@ pub use migrate::SCHEMA_VERSION;
 pub use read::FolderMark;
 use read::mark;
 pub use record::{Author, Op};
+pub use retention::Retention;
+pub use shrink::Shrunk;
 use tables::{ReadRows, Tables};
 pub use trail::StandingChange;
 pub use write::{Cas, WriteTxn};
@@ -84,6 +88,7 @@ pub struct Store {
     dir: Arc<Dir>,
     name: String,
     timeout: Duration,
+    retention: Option<Arc<Retention>>,
 }
 
 /// A read transaction; holds the gate shared until dropped.
@@ -123,7 +128,20 @@ impl Store {
     /// A handle to the database in a state folder that is open already; `timeout` is the longest wait for the gate.
     #[must_use]
     pub fn in_dir(dir: Arc<Dir>, timeout: Duration) -> Self {
-        Self { dir, name: DATABASE.to_owned(), timeout }
+        Self { dir, name: DATABASE.to_owned(), timeout, retention: None }
+    }
+
+    /// The same, with what is to be kept: beside every change, what is not goes little by little (see [`retention`]).
+    /// Unless it is told, a store drops nothing: it does not know what the project's settings say.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention: Some(Arc::new(retention)), ..self }
+    }
+
+    /// What is to be kept, if that was said.
+    #[must_use]
+    pub fn retention(&self) -> Option<&Retention> {
+        self.retention.as_deref()
     }
 
     /// The state folder.
@@ -200,7 +218,7 @@ impl Store {
             return Ok(Birth::Existed);
         }
         let name = format!("{}.tmp-{}", self.name, std::process::id());
-        let unborn = Self { name: name.clone(), ..self.clone() };
+        let unborn = Self { name: name.clone(), retention: None, ..self.clone() };
         let filled = unborn.build(&name).map_err(E::from).and_then(|()| fill(&unborn));
         let born = filled.and_then(|()| self.give_name(&name).map_err(E::from));
         if !matches!(born, Ok(Birth::Created)) {
@@ -209,11 +227,13 @@ impl Store {
         born
     }
 
-    /// Removes what killed processes left of databases that they were making. The caller holds the lock of all who make
+    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The caller holds the lock of all who make
     /// them.
     pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
-        let prefix = format!("{}.tmp-", self.name);
-        for name in self.dir.names()?.iter().filter(|name| name.starts_with(&prefix)) {
+        // a note of the file's inode that is lost to another process here is made again
+        let prefixes = [format!("{}.tmp-", self.name), format!(".{SEEN}.tmp-")];
+        let left = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        for name in self.dir.names()?.iter().filter(left) {
             self.dir.remove(name)?;
         }
         Ok(())
@@ -305,10 +325,11 @@ impl Store {
         let txn = begin_write(&database)?;
         let (result, changed) = {
             let tables = Tables::open_to_write(&txn)?;
-            let mut write = WriteTxn::new(tables, author.clone())?;
+            let mut write = WriteTxn::new(tables, author.clone(), self.retention.clone())?;
             let result = work(&mut write);
             let changed = result.is_ok() && write.has_changes();
             if changed {
+                write.sweep()?;
                 write.settle()?;
             }
             (result, changed)

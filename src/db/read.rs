@@ -22,6 +22,10 @@ pub(crate) mod mark {
     pub(crate) const BORN: &[u8] = b"born";
     /// What the issues folder looked like when an import or export last saw it.
     pub(crate) const FOLDER: &[u8] = b"folder";
+    /// The first row of the log before which rows may have been dropped.
+    pub(crate) const LOG_FROM: &[u8] = b"log_from";
+    /// How far dropping what is not kept has come (see [`super::super::retention`]).
+    pub(crate) const SWEEP: &[u8] = b"sweep";
 }
 
 /// What an import or export last saw of the issues folder.
@@ -175,6 +179,14 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::head`].
     pub fn born(&self) -> Result<Revision, StoreError> {
         Ok(self.meta.get(mark::BORN)?.unwrap_or_default())
+    }
+
+    /// The first row of the log from which on all are there; before it, some or all were dropped, their time being over.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn log_from(&self) -> Result<Revision, StoreError> {
+        Ok(self.meta.get(mark::LOG_FROM)?.unwrap_or_default())
     }
 
     /// The highest number ever taken in, also by issues that are gone.

@@ -160,6 +160,14 @@ impl<T: Readable> Rows<T> {
         Ok(count)
     }
 
+    /// The keys of all rows within bounds, in order. Their values are not looked at.
+    pub(crate) fn keys_within(
+        &self,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Vec<u8>, StoreError>> + use<'_, T>, StoreError> {
+        Ok(self.raw(&range)?.map(|row| Ok(row?.0.value().to_vec())))
+    }
+
     /// All index keys that begin with a prefix, in order; each key's seal is verified.
     pub(crate) fn keys(
         &self,

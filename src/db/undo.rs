@@ -52,6 +52,9 @@ impl WriteTxn<'_> {
         if changes.is_empty() {
             return Ok(Undone::NothingToUndo);
         }
+        if let Some(revision) = self.incomplete(&changes)? {
+            return Ok(Undone::NotUndoable { revision });
+        }
         let mut done = Vec::new();
         for (revision, change) in changes {
             // rows that only tell of a loss or a conflict changed no record
@@ -89,6 +92,17 @@ impl WriteTxn<'_> {
         }
     }
 
+    /// One of these changes of which the log no longer holds all that belongs to it.
+    fn incomplete(&self, changes: &[(Revision, Change)]) -> Result<Option<Revision>, StoreError> {
+        let log_from = self.log_from()?;
+        for (revision, change) in changes {
+            if *revision < log_from || (change.group < log_from && self.is_of_entry(change)?) {
+                return Ok(Some(*revision));
+            }
+        }
+        Ok(None)
+    }
+
     fn has_one_change(&self, change: &Change) -> Result<bool, StoreError> {
         let before = Revision(change.group.0.saturating_sub(1));
         let mut of_group = 0;
@@ -103,7 +117,8 @@ impl WriteTxn<'_> {
         let mut undone = std::collections::BTreeSet::new();
         let mut group: Option<Revision> = None;
         let mut changes = Vec::new();
-        for row in self.changes_since(self.born()?)? {
+        let from = self.born()?.max(Revision(self.log_from()?.0.saturating_sub(1)));
+        for row in self.changes_since(from)? {
             let (revision, change) = row?;
             if group.is_some_and(|group| group != change.group) {
                 break;

@@ -2,6 +2,7 @@
 //! takes effect before the transaction commits.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
 use crate::schema::issue::{Issue, IssueHead, Status};
@@ -12,6 +13,7 @@ use super::error::StoreError;
 use super::index::{IndexKeys, id_key};
 use super::read::mark;
 use super::record::{Author, Counters, Moved, Op, StoredHead, Tombstone, Versioned};
+use super::retention::Retention;
 use super::tables::{Tables, WriteRows};
 use super::trail::StandingChange;
 
@@ -47,6 +49,7 @@ pub struct WriteTxn<'t> {
     ended_claims: Vec<Identity>,
     reopened: Vec<Identity>,
     pub(super) touched: bool,
+    pub(super) retention: Option<Arc<Retention>>,
 }
 
 impl<'t> std::ops::Deref for WriteTxn<'t> {
@@ -58,7 +61,11 @@ impl<'t> std::ops::Deref for WriteTxn<'t> {
 }
 
 impl<'t> WriteTxn<'t> {
-    pub(crate) fn new(tables: Tables<WriteRows<'t>>, author: Author) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        tables: Tables<WriteRows<'t>>,
+        author: Author,
+        retention: Option<Arc<Retention>>,
+    ) -> Result<Self, StoreError> {
         let (counters, first, highest) = (tables.counters()?, tables.revision()?, tables.high_water()?);
         let (stale, last, undoes) = (BTreeSet::new(), first, None);
         let (standing_changes, ended_claims, reopened) = (Vec::new(), Vec::new(), Vec::new());
@@ -75,6 +82,7 @@ impl<'t> WriteTxn<'t> {
             ended_claims,
             reopened,
             touched: false,
+            retention,
         })
     }
 

@@ -20,6 +20,7 @@ pub mod privacy;
 pub mod process;
 pub mod record_id;
 pub mod registry;
+pub mod retention;
 pub mod runtime;
 pub mod session;
 pub mod settings;

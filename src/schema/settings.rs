@@ -27,6 +27,7 @@ use chrono::TimeDelta;
 
 use crate::schema::id::SessionId;
 use crate::schema::privacy::Rule;
+use crate::schema::retention::Policy;
 
 pub use file::{FileError, MAX_BYTES, Problem, TABLE};
 pub use key::{Key, UnknownKey};
@@ -188,14 +189,14 @@ impl Default for Settings {
             export_session_ids: Setting::built_in(false),
             export_paths: Setting::built_in(false),
             retention: Retention {
-                usage_days: Setting::built_in(30),
-                validations_per_name: Setting::built_in(20),
-                changes: Setting::built_in(10_000),
-                superseded_days: Setting::built_in(90),
-                sessions_days: Setting::built_in(90),
-                agents_hours: Setting::built_in(24),
-                agents: Setting::built_in(500),
-                handoffs_days: Setting::built_in(90),
+                usage_days: Setting::built_in(Policy::DEFAULT.usage_days),
+                validations_per_name: Setting::built_in(Policy::DEFAULT.validations_per_name),
+                changes: Setting::built_in(Policy::DEFAULT.changes),
+                superseded_days: Setting::built_in(Policy::DEFAULT.superseded_days),
+                sessions_days: Setting::built_in(Policy::DEFAULT.sessions_days),
+                agents_hours: Setting::built_in(Policy::DEFAULT.agents_hours),
+                agents: Setting::built_in(Policy::DEFAULT.agents),
+                handoffs_days: Setting::built_in(Policy::DEFAULT.handoffs_days),
             },
         }
     }

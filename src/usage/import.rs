@@ -63,6 +63,11 @@ struct Before {
 }
 
 impl Before {
+    /// The first day that is counted, where `first_kept` is the first one that is kept.
+    fn first_day(&self, first_kept: Option<Day>) -> Option<Day> {
+        self.horizon.max(first_kept)
+    }
+
     fn load<T: Readable>(tables: &Tables<T>, path: &str) -> Result<Self, StoreError> {
         let (own, others) = tables.records()?.into_iter().partition::<Vec<UsageSource>, _>(|it| it.path == path);
         Ok(Self { own: own.into_iter().next(), others, horizon: tables.usage_horizon()? })
@@ -71,7 +76,8 @@ impl Before {
 
 /// Counts the requests of a file that were not counted yet. `path` is what the file is known by, see
 /// [`UsageSource::path`]. The file is read before anything is locked; if another import changes meanwhile what was
-/// counted, it is read again.
+/// counted, it is read again. Days that are past are passed over, and what was counted of them goes, if the store was
+/// told how many are kept.
 ///
 /// # Errors
 /// If the file cannot be read, the database fails, or other imports are faster each time.
@@ -83,6 +89,7 @@ pub fn import<R: BufRead + Seek>(
     policy: &Policy,
     dry_run: bool,
 ) -> Result<Imported, UsageError> {
+    let first_kept = store.retention().map(|retention| retention.policy().first_usage_day(author.now));
     for _ in 0..MAX_TRIES {
         let before = Before::load(&*store.read()?, path)?;
         let (mark, absent) = before.own.as_ref().map_or((Mark::default(), 0), |own| (own.mark.clone(), own.absent));
@@ -95,7 +102,7 @@ pub fn import<R: BufRead + Seek>(
             }
             Loaded::Changed => continue,
         };
-        let plan = plan(reader, &mut Parser::new(policy), readings, before.horizon, absent)?;
+        let plan = plan(reader, &mut Parser::new(policy), readings, before.first_day(first_kept), absent)?;
         let rewritten = before.own.is_some() && !continues;
         let changes = before.own.as_ref().is_none_or(|own| own.mark != plan.reading.mark) || plan.absent.is_some();
         if dry_run || !changes || store.write(author, |txn| apply(txn, path, &before, &plan))? {
@@ -183,6 +190,7 @@ fn apply(txn: &mut WriteTxn<'_>, path: &str, before: &Before, plan: &Plan) -> Re
         imported_at: txn.author().now,
     };
     txn.put_record(&source, Op::Import)?;
+    txn.expire_usage()?;
     Ok(true)
 }
 

@@ -6,7 +6,8 @@ use crate::db::{Op, StoreError, WriteTxn};
 use crate::schema::day::Day;
 use crate::schema::usage::{CounterName, Measure, Telemetry};
 
-/// Adds to a counter: so many, which took so many milliseconds. Answers the counter as it is then.
+/// Adds to a counter: so many, which took so many milliseconds. Answers the counter as it is then. Counters of days that
+/// are past go, if the store was told how many days are kept.
 ///
 /// # Errors
 /// If the database fails.
@@ -26,6 +27,7 @@ pub fn record(
 /// # Errors
 /// If the database fails.
 pub fn add(txn: &mut WriteTxn<'_>, more: &Telemetry) -> Result<Telemetry, StoreError> {
+    txn.expire_telemetry()?;
     let nothing = || Telemetry { count: 0, total_ms: 0, max_ms: 0, ..more.clone() };
     let mut counter = txn.record(&more.key())?.unwrap_or_else(nothing);
     counter.count = counter.count.saturating_add(more.count);

@@ -31,6 +31,7 @@ mod processes;
 mod project;
 mod regressions;
 mod resume;
+mod retention;
 mod secrets;
 mod session_run;
 mod sessions;

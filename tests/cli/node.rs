@@ -72,6 +72,8 @@ fn many_processes_hand_in_rows_and_each_is_taken_once() {
     const PROCESSES: usize = 4;
     const ROWS: u64 = 200;
     let project = project();
+    // else only the last twenty runs of each name would be left to count
+    project.oxi("config set retention.validations_per_name 1000").ok();
     let Some(_) = node(&project) else { return };
     let work = script(
         "const me = process.argv[1];

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::project::{Project, keys, project};
+use crate::project::{self, Project, keys};
 
 const SAMPLE: &str = include_str!("../golden/usage/usage.jsonl");
 const PRUNED: &str = include_str!("../golden/usage/usage.after-prune.jsonl");
@@ -41,6 +41,13 @@ const AGGREGATE_KEYS: [&str; 14] = [
     "last_seen_at",
     "errors",
 ];
+
+/// A project that keeps all days, also those of long ago that the samples have.
+fn project() -> Project {
+    let project = project::project();
+    project.oxi("config set retention.usage_days 36500").ok();
+    project
+}
 
 fn file(project: &Project, text: &str) -> String {
     let path = project.scratch().join("usage.jsonl");
@@ -216,10 +223,10 @@ fn old_days_are_forgotten_with_what_knows_them() {
     let path = file(&project, &[row(1, "2001-01-01", "old", ""), row(now, &today, "new", "")].concat());
     project.oxi(&format!("usage import {path}")).ok();
     project.oxi("telemetry count sessions --day 2001-01-01").ok();
-    project.oxi("usage prune --dry-run").ok().says("would forget 1 sum of a day and model and 1 counter");
-    let pruned = project.json("usage prune");
+    project.oxi("usage prune --days 30 --dry-run").ok().says("would forget 1 sum of a day and model and 1 counter");
+    let pruned = project.json("usage prune --days 30");
     assert_eq!((&pruned["sums"], &pruned["counters"], &pruned["digests"]), (&json!(1), &json!(1), &json!(1)));
-    assert_eq!(project.json("usage prune")["sums"], 0);
+    assert_eq!(project.json("usage prune --days 30")["sums"], 0);
     std::fs::write(&path, [row(1, "2001-01-01", "old", ""), row(now, &today, "newer", "")].concat()).unwrap();
     let report = project.json(&format!("usage import {path}"));
     assert_eq!((&report["counted"], &report["expired"]), (&json!(1), &json!(1)));

@@ -10,7 +10,8 @@ use clap::{Args, Subcommand, ValueHint};
 pub(in crate::cli) enum AgentCommand {
     /// Register the calling agent, or find it again, and print its id
     ///
-    /// An agent is found again by --id, by its session, or by the process that calls; it is listed for 24 hours.
+    /// An agent is found again by --id, by its session, or by the process that calls; it is listed for 24
+    /// hours (setting retention.agents_hours).
     #[command(
         after_help = "Examples:\n  export OXI_STATE_AGENT=$(oxi-state agent prime --type claude-code)\n  oxi-state agent prime --new --json"
     )]
@@ -36,7 +37,7 @@ pub(in crate::cli) enum AgentCommand {
         /// How many bytes
         bytes: u64,
     },
-    /// Forget agents that expired, and the oldest beyond 500
+    /// Forget agents that expired, and the oldest beyond the setting retention.agents (500)
     #[command(after_help = "Example:\n  oxi-state agent prune --dry-run")]
     Prune {
         /// Say what would be done, and do nothing

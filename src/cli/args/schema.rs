@@ -20,6 +20,8 @@ pub(in crate::cli) enum SchemaKind {
     Log,
     /// `stats`
     Stats,
+    /// `compact`
+    Compact,
     /// `agent show`, `agent count-context`
     Agent,
     /// `agent list`

@@ -40,9 +40,9 @@ pub(in crate::cli) enum UsageCommand {
     /// Forget the sums and counters of older days, and what their requests are known again by
     #[command(after_help = "Example:\n  oxi-state usage prune --days 90 --dry-run")]
     Prune {
-        /// Keep so many days, today included
-        #[arg(long, value_name = "N", default_value_t = crate::usage::RETENTION_DAYS, value_parser = days())]
-        days: u64,
+        /// Keep so many days, today included [default: the setting retention.usage_days]
+        #[arg(long, value_name = "N", value_parser = days())]
+        days: Option<u64>,
         /// Say what would be done, and do nothing
         #[arg(long)]
         dry_run: bool,

@@ -39,17 +39,21 @@ struct PruneJson {
     digests: Option<u64>,
 }
 
-fn prune(context: &Context, days: u64, dry_run: bool) -> CliResult<()> {
+fn prune(context: &Context, days: Option<u64>, dry_run: bool) -> CliResult<()> {
+    let first_day = |now| match days {
+        Some(days) => Day::of(now).before(days - 1),
+        None => context.retained().first_usage_day(now),
+    };
     let (sums, counters, digests, kept_from);
     if dry_run {
         let (_, read) = context.read()?;
-        kept_from = Day::of(now()).before(days - 1);
+        kept_from = first_day(now());
         let (old, told) = usage::before(&*read, kept_from)?;
         (sums, counters, digests) = (old.len() as u64, told.len() as u64, None);
     } else {
         let (project, store) = context.ready()?;
         let author = context.author(&project)?;
-        kept_from = Day::of(author.now).before(days - 1);
+        kept_from = first_day(author.now);
         let gone: Forgotten = store.write(&author, |txn| usage::forget_before(txn, kept_from))?;
         (sums, counters, digests) = (gone.sums, gone.counters, Some(gone.digests));
     }

@@ -11,7 +11,7 @@ use crate::schema::day::Day;
 use crate::schema::id::printable;
 use crate::schema::time::Timestamp;
 use crate::schema::usage::{Errors, ModelName, Sums, UsageDay};
-use crate::usage::{self, RETENTION_DAYS, Summary};
+use crate::usage::{self, Summary};
 
 use super::super::args::By;
 use super::super::context::{Context, now, variable};
@@ -35,7 +35,7 @@ pub(in crate::cli) struct UsageSummaryJson {
     enabled: bool,
     /// The file that was imported last, as it is known here; empty if there is none.
     path: String,
-    /// How many days `usage prune` keeps unless told otherwise.
+    /// How many days are kept.
     retention_days: u64,
     /// How many days are summed up here.
     read_window_days: u64,
@@ -154,12 +154,12 @@ pub(super) fn run(context: &Context, days: u64, by: By) -> CliResult<()> {
     let summary = usage::summary(&*read, now, days)?;
     drop(read);
     if context.json {
-        return output::json(&json(&summary, now, days));
+        return output::json(&json(&summary, now, days, context.retained().usage_days.into()));
     }
     output::text(&text(&summary, by, chart::width()))
 }
 
-fn json(summary: &Summary, now: Timestamp, days: u64) -> UsageSummaryJson {
+fn json(summary: &Summary, now: Timestamp, days: u64, retention_days: u64) -> UsageSummaryJson {
     let newest = summary.sources.iter().max_by_key(|source| source.imported_at);
     let by_day = summary.days.iter();
     let recent = summary.recent.iter();
@@ -167,7 +167,7 @@ fn json(summary: &Summary, now: Timestamp, days: u64) -> UsageSummaryJson {
         version: 1,
         enabled: !variable("USAGE_DB_PATH").is_some_and(|path| is_off(&path)),
         path: newest.map(|source| source.path.clone()).unwrap_or_default(),
-        retention_days: RETENTION_DAYS,
+        retention_days,
         read_window_days: days,
         generated_at: now.get().to_rfc3339_opts(SecondsFormat::Millis, true),
         today: summary.today,

@@ -1,0 +1,127 @@
+//! Making the file as small as what is in it.
+//!
+//! The engine can do that in place, but it takes seconds, during which nobody could read or write, and a process that is
+//! killed meanwhile leaves a file to be repaired at length. So a copy is made smaller, which nobody waits for, and then
+//! takes the database's place by its name, if nobody has written meanwhile. Killed at any moment, a process leaves the
+//! old file or the new one, and perhaps a copy that whoever next takes the lock of imports removes.
+
+use redb::Builder;
+
+use crate::fs::PathError;
+
+use super::error::StoreError;
+use super::gate::Gate;
+use super::{CACHE_BYTES, Store};
+
+/// How often a copy is made because somebody wrote meanwhile.
+const MAX_TRIES: usize = 5;
+
+/// How often the engine may go over a copy. What it writes when it closes the file leaves room that it finds only when
+/// the file is opened again.
+const MAX_PASSES: usize = 8;
+
+/// The engine's header, which every commit changes: it numbers them there.
+const HEADER_BYTES: u64 = 4096;
+
+/// What became of an attempt to make the file smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Shrunk {
+    /// It is as small as it can be.
+    Done {
+        /// Its size in bytes before.
+        before: u64,
+        /// Its size now; not more.
+        after: u64,
+    },
+    /// Others wrote each time; the file is as it was.
+    Contended,
+}
+
+impl Store {
+    /// Makes the file as small as what is in it. It takes room for a second one, and the lock of imports and exports.
+    ///
+    /// # Errors
+    /// If there is no database or it is damaged, a lock is not free in time, or the copy cannot be written. The database
+    /// is then as it was.
+    pub fn shrink(&self) -> Result<Shrunk, StoreError> {
+        let _turn = Gate::sync(&self.dir, self.timeout)?;
+        self.remove_unborn()?;
+        let copy = format!("{}.tmp-{}", self.name, std::process::id());
+        for _ in 0..MAX_TRIES {
+            let outcome = self.shrink_once(&copy);
+            if !matches!(outcome, Ok(Some((before, after))) if after < before) {
+                self.dir.remove(&copy)?;
+            }
+            if let Some((before, after)) = outcome? {
+                return Ok(Shrunk::Done { before, after });
+            }
+        }
+        Ok(Shrunk::Contended)
+    }
+
+    /// The sizes before and after; none if somebody wrote meanwhile.
+    fn shrink_once(&self, copy: &str) -> Result<Option<(u64, u64)>, StoreError> {
+        let (before, header) = self.copy_to(copy)?;
+        let after = self.compact_file(copy)?;
+        if after >= before {
+            return Ok(Some((before, before)));
+        }
+        let _gate = Gate::exclusive(&self.dir, self.timeout)?;
+        self.require_regular_file()?;
+        if self.header()? != header {
+            return Ok(None);
+        }
+        let seen = self.is_seen()?;
+        self.dir.rename(copy, &self.name)?;
+        self.dir.sync()?;
+        if seen {
+            // where it cannot be noted, git is asked again next time
+            let _ = self.mark_seen();
+        }
+        Ok(Some((before, after)))
+    }
+
+    /// Copies the database as it is between two transactions; answers its size and its header.
+    fn copy_to(&self, copy: &str) -> Result<(u64, Vec<u8>), StoreError> {
+        let _gate = Gate::shared(&self.dir, self.timeout)?;
+        self.require_regular_file()?;
+        let header = self.header()?;
+        let (mut from, _) = self.dir.open_file(&self.name)?;
+        let mut to = self.dir.open_private(copy)?;
+        let size = std::io::copy(&mut from, &mut to).map_err(|source| PathError {
+            action: "write",
+            path: self.dir.path().join(copy),
+            source,
+        })?;
+        Ok((size, header))
+    }
+
+    fn header(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(self.dir.read(&self.name, HEADER_BYTES)?.0)
+    }
+
+    /// Makes a file small that nobody else knows of, durably; answers its size.
+    fn compact_file(&self, name: &str) -> Result<u64, StoreError> {
+        let mut size = u64::MAX;
+        for _ in 0..MAX_PASSES {
+            let file = self.dir.open_existing(name)?;
+            let mut database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
+            database.compact()?;
+            // closed before it is synced: closing writes, too
+            drop(database);
+            let file = self.dir.open_existing(name)?;
+            let synced = file.sync_all().and_then(|()| file.metadata());
+            let at = |source| PathError { action: "sync", path: self.dir.path().join(name), source };
+            let now = synced.map_err(at)?.len();
+            if now >= size {
+                return Ok(now);
+            }
+            size = now;
+        }
+        Ok(size)
+    }
+}
+
+#[cfg(test)]
+mod tests;
