@@ -333,6 +333,12 @@ pub(super) fn full(issue: &FullIssueJson) -> String {
     for (name, value) in &head.extra {
         field(name, plain(value));
     }
+    for handoff in &issue.handoffs {
+        field("handoff", entry(handoff, &["state", "summary"]));
+    }
+    for validation in &issue.validations {
+        field("validation", entry(validation, &["result", "name", "summary"]));
+    }
     field("created", head.created_at.to_string());
     field("updated", head.updated_at.to_string());
     field("closed", head.closed_at.map(|time| time.to_string()).unwrap_or_default());
@@ -349,6 +355,13 @@ pub(super) fn full(issue: &FullIssueJson) -> String {
 
 fn numbers(ids: &[IssueId]) -> String {
     ids.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")
+}
+
+/// An entry of the issue's file on one line: its id, and what these fields say.
+fn entry(entry: &Value, names: &[&str]) -> String {
+    let fields = ["id"].iter().chain(names).filter_map(|name| entry.get(name)?.as_text());
+    let first_lines: Vec<&str> = fields.map(|text| text.lines().next().unwrap_or_default()).collect();
+    first_lines.join("  ")
 }
 
 fn plain(value: &Value) -> String {

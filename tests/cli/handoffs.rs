@@ -72,6 +72,7 @@ fn the_issues_file_has_it_while_it_is_open() {
     assert!(!file.contains("session:"), "{file}");
     project.oxi("import").ok().says("1 unchanged");
     project.oxi("export").ok().says("1 unchanged");
+    project.oxi("issue show 1").ok().says(&format!("handoff     {id}  pending  Half\n"));
     project.oxi("handoff done").ok();
     project.oxi("export").ok();
     assert!(project.read("0001-fix-login.md").contains("handoffs: []\n---"));
