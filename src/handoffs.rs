@@ -183,26 +183,32 @@ fn step(
 /// Brings the list in the handoff's issue up to date: there while it is open, gone once it is done.
 fn list(txn: &mut WriteTxn<'_>, handoff: &Handoff, exports: Exports) -> Result<(), HandoffError> {
     let Some(id) = handoff.issue.as_ref().map(|issue| txn.id_of(issue)).transpose()?.flatten() else { return Ok(()) };
-    let hide_to = !exports.session_ids && is_session(&**txn, handoff.to.as_deref())?;
+    let hide_to = !exports.session_ids && is_session(txn, handoff.to.as_deref())?;
     // the issue is there, and no hash was expected
     let _ = txn.try_update(id, None, Op::Update, |issue, _| {
         let key = handoff.key();
         let place = issue.head.handoffs.iter().position(|entry| entry.id == key);
         let entry = handoff::entry(handoff, hide_to, place.map(|place| &issue.head.handoffs[place]));
-        match (handoff.state.is_open(), place) {
-            (true, Some(place)) => issue.head.handoffs[place] = entry,
-            (true, None) => issue.head.handoffs.push(entry),
-            (false, Some(place)) => drop(issue.head.handoffs.remove(place)),
-            (false, None) => {}
+        // by hand an entry may have come in twice
+        issue.head.handoffs.retain(|other| other.id != key);
+        if handoff.state.is_open() {
+            let end = issue.head.handoffs.len();
+            issue.head.handoffs.insert(place.unwrap_or(end).min(end), entry);
+        }
+        // a merge may have left more than fits, and what is there must be ended all the same
+        if place.is_some() {
+            return Ok(());
         }
         crate::schema::frontmatter::render_checked(issue).map(drop).map_err(HandoffError::NoRoom)
     })?;
     Ok(())
 }
 
-/// Whether a name is the id of a session that is known here.
-fn is_session<T: Readable>(tables: &Tables<T>, name: Option<&str>) -> Result<bool, StoreError> {
-    Ok(name.map(|name| tables.record::<Session>(name)).transpose()?.flatten().is_some())
+/// Whether a name is the id of a session that is known here, or the caller's.
+fn is_session(txn: &WriteTxn<'_>, name: Option<&str>) -> Result<bool, StoreError> {
+    let Some(name) = name else { return Ok(false) };
+    let is_callers = txn.author().session.as_ref().is_some_and(|session| session.as_str() == name);
+    Ok(is_callers || txn.record::<Session>(name)?.is_some())
 }
 
 /// The open handoffs: those taken up by the caller first, then those that are for one of these names, then those for

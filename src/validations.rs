@@ -19,6 +19,7 @@ use crate::schema::id::{Identity, IssueId};
 use crate::schema::keyed::{Keyed as _, admit_with};
 use crate::schema::privacy::Policy;
 use crate::schema::record_id::RecordId;
+use crate::schema::time::Timestamp;
 use crate::schema::validation::{self, MAX_PINNED, Pin, Validation};
 
 /// Why a step was not taken.
@@ -35,7 +36,7 @@ pub enum ValidationError {
     #[error("validation {0} is about no issue")]
     NoIssue(RecordId),
     /// The issue's file lists as many as it may.
-    #[error("issue #{0} has {MAX_PINNED} pinned validations, which is the most")]
+    #[error("issue #{0} has as many pinned validations as it may: {MAX_PINNED}")]
     Full(IssueId),
     /// The issue's file would become too large.
     #[error("the issue's file has no room for it: {0}")]
@@ -63,11 +64,25 @@ pub fn note(
     keyed::issue_by_number(&**txn, &mut given)?;
     let author = txn.author().clone();
     keyed::or_default(&mut given, "session", || author.session.as_ref().map(ToString::to_string).into());
-    keyed::or_default(&mut given, "at", || author.now.to_string().into());
+    let at = after_the_last(&**txn, &given, author.now)?;
+    keyed::or_default(&mut given, "at", || at.to_string().into());
     let run: Validation = admit_with(None, given, keyed::object(json!({ "id": id })), author.now, policy)?;
     txn.put_record(&run, op)?;
     txn.expire_runs(&run)?;
     Ok(run)
+}
+
+/// The time of a run that ends now: after the last one of its name, so that it is the latest on a clock that was set back,
+/// too; but for one that claims to be of another day to come.
+fn after_the_last<T: Readable>(
+    tables: &Tables<T>,
+    given: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Timestamp, StoreError> {
+    let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
+    let believed = now.get().checked_add_signed(chrono::TimeDelta::days(1)).map_or(now, Timestamp::new);
+    let runs = tables.records::<Validation>()?.into_iter().filter(|run| run.name == name && run.at <= believed);
+    Ok(runs.map(|run| run.at).max().map_or(now, |last| Timestamp::after(now, last)))
 }
 
 /// Has a run stand in the file of its issue; says whether it did not.

@@ -17,7 +17,7 @@ use crate::schema::validation::{self, MAX_PINNED, Pin, Validation};
 use crate::schema::value::Value;
 
 use super::error::StoreError;
-use super::record::{Change, Kind, Op};
+use super::record::{Change, Kind, Op, Versioned};
 use super::tables::{Readable, Tables};
 use super::write::WriteTxn;
 
@@ -39,7 +39,8 @@ impl WriteTxn<'_> {
         let identity = new.identity();
         for entry in new.handoffs.iter().filter(|entry| !old_handoffs.contains(entry)) {
             let known = self.known::<Handoff>(entry)?;
-            if self.is_elsewhere(known.as_ref().and_then(|known| known.issue.as_ref()), &identity)? {
+            if self.is_elsewhere(entry, known.as_ref().and_then(|known| known.issue.as_ref()), &identity)? {
+                self.copied_entries.push(identity.clone());
                 continue;
             }
             if let Some(handoff) = handoff::from_entry(entry, &identity, known.as_ref()) {
@@ -59,7 +60,8 @@ impl WriteTxn<'_> {
         }
         for entry in new.validations.iter().filter(|entry| !old_validations.contains(entry)) {
             let known = self.known::<Validation>(entry)?;
-            if self.is_elsewhere(known.as_ref().and_then(|known| known.issue.as_ref()), &identity)? {
+            if self.is_elsewhere(entry, known.as_ref().and_then(|known| known.issue.as_ref()), &identity)? {
+                self.copied_entries.push(identity.clone());
                 continue;
             }
             if let Some(run) = validation::from_entry(entry, &identity, known.as_ref()) {
@@ -85,6 +87,20 @@ impl WriteTxn<'_> {
         Ok(())
     }
 
+    /// Takes the entries of handoffs that are done out of an issue which an undo brought back.
+    pub(super) fn drop_done_entries(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        let Some(version) = self.issue_of(identity)? else { return Ok(()) };
+        let mut issue = version.issue;
+        let mut open = Vec::new();
+        for entry in std::mem::take(&mut issue.head.handoffs) {
+            if self.known::<Handoff>(&entry)?.is_none_or(|handoff| handoff.state.is_open() || says_done(&entry)) {
+                open.push(entry);
+            }
+        }
+        issue.head.handoffs = open;
+        self.put(&Versioned::new(issue), Op::Undo)
+    }
+
     fn known<R: super::records::Record>(&self, entry: &Linked) -> Result<Option<R>, StoreError> {
         match entry.id.parse::<RecordId>() {
             Ok(id) => self.record(&id.to_string()),
@@ -92,12 +108,28 @@ impl WriteTxn<'_> {
         }
     }
 
-    /// Whether a record belongs to another issue, which is still there: then somebody copied the entry.
-    fn is_elsewhere(&self, linked: Option<&Identity>, here: &Identity) -> Result<bool, StoreError> {
-        match linked {
-            Some(linked) if linked != here => Ok(self.id_of(linked)?.is_some()),
-            _ => Ok(false),
+    /// Whether a record stands in the file of another issue: then somebody copied the entry.
+    fn is_elsewhere(&self, entry: &Linked, linked: Option<&Identity>, here: &Identity) -> Result<bool, StoreError> {
+        let Some(id) = linked.filter(|linked| *linked != here).map(|linked| self.id_of(linked)).transpose()?.flatten()
+        else {
+            return Ok(false);
+        };
+        let Some(stored) = self.head(id)? else { return Ok(false) };
+        let mut entries = stored.head.handoffs.iter().chain(&stored.head.validations);
+        Ok(entries.any(|other| other.id == entry.id))
+    }
+
+    /// Looks once more at the issues that had copies of entries, when all is changed: the other may have lost its own,
+    /// and then the entry was moved.
+    pub(super) fn follow_moved_entries(&mut self) -> Result<(), StoreError> {
+        for identity in std::mem::take(&mut self.copied_entries) {
+            let Some(id) = self.id_of(&identity)? else { continue };
+            if let Some(stored) = self.head(id)? {
+                self.follow_entries(None, &stored.head)?;
+            }
         }
+        self.copied_entries.clear();
+        Ok(())
     }
 
     /// Lists the latest validation of each name in an issue that is being closed, beside those that somebody pinned; at
@@ -169,9 +201,35 @@ impl<T: Readable> Tables<T> {
                 let touches = touches(&change.before) || touches(&change.after);
                 change.identity.clone().filter(|_| touches)
             }
-            Kind::Handoff => self.record::<Handoff>(&change.key)?.and_then(|handoff| handoff.issue),
-            Kind::Validation => self.record::<Validation>(&change.key)?.and_then(|run| run.issue),
+            Kind::Handoff => match self.record::<Handoff>(&change.key)? {
+                Some(handoff) => handoff.issue,
+                None => issue_in(change),
+            },
+            Kind::Validation => match self.record::<Validation>(&change.key)? {
+                Some(run) => run.issue,
+                None => issue_in(change),
+            },
             _ => None,
         })
     }
+
+    /// Whether a record stands in the file of an issue.
+    pub(super) fn is_listed(&self, change: &Change) -> Result<bool, StoreError> {
+        let issue = self.issue_of_entry(change)?;
+        let Some(id) = issue.map(|issue| self.id_of(&issue)).transpose()?.flatten() else { return Ok(false) };
+        let Some(stored) = self.head(id)? else { return Ok(false) };
+        let entries = stored.head.handoffs.iter().chain(&stored.head.validations);
+        Ok(entries.into_iter().any(|entry| entry.id == change.key))
+    }
+}
+
+/// The issue that a record was about which is gone by now: its creation or deletion names all of its fields.
+fn issue_in(change: &Change) -> Option<Identity> {
+    let field = [&change.after, &change.before].into_iter().find_map(|fields| fields.get("issue"))?;
+    serde_json::from_value(serde_json::to_value(field).ok()?).ok()
+}
+
+/// Whether somebody wrote into an entry that it is done.
+fn says_done(entry: &Linked) -> bool {
+    entry.value.get("state").and_then(Value::as_text) == Some(HandoffState::Done.as_str())
 }

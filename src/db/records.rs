@@ -215,6 +215,11 @@ impl WriteTxn<'_> {
     fn undo_typed<R: Record>(&mut self, revision: Revision, change: &Change) -> Result<Option<Undone>, StoreError> {
         match self.before::<R>(revision, change)? {
             Before::Refused(undone) => return Ok(Some(undone)),
+            // its entry would stay without it
+            Before::Nothing if self.is_listed(change)? => {
+                let (kind, key) = (change.kind, change.key.clone());
+                return Ok(Some(Undone::Overtaken { revision, kind, key, current: change.hash_after }));
+            }
             Before::Nothing => drop(self.remove_record::<R>(&change.key, Op::Undo)?),
             Before::Record(old) => drop(self.put_record(&*old, Op::Undo)?),
         }

@@ -55,7 +55,7 @@ impl WriteTxn<'_> {
         if let Some(revision) = self.incomplete(&changes)? {
             return Ok(Undone::NotUndoable { revision });
         }
-        let mut done = Vec::new();
+        let (mut done, mut restored) = (Vec::new(), std::collections::BTreeMap::new());
         for (revision, change) in changes {
             // rows that only tell of a loss or a conflict changed no record
             if change.hash_before == change.hash_after {
@@ -74,6 +74,12 @@ impl WriteTxn<'_> {
                 None => done.push(revision),
                 Some(refused) => return Ok(refused),
             }
+            if let Some(identity) = &change.identity {
+                restored.insert(identity.key(), identity.clone());
+            }
+        }
+        for identity in restored.values() {
+            self.drop_done_entries(identity)?;
         }
         Ok(Undone::Done(done))
     }

@@ -47,6 +47,7 @@ pub struct WriteTxn<'t> {
     pub(super) undoes: Option<Revision>,
     pub(super) standing_changes: Vec<StandingChange>,
     ended_claims: Vec<Identity>,
+    pub(super) copied_entries: Vec<Identity>,
     reopened: Vec<Identity>,
     pub(super) touched: bool,
     pub(super) retention: Option<Arc<Retention>>,
@@ -80,6 +81,7 @@ impl<'t> WriteTxn<'t> {
             undoes,
             standing_changes,
             ended_claims,
+            copied_entries: Vec::new(),
             reopened,
             touched: false,
             retention,
@@ -354,6 +356,7 @@ impl<'t> WriteTxn<'t> {
 
     /// Brings everything that follows from the changes up to date. Called once, before the commit.
     pub(crate) fn settle(mut self) -> Result<(), StoreError> {
+        self.follow_moved_entries()?;
         while let Some(id) = self.stale.pop_first() {
             let Some(stored) = self.head(id)? else { continue };
             let blocked = self.is_blocked(&stored.head)?;

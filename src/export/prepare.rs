@@ -171,7 +171,7 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
         Ok(bytes) if bytes == current && source == target => Prepared::Converged { name: source, bytes, stat },
         Ok(bytes) => {
             let whole =
-                frontmatter::render(record).as_bytes() == bytes && frontmatter::render(&parsed).as_bytes() != current;
+                frontmatter::render(record).as_bytes() == bytes && !frontmatter::is_our_rendering(&current, &parsed);
             let lost = whole.then(|| String::from_utf8_lossy(&current).into_owned());
             Prepared::Write(Write { name: target, bytes, replaces: Some((source, stat)), lost })
         }

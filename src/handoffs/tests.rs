@@ -241,3 +241,25 @@ fn a_file_without_room_refuses_the_handoff() {
     let read = world.store.read().unwrap();
     assert_eq!(read.records::<Handoff>().unwrap().len(), read.head(ONE).unwrap().unwrap().head.handoffs.len());
 }
+
+#[test]
+fn what_a_merge_made_too_large_can_be_ended() {
+    let world = world();
+    world.add(1, json!({"summary": "x".repeat(4_000), "issue": 1})).unwrap();
+    // as many of a teammate's as no file may hold
+    world.import(|head| {
+        let entry = head.handoffs[0].clone();
+        for number in 2..=20 {
+            let crate::schema::value::Value::Map(mut fields) = entry.value.clone() else { panic!() };
+            fields[0].1 = id(number).to_string().as_str().into();
+            let value = crate::schema::value::Value::Map(fields);
+            head.handoffs.push(crate::schema::issue::Linked { id: id(number).to_string(), value });
+        }
+    });
+    assert_eq!(world.listed().len(), 20);
+    assert!(matches!(world.accept(3, "bob", false), Ok(Outcome::Changed(_))));
+    for number in 1..=20 {
+        assert!(matches!(world.finish(number, None), Ok(Outcome::Changed(_))), "{number}");
+    }
+    assert_eq!(world.listed().len(), 0);
+}

@@ -162,9 +162,9 @@ pub fn from_entry(entry: &Linked, issue: &Identity, old: Option<&Handoff>) -> Op
         read.accepted_session = old.accepted_session.clone().filter(|_| read.state == old.state);
         read.to = read.to.or_else(|| old.to.clone());
     }
-    // what is listed is open, whatever it says
+    // somebody wrote it there; commands take such an entry out
     if read.state == HandoffState::Done {
-        read.state = if read.accepted_by.is_some() { HandoffState::Accepted } else { HandoffState::Pending };
+        read.done_at = old.and_then(|old| old.done_at).or(Some(read.updated_at));
     }
     Some(read)
 }
@@ -209,11 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_says_it_is_done_is_open_all_the_same() {
+    fn an_entry_that_says_it_is_done_is_done() {
         let note = sample();
         let issue = note.issue.clone().unwrap();
         let done = Handoff { state: HandoffState::Done, ..note };
-        assert_eq!(from_entry(&entry(&done, false, None), &issue, None).unwrap().state, HandoffState::Accepted);
+        let read = from_entry(&entry(&done, false, None), &issue, None).unwrap();
+        assert_eq!((read.state, read.done_at), (HandoffState::Done, Some(done.updated_at)));
     }
 
     #[test]

@@ -252,3 +252,70 @@ fn which_one_is_meant_is_asked_where_it_is_not_clear() {
     assert_eq!(mine.as_array().unwrap().len(), 2);
     assert_eq!(project.json("--actor bob handoff list --mine"), json!([]));
 }
+
+#[test]
+fn undoing_an_undo_by_either_half_takes_both() {
+    for half in [4, 5] {
+        let project = project();
+        project.oxi("issue create 'Fix login'").ok();
+        let id = add(&project, "'Half done' --issue 1");
+        project.oxi("undo").ok();
+        project.oxi(&format!("undo {half}")).ok();
+        assert_eq!(project.show(1)["handoffs"][0]["id"], json!(id), "{half}");
+        assert_eq!(show(&project, &id)["state"], json!("pending"), "{half}");
+    }
+}
+
+#[test]
+fn one_that_was_ended_meanwhile_does_not_come_back_with_its_issue() {
+    let project = project();
+    project.oxi("issue create 'Fix login'").ok();
+    let id = add(&project, "'Half done' --issue 1");
+    project.oxi("issue delete 1").ok();
+    let revision = project.json("log --limit 1")[0]["revision"].clone();
+    project.oxi(&format!("handoff done {id}")).ok();
+    project.oxi(&format!("undo {revision}")).ok();
+    assert_eq!((&project.show(1)["handoffs"], &show(&project, &id)["state"]), (&json!([]), &json!("done")));
+}
+
+#[test]
+fn hand_edits_of_an_entry_count() {
+    let project = project();
+    project.oxi("issue create 'Fix login'").ok();
+    project.oxi("issue create 'Other'").ok();
+    let id = add(&project, "'Half done' --issue 1");
+    project.oxi("export").ok();
+    project.edit("0001-fix-login.md", "  state: pending\n", "  state: done\n");
+    project.oxi("sync").ok();
+    assert_eq!(show(&project, &id)["state"], json!("done"));
+    project.edit("0001-fix-login.md", "  state: done\n", "  state: pending\n");
+    project.oxi("sync").ok();
+    assert_eq!(show(&project, &id)["state"], json!("pending"));
+    // an entry that is there twice is one handoff, and ends once
+    let file = project.read("0001-fix-login.md");
+    let entry = &file[file.find("- id:").unwrap()..file.rfind("---").unwrap()];
+    project.edit("0001-fix-login.md", entry, &format!("{entry}{entry}"));
+    project.oxi("sync").ok();
+    project.oxi(&format!("handoff accept {id}")).ok();
+    project.oxi("export").ok();
+    assert_eq!(project.read("0001-fix-login.md").matches(&id).count(), 1);
+}
+
+#[test]
+fn an_entry_may_be_moved_to_another_issue() {
+    for (from, to) in [(1, 2), (2, 1)] {
+        let project = project();
+        project.oxi("issue create 'Fix login'").ok();
+        project.oxi("issue create 'Other'").ok();
+        let id = add(&project, &format!("'Half done' --issue {from}"));
+        project.oxi("export").ok();
+        let name = |issue: i32| if issue == 1 { "0001-fix-login.md" } else { "0002-other.md" };
+        let file = project.read(name(from));
+        let entry = file[file.find("handoffs:").unwrap()..file.rfind("---").unwrap()].to_owned();
+        project.edit(name(from), &entry, "handoffs: []\n");
+        project.edit(name(to), "sessions: []\n", &format!("sessions: []\n{entry}"));
+        project.oxi("sync").ok();
+        let note = show(&project, &id);
+        assert_eq!((&note["state"], &note["issue_number"]), (&json!("pending"), &json!(to)), "{from}");
+    }
+}

@@ -194,6 +194,9 @@ fn local_paths_are_shortened() {
     project.oxi(&line).exits(2);
     let command = last(&project)["command"].as_str().unwrap().to_owned();
     assert!(command.starts_with("ls ./code "), "{command}");
+    let bare = project.path("").display().to_string();
+    project.oxi(&format!("validation run --name y -- sh -c 'cd {} && ls'", bare.trim_end_matches('/'))).ok();
+    assert_eq!(last(&project)["command"], json!("sh -c 'cd . && ls'"));
 }
 
 #[test]
@@ -326,4 +329,38 @@ fn outside_of_git_there_is_no_commit() {
     project.oxi("init").ok();
     project.oxi("validation run --name x -- true").ok();
     assert_eq!((&last(&project)["commit"], &last(&project)["stale"]), (&json!(null), &json!(null)));
+}
+
+#[test]
+fn the_noting_of_a_pinned_run_is_not_undone_before_it_is_unpinned() {
+    let project = committed();
+    project.oxi("issue create x").ok();
+    let id = project.oxi("validation record t --result passed --issue 1").ok().stdout.trim().to_owned();
+    let revision = project.json("log --limit 1")[0]["revision"].clone();
+    project.oxi(&format!("validation pin {id}")).ok();
+    project.oxi(&format!("undo {revision}")).exits(4);
+    project.oxi(&format!("validation unpin {id}")).ok().warns("export");
+    project.oxi(&format!("validation unpin {id}")).ok().silent();
+    project.oxi(&format!("undo {revision}")).ok();
+    project.oxi(&format!("validation show {id}")).exits(3);
+}
+
+#[test]
+fn a_run_is_the_latest_though_the_clock_was_ahead_before() {
+    let project = committed();
+    let ahead = chrono::Utc::now() + chrono::TimeDelta::minutes(20);
+    project.oxi(&format!("validation record tests --result passed --at {}", ahead.to_rfc3339())).ok();
+    project.oxi("validation run --name tests -- false").exits(1);
+    assert_eq!(project.json("validation last tests")["result"], json!("failed"));
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_the_command() {
+    let project = committed();
+    let mut child =
+        project.command("validation run -- yes").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = [0; 2];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(141));
 }

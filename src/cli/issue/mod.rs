@@ -127,6 +127,8 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
     }
     match frontmatter::render_checked(after) {
         Ok(_) => Ok(()),
+        // what a merge made too large must not be stuck
+        Err(_) if before.is_some_and(|before| frontmatter::render_checked(before).is_err()) => Ok(()),
         Err(error) => Err(CliError::new(Code::Usage, error)
             .hint("indent lines that look like git's conflict markers, or put them in a code fence")),
     }

@@ -152,11 +152,13 @@ fn pin(context: &Context, ids: &[String], pin: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
     let head = head_commit(&project);
+    let mut any = false;
     let (lines, seen) = store.write(&author, |txn| {
         let (mut lines, mut seen) = (Vec::new(), Vec::new());
         for id in ids {
             let run: Validation = one(txn, id)?;
             let changed = if pin { validations::pin(txn, run.id)? } else { validations::unpin(txn, run.id)? };
+            any |= changed;
             let what = match (pin, changed) {
                 (true, true) => "pinned",
                 (true, false) => "pinned already:",
@@ -175,6 +177,8 @@ fn pin(context: &Context, ids: &[String], pin: bool) -> CliResult<()> {
         };
     }
     output::lines(&lines, "")?;
-    context.note("hint: `oxi-state export` writes it into the file");
+    if any {
+        context.note("hint: `oxi-state export` writes it into the file");
+    }
     Ok(())
 }

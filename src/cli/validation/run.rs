@@ -92,15 +92,16 @@ fn note(context: &Context, project: &Project, store: &Store, author: Author, fie
     let noted: CliResult<Validation> = new_id().and_then(|id| {
         store.write(&author, |txn| Ok::<_, CliError>(validations::note(txn, id, fields, Op::Run, &context.policy)?))
     });
-    let shown = noted.and_then(|run| {
-        if context.json {
-            return view::print(context, project, store, &run);
-        }
-        context.note(&view::sentence(&run));
-        Ok(())
-    });
-    if let Err(error) = shown {
-        error.warn("the run was not noted; `oxi-state validation record` can do it by hand");
+    let run = match noted {
+        Ok(run) => run,
+        Err(error) if context.json => return error.print(true),
+        Err(error) => return error.warn("the run was not noted; `oxi-state validation record` can do it by hand"),
+    };
+    if !context.json {
+        return context.note(&view::sentence(&run));
+    }
+    if let Err(error) = view::print(context, project, store, &run) {
+        error.print(true);
     }
 }
 
@@ -122,11 +123,26 @@ fn clean_line(context: &Context, words: &[String]) -> CliResult<String> {
 
 /// A command line without local paths: a pinned run stands in a file that travels.
 fn without_places(line: &str, project: &Project, home: Option<&Path>) -> String {
-    let places = [Some((project.root(), "./")), home.map(|home| (home, "~/"))];
+    let places = [Some((project.root(), ".")), home.map(|home| (home, "~"))];
     places.into_iter().flatten().fold(line.to_owned(), |line, (place, short)| match place.to_str() {
-        Some(place) if place.len() > 1 => line.replace(&format!("{place}/"), short),
+        Some(place) if place.len() > 1 => replace_path(&line, place, short),
         _ => line,
     })
+}
+
+/// A text with a path in it shortened, wherever it is not the beginning of another name.
+fn replace_path(text: &str, path: &str, short: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(path) {
+        let (before, after) = (&rest[..at], &rest[at + path.len()..]);
+        let goes_on = after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        out.push_str(before);
+        out.push_str(if goes_on { path } else { short });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// What a command is called unless somebody says otherwise; the program alone where the rest is better not kept.

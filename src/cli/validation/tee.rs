@@ -50,9 +50,8 @@ impl Tee {
     }
 }
 
-fn copy(mut from: impl Read, to: impl Write, mut look: impl FnMut(&str)) {
-    // a reader who has seen enough does not stop the command
-    let mut to = Some(to);
+/// Copies until either side ends: a reader who has seen enough ends the command as it would without us.
+fn copy(mut from: impl Read, mut to: impl Write, mut look: impl FnMut(&str)) {
     let mut buffer = vec![0; 1 << 16];
     let mut line = Vec::with_capacity(MAX_LINE);
     loop {
@@ -62,10 +61,8 @@ fn copy(mut from: impl Read, to: impl Write, mut look: impl FnMut(&str)) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(_) => break,
         };
-        if let Some(out) = &mut to
-            && out.write_all(bytes).and_then(|()| out.flush()).is_err()
-        {
-            to = None;
+        if to.write_all(bytes).and_then(|()| to.flush()).is_err() {
+            break;
         }
         for &byte in bytes {
             if matches!(byte, b'\n' | b'\r') {

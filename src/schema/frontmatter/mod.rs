@@ -143,6 +143,18 @@ pub fn is_oxi_rendering(bytes: &[u8], parsed: &Issue) -> bool {
     bytes == render_oxi(parsed).as_bytes()
 }
 
+/// Whether a file is exactly what this program would write for the issue read from it; the empty list that stays where
+/// the last foreign key went (see [`patch`]) is part of that.
+#[must_use]
+pub fn is_our_rendering(bytes: &[u8], parsed: &Issue) -> bool {
+    let canonical = render(parsed);
+    let with_mark = |key: &&str| {
+        let text = canonical.replacen("\n---\n", &format!("\n{key}: []\n---\n"), 1);
+        text.as_bytes() == bytes
+    };
+    canonical.as_bytes() == bytes || ["depends_on", "handoffs", "validations"].iter().any(with_mark)
+}
+
 /// Whether a file's content says what an issue says: all but the slug, the spelling of unknown keys and the final line
 /// feed, which the file's text does not decide.
 fn says(read: &Issue, issue: &Issue) -> bool {
