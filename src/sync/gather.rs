@@ -145,7 +145,7 @@ impl Mirror<'_> {
         let tracked = |name: &FileName| index.get(&name.to_string()).copied();
         let still_tracked =
             gone.iter().filter(|(_, name)| tracked(name).is_some_and(|entry| !entry.skip_worktree)).count();
-        let operation = git.operation_in_progress();
+        let operation = git.operation_in_progress().filter(|operation| self.options.ended != Some(operation));
         if is_many(still_tracked) && !self.options.allow_deletes {
             missing.caution = Some(caution(still_tracked));
             missing.suspicious = true;

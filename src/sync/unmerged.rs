@@ -4,11 +4,12 @@
 //! other merge; the export then writes the result over the markers, and the person runs `git add`. A file with markers
 //! that git no longer knows to be unmerged stays bad.
 
-use crate::import::scan::{self, Baselines, ReadFile, Scan, Stages};
-use crate::schema::frontmatter;
+use crate::import::scan::{self, BadEntry, Baselines, ReadFile, Scan, Stages};
+use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::{ContentHash, FileName, Identity};
 use crate::schema::issue::Issue;
 
+use super::plan::without_foreign_keys;
 use super::{Mirror, MirrorError};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,11 +26,25 @@ struct Version {
 impl Mirror<'_> {
     /// Replaces bad files with conflict markers by what git's index holds for them.
     pub(super) fn take_unmerged(&self, scan: &mut Scan, baselines: &Baselines) -> Result<(), MirrorError> {
-        if scan.bad.iter().all(|bad| bad.marked.is_none()) {
+        let fenced: Vec<_> =
+            scan.read.iter().filter(|file| has_fenced_markers(file)).map(|file| file.name.clone()).collect();
+        if fenced.is_empty() && scan.bad.iter().all(|bad| bad.marked.is_none()) {
             return Ok(());
         }
         let Some(git) = self.git() else { return Ok(()) };
         let unmerged = git.unmerged(self.project.root(), &self.project.issues_path())?;
+        // markers in a code fence are git's own only if git says so
+        for name in fenced.into_iter().filter(|name| unmerged.contains_key(&name.to_string())) {
+            let at = scan.read.iter().position(|file| file.name == name);
+            let known = baselines.of(&name);
+            // those that were merged already wait for the export
+            let Some(at) = at.filter(|at| known.is_none_or(|(_, known)| known.file != scan.read[*at].file)) else {
+                continue;
+            };
+            let file = scan.read.remove(at);
+            let bad = BadEntry::new(name.to_string(), None, BadReason::ConflictMarker.to_string());
+            scan.bad.push(BadEntry { marked: Some(file.file), ..bad });
+        }
         let (mut taken, mut singles, mut bases) = (Vec::new(), Vec::new(), Vec::new());
         for (path, stages) in &unmerged {
             let Ok(name) = FileName::parse(path) else { continue };
@@ -65,6 +80,12 @@ impl Mirror<'_> {
         scan.read.extend(taken.into_iter().map(Box::new));
         Ok(())
     }
+}
+
+/// Whether a file that could be read shows conflict markers, as it can in a code fence.
+fn has_fenced_markers(file: &ReadFile) -> bool {
+    let begins = |sign: &str| file.issue.body.split_inclusive('\n').any(|line| line.starts_with(sign));
+    begins("<<<<<<<") && begins(">>>>>>>")
 }
 
 /// One version from the index; none if it is no issue file.
@@ -141,6 +162,10 @@ fn virtual_files(
     let file = |version, stages| virtual_file(name, marked, version, stages);
     if ours.issue.head.identity() == theirs.issue.head.identity() {
         let base = base.map(|base| base.issue).filter(|base| base.head.created_at == ours.issue.head.created_at);
+        // what the original dropped when it rewrote the file was not deleted
+        let rewritten = |version: &Version| frontmatter::is_oxi_rendering(version.text.as_bytes(), &version.issue);
+        let base =
+            base.map(|base| if rewritten(ours) || rewritten(theirs) { without_foreign_keys(&base) } else { base });
         let ours = Some((ours.issue.clone(), ours.text.clone()));
         return vec![file(theirs, Stages { base, ours })];
     }
