@@ -406,9 +406,8 @@ impl<'a> Registration<'a> {
         let rest = section::without(&text, &found);
         let is_bare = rest == b"#!/bin/sh\n";
         match found.origin {
-            Origin::Made if is_bare => dir.remove(name)?,
             Origin::PutAside if is_bare && dir.entry(&hook.aside())?.is_some() => dir.rename(&hook.aside(), name)?,
-            Origin::PutAside if is_bare => dir.remove(name)?,
+            Origin::Made | Origin::PutAside if is_bare => dir.remove(name)?,
             // what was written into it since stays, and what was put aside stays where it is
             _ => dir.rewrite(name, &rest)?,
         }

@@ -38,8 +38,13 @@ pub(super) fn run(context: &Context, command: HooksCommand) -> CliResult<Option<
 }
 
 pub(super) fn install(context: &Context, project: &Project) -> CliResult<HooksReport> {
-    let report = Registration::of(project, called()?)?.install()?;
-    if report.parts.iter().any(|part| part.name == "attributes" && part.state == State::Installed) {
+    let registration = Registration::of(project, called()?)?;
+    let attributes = |report: &HooksReport| {
+        report.parts.iter().find(|part| part.name == "attributes").is_some_and(|part| part.state == State::Installed)
+    };
+    let were_there = attributes(&registration.status()?);
+    let report = registration.install()?;
+    if attributes(&report) && !were_there {
         context.note("hint: commit .gitattributes, so that other clones merge alike once they have the driver");
     }
     Ok(report)
@@ -109,7 +114,9 @@ fn before_commit(context: &Context, project: &Project, git: &Git) -> CliResult<O
     let index = std::env::var_os("GIT_INDEX_FILE");
     let bad = bad_staged(project, git, index.as_deref())?;
     if !bad.is_empty() {
-        bad.iter().for_each(|bad| tell(&format!("staged {}", mirror::problem(bad))));
+        for bad in &bad {
+            tell(&format!("staged {}", mirror::problem(bad)));
+        }
         tell("mend the file and `git add` it, then commit again (`git commit --no-verify` skips this check)");
         return Ok(Some(Code::BadInput));
     }

@@ -1,6 +1,7 @@
 //! The section that is put into a hook or into `.gitattributes`, and taken out again. Pure: bytes in, bytes out; taking out
 //! what was put in gives the bytes that were there before.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 const BEGIN: &str = "# >>> oxi-state";
@@ -102,7 +103,8 @@ pub(super) fn hook_lines(hook: &str, stops_git: bool, program: &str, project: &s
     );
     if let Some(aside) = aside {
         let aside = format!("\"${{0%/*}}\"/{}", quoted(aside));
-        lines.push_str(&format!("if [ -x {aside} ]; then\n    exec {aside} \"$@\"\nfi\n"));
+        // writing to a string cannot fail
+        let _ = write!(lines, "if [ -x {aside} ]; then\n    exec {aside} \"$@\"\nfi\n");
     }
     lines
 }

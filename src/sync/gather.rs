@@ -90,10 +90,11 @@ impl Mirror<'_> {
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
         if let Some(dir) = dir.as_ref().filter(|_| !scan.read.is_empty()) {
-            let read: HashSet<Identity> = scan.read.iter().map(|file| file.issue.head.identity()).collect();
+            // few were read, and all are looked at: the cheaper question comes first
+            let read: HashSet<Vec<u8>> = scan.read.iter().map(|file| file.issue.head.identity().key()).collect();
             for (key, baseline) in &baselines {
-                if scan.unchanged.contains(&baseline.name)
-                    && Identity::from_key(key).is_some_and(|identity| read.contains(&identity))
+                if read.contains(key)
+                    && scan.unchanged.contains(&baseline.name)
                     && let Ok(file) = scan::read_file(dir, &baseline.name, now)
                 {
                     twins.push(*file);
@@ -245,18 +246,31 @@ impl Mirror<'_> {
                 claims.insert(identity.clone(), numbers);
             }
         }
-        let read = self.store.read()?;
-        let mut holders = BTreeMap::new();
-        for number in claims.values().flatten() {
-            if let Some(stored) = read.head(*number)? {
-                holders.insert(*number, stored.head.identity());
+        // mostly every issue holds the number of its file, and nothing has to be read
+        let holds = |identity, number| concerned.get(identity).is_some_and(|issue| issue.present == Some(number));
+        let (mut holders, mut others) = (BTreeMap::new(), Vec::new());
+        for (identity, number) in
+            claims.iter().flat_map(|(identity, numbers)| numbers.iter().map(move |n| (identity, *n)))
+        {
+            if holds(identity, number) {
+                holders.insert(number, identity.clone());
+            } else {
+                others.push(number);
+            }
+        }
+        if !others.is_empty() {
+            let read = self.store.read()?;
+            for number in others {
+                if let Some(stored) = read.head(number)? {
+                    holders.insert(number, stored.head.identity());
+                }
             }
         }
         holders.retain(|_, holder| !leaving.contains(holder));
         let mut present: BTreeMap<_, _> =
             concerned.iter().filter_map(|(identity, issue)| Some((identity.clone(), issue.present?))).collect();
         let assigned = if has_collision(&claims, &holders) {
-            for stored in read.all_heads()? {
+            for stored in self.store.read()?.all_heads()? {
                 let head = stored?.head;
                 if !leaving.contains(&head.identity()) {
                     present.insert(head.identity(), head.id);

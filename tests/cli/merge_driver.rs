@@ -120,8 +120,8 @@ fn a_person_may_end_the_conflict_in_the_file() {
     let (project, other) = parted(&[("three", "LEFT")], &[("three", "RIGHT"), RIGHT[0]]);
     assert!(!merge(&project, &other));
     let text = project.read("0001-first.md");
-    let lines = text.lines().filter(|line| !line.starts_with(['<', '=', '>']) && *line != "LEFT");
-    project.write("0001-first.md", lines.map(|line| format!("{line}\n")).collect::<String>());
+    let lines = text.split_inclusive('\n').filter(|line| !line.starts_with(['<', '=', '>']) && *line != "LEFT\n");
+    project.write("0001-first.md", lines.collect::<String>());
     project.git("add .oxi");
     project.git("commit -q --no-edit");
     project.oxi("sync").ok();
