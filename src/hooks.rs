@@ -281,11 +281,7 @@ impl<'a> Registration<'a> {
     fn write_attributes(&self) -> Result<(), HooksError> {
         let top = Dir::open(self.git.top())?;
         let line = section::attribute_line(&self.prefix, &self.project.issues_path());
-        let text = match top.read(ATTRIBUTES, MAX_FILE) {
-            Ok((text, _)) => Some(text),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error.into()),
-        };
+        let text = read_attributes(&top)?;
         let text = text.as_deref();
         let origin = match text {
             None => Origin::Made,
@@ -301,11 +297,7 @@ impl<'a> Registration<'a> {
 
     fn remove_attributes(&self) -> Result<(), HooksError> {
         let top = Dir::open(self.git.top())?;
-        let text = match top.read(ATTRIBUTES, MAX_FILE) {
-            Ok((text, _)) => text,
-            Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        let Some(text) = read_attributes(&top)? else { return Ok(()) };
         let Some(found) = section::find(&text).filter(|found| found.project == self.prefix) else { return Ok(()) };
         let rest = section::without(&text, &found);
         if found.origin == Origin::Made && rest.is_empty() {
@@ -325,7 +317,7 @@ impl<'a> Registration<'a> {
         let Ok(dir) = Dir::open(&self.folder) else { return Ok(part(State::Missing, None)) };
         let text = match dir.entry(hook.as_str())? {
             None => return Ok(part(State::Missing, None)),
-            Some(Entry::File(_)) => dir.read(hook.as_str(), MAX_FILE)?.0,
+            Some(Entry::File(_)) => read_short(&dir, hook.as_str())?.unwrap_or_default(),
             Some(_) => return Ok(part(State::Foreign, None)),
         };
         let Some(found) = section::find(&text) else { return Ok(part(State::Foreign, None)) };
@@ -363,7 +355,7 @@ impl<'a> Registration<'a> {
         let made = |origin| ["#!/bin/sh\n", &self.section(hook, origin)].concat();
         let text = match dir.entry(name)? {
             None => return Ok(dir.replace_executable(name, made(Origin::Made).as_bytes())?),
-            Some(Entry::File(_)) => Some(dir.read(name, MAX_FILE)?.0),
+            Some(Entry::File(_)) => read_short(dir, name)?,
             Some(_) => None,
         };
         if let Some(found) = text.as_deref().and_then(section::find) {
@@ -401,7 +393,7 @@ impl<'a> Registration<'a> {
         if !matches!(dir.entry(name)?, Some(Entry::File(_))) {
             return Ok(());
         }
-        let text = dir.read(name, MAX_FILE)?.0;
+        let Some(text) = read_short(dir, name)? else { return Ok(()) };
         let Some(found) = section::find(&text).filter(|found| found.project == self.prefix) else { return Ok(()) };
         let rest = section::without(&text, &found);
         let is_bare = rest == b"#!/bin/sh\n";
@@ -417,6 +409,24 @@ impl<'a> Registration<'a> {
     /// A path for people: from the top where it is beneath it.
     fn shown(&self, path: &Path) -> String {
         path.strip_prefix(self.git.top()).unwrap_or(path).display().to_string()
+    }
+}
+
+/// The bytes of a file; none if there are more than is looked at, as in a hook that is a program.
+fn read_short(dir: &Dir, name: &str) -> Result<Option<Vec<u8>>, PathError> {
+    let (text, _) = dir.read(name, MAX_FILE)?;
+    Ok(Some(text).filter(|text| text.len() as u64 <= MAX_FILE))
+}
+
+/// The attributes of the work tree; none if there is no such file.
+fn read_attributes(top: &Dir) -> Result<Option<Vec<u8>>, PathError> {
+    let too_long = || {
+        let source = std::io::Error::other("it is larger than 1 MiB");
+        PathError { action: "read", path: top.path().join(ATTRIBUTES), source }
+    };
+    match top.entry(ATTRIBUTES)? {
+        None => Ok(None),
+        Some(_) => read_short(top, ATTRIBUTES)?.ok_or_else(too_long).map(Some),
     }
 }
 

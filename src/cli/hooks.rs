@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::git::Git;
 use crate::hooks::{Hook, HooksError, HooksReport, Registration, State};
-use crate::import::scan::MAX_FILE;
+use crate::import::scan::{self, MAX_FILE};
 use crate::project::Project;
 use crate::schema::frontmatter;
 use crate::schema::id::{FileName, NotAnIssueFile, printable};
@@ -17,6 +17,9 @@ use super::args::HooksCommand;
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
 use super::{mirror, output, program};
+
+/// So many staged files are in memory at once.
+const BATCH: usize = 512;
 
 pub(super) fn run(context: &Context, command: HooksCommand) -> CliResult<Option<Code>> {
     match command {
@@ -129,7 +132,7 @@ fn before_commit(context: &Context, project: &Project, git: &Git) -> CliResult<O
 
 fn before_push(context: &Context, project: &Project, git: &Git) -> CliResult<Option<Code>> {
     let mut numbers = HashSet::new();
-    for name in git.committed_names(project.root(), &project.issues_path()).map_err(HooksError::from)? {
+    for name in git.committed_names(project.root(), "HEAD", &project.issues_path()).map_err(HooksError::from)? {
         if let Ok(name) = FileName::parse(&name)
             && !numbers.insert(name.id)
         {
@@ -183,18 +186,17 @@ fn bad_staged(project: &Project, git: &Git, index: Option<&OsStr>) -> CliResult<
             }
         }
     }
-    if objects.is_empty() {
-        return Ok(bad);
-    }
-    let blobs = git.blobs(root, &objects, MAX_FILE).map_err(HooksError::from)?;
-    for (name, bytes) in names.iter().zip(blobs) {
-        match frontmatter::parse(&bytes) {
-            Err(error) => bad.push(problem(&name.to_string(), error.line, error.reason.to_string())),
-            Ok(issue) if issue.head.id != name.id => {
-                let reason = crate::import::scan::id_mismatch(name.id, issue.head.id);
-                bad.push(problem(&name.to_string(), crate::import::scan::id_line(&bytes), reason));
+    for (names, objects) in names.chunks(BATCH).zip(objects.chunks(BATCH)) {
+        let blobs = git.blobs(root, objects, MAX_FILE).map_err(HooksError::from)?;
+        for (name, bytes) in names.iter().zip(blobs) {
+            match frontmatter::parse(&bytes) {
+                Err(error) => bad.push(problem(&name.to_string(), error.line, error.reason.to_string())),
+                Ok(issue) if issue.head.id != name.id => {
+                    let reason = scan::id_mismatch(name.id, issue.head.id);
+                    bad.push(problem(&name.to_string(), scan::id_line(&bytes), reason));
+                }
+                Ok(_) => {}
             }
-            Ok(_) => {}
         }
     }
     Ok(bad)

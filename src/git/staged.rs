@@ -82,18 +82,27 @@ impl Git {
         read.map_err(fail)?.ok_or_else(missing)
     }
 
-    /// The names in a folder of the commit that is checked out; none before the first.
+    /// The names in a folder of a commit; none if there is no such commit, as before the first.
     ///
     /// # Errors
     /// If git cannot be run or refuses.
-    pub fn committed_names(&self, root: &Path, folder: &str) -> Result<Vec<String>, GitError> {
+    pub fn committed_names(&self, root: &Path, commit: &str, folder: &str) -> Result<Vec<String>, GitError> {
         const QUESTION: &str = "what is committed";
-        if Self::run(root, QUESTION, &["rev-parse", "--quiet", "--verify", "HEAD"]).is_err() {
+        if Self::run(root, QUESTION, &["rev-parse", "--quiet", "--verify", commit]).is_err() {
             return Ok(Vec::new());
         }
-        let output = Self::run(root, QUESTION, &["ls-tree", "-z", "--name-only", "HEAD", "--", &format!("{folder}/")])?;
+        let output = Self::run(root, QUESTION, &["ls-tree", "-z", "--name-only", commit, "--", &format!("{folder}/")])?;
         let paths = output.split(|&byte| byte == 0).map(String::from_utf8_lossy);
         Ok(paths.filter_map(|path| path.rsplit('/').next().map(str::to_owned)).collect())
+    }
+}
+
+impl Git {
+    /// The commit that two commits come from, if there is one.
+    #[must_use]
+    pub fn merge_base(&self, root: &Path, one: &str, other: &str) -> Option<String> {
+        let output = Self::run(root, "what two commits come from", &["merge-base", one, other]).ok()?;
+        Some(String::from_utf8_lossy(&output).trim().to_owned()).filter(|commit| !commit.is_empty())
     }
 }
 

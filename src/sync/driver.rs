@@ -189,7 +189,8 @@ fn merge_issues(
         .into_iter()
         .find_map(|head| write(head, winner.raw_body(), &merged.issue, merged.body_conflict.as_deref(), versions))?;
     let crlf = three_way(base.as_ref().map(|base| base.crlf), ours.crlf, theirs.crlf, winner.crlf);
-    let text = if crlf { text.replace('\n', "\r\n") } else { text };
+    // a side of mixed line ends was read as it is
+    let text = if crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text };
     Some(MergedFile { bytes: text.into_bytes(), unsettled })
 }
 

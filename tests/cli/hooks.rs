@@ -126,6 +126,19 @@ fn uninstalling_leaves_every_file_as_it_was() {
 }
 
 #[test]
+fn a_hook_that_is_a_large_program_is_put_aside_whole() {
+    let project = project_with(&[issue(1, "first")]);
+    let hook = project.path(".git/hooks/pre-commit");
+    let text = format!("#!/bin/sh\nexit 0\n{}", "# filler\n".repeat(200_000));
+    script(&hook, &text, 0o755);
+    project.oxi("hooks install").ok();
+    assert_eq!(state(&project, "pre-commit"), "installed");
+    try_commit(&project).unwrap();
+    project.oxi("hooks uninstall").ok();
+    assert_eq!(std::fs::read_to_string(&hook).unwrap(), text);
+}
+
+#[test]
 fn what_was_written_into_a_hook_since_stays() {
     let project = with_hooks();
     let hook = project.path(".git/hooks/pre-commit");

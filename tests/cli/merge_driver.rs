@@ -304,6 +304,27 @@ fn without_its_program_git_merges_as_text_and_sync_as_ever() {
 }
 
 #[test]
+fn names_of_branches_and_files_are_no_commands() {
+    let name = "x;touch${IFS}'pwned'";
+    let (project, other) = parted(&[("three", "LEFT")], &[("three", "RIGHT")]);
+    let merge = |line: &[&str]| {
+        let mut command = project.command("version");
+        let environment: Vec<_> =
+            command.get_envs().map(|(key, value)| (key.to_owned(), value.map(ToOwned::to_owned))).collect();
+        command = std::process::Command::new("git");
+        command.args(line).current_dir(&project.root).env_clear();
+        command.envs(environment.into_iter().filter_map(|(key, value)| Some((key, value?))));
+        command.output().unwrap()
+    };
+    let fetched = merge(&["fetch", "-q", other.root.to_str().unwrap(), &format!("main:refs/heads/{name}")]);
+    assert!(fetched.status.success(), "{fetched:?}");
+    assert!(!merge(&["merge", "-q", "--no-edit", name]).status.success());
+    let text = project.read("0001-first.md");
+    assert!(text.contains(&format!("\n>>>>>>> {name}\n")), "{text}");
+    assert!(!project.path("pwned").exists());
+}
+
+#[test]
 fn crossing_branches_merge_through_it() {
     let (project, other) = parted(&LEFT, &RIGHT);
     let third = project.clone_as("third");

@@ -101,6 +101,9 @@ fn windows_line_ends_and_a_byte_order_mark_stay() {
     let turned = edited(&[("five", "FIVE")]).replace('\n', "\r\n");
     let text = clean(BASE, &edited(&[("one", "ONE")]), &turned);
     assert_eq!(text, edited(&[("one", "ONE"), ("five", "FIVE")]).replace('\n', "\r\n"));
+    let mixed = edited(&[("one\n", "ONE\r\n")]);
+    let text = clean(BASE, &mixed, &turned);
+    assert_eq!(text, edited(&[("one", "ONE"), ("five", "FIVE")]).replace('\n', "\r\n"));
 }
 
 #[test]
