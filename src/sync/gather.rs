@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::db::ReadTxn;
 use crate::db::gate::Gate;
-use crate::db::record::{Baseline, Pending};
+use crate::db::record::{Baseline, Pending, Versioned};
 use crate::import::scan::{self, Baselines, ReadFile, Scan};
 use crate::schema::id::{FileName, Identity, IssueId};
+use crate::schema::issue::Issue;
 
 use super::plan::{Absence, Action, Claims, Known, has_collision, plan};
 use super::{Mirror, MirrorError, numbers};
@@ -53,6 +55,8 @@ pub(super) struct Concerned<'s> {
     absence: Option<Absence>,
     /// The number of its record; none if there is no record.
     present: Option<IssueId>,
+    /// Its record and its merge base, where there are so few issues that they were read at once.
+    loaded: Option<(Option<Versioned>, Option<Issue>)>,
 }
 
 /// The files that are gone, and what to make of it.
@@ -191,10 +195,12 @@ impl Mirror<'_> {
         for (identity, absence) in &missing.why {
             all.entry(identity.clone()).or_default().absence = Some(*absence);
         }
+        let few = all.len() <= BATCH;
         let read = self.store.read()?;
         for (identity, concerned) in &mut all {
             concerned.files.sort_by_key(|file| file.name.id);
             concerned.present = read.id_of(identity)?;
+            concerned.loaded = few.then(|| Self::load(&read, identity)).transpose()?;
         }
         Ok(all)
     }
@@ -210,11 +216,16 @@ impl Mirror<'_> {
         let mut concerned = concerned.peekable();
         while concerned.peek().is_some() {
             let mut batch = Vec::with_capacity(BATCH);
-            let read = self.store.read()?;
+            let mut read = None;
             for (identity, concerned) in concerned.by_ref().take(BATCH) {
+                let (record, base) = match (&concerned.loaded, &read) {
+                    (Some(loaded), _) => loaded.clone(),
+                    (None, Some(read)) => Self::load(read, identity)?,
+                    (None, None) => Self::load(read.insert(self.store.read()?), identity)?,
+                };
                 let known = Known {
-                    record: read.issue_of(identity)?,
-                    base: read.merge_base(identity)?,
+                    record,
+                    base,
                     has_conflict: snapshot.in_conflict.contains(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
@@ -226,6 +237,11 @@ impl Mirror<'_> {
             actions.extend(planned.filter(|action| !action.is_nothing()));
         }
         Ok(())
+    }
+
+    /// The record of an issue, and what it is merged with.
+    fn load(read: &ReadTxn, identity: &Identity) -> Result<(Option<Versioned>, Option<Issue>), MirrorError> {
+        Ok((read.issue_of(identity)?, read.merge_base(identity)?))
     }
 
     /// The numbers of all issues that something may happen to, and in a collision of all others whose number changes;
