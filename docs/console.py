@@ -26,6 +26,7 @@ VARYING = [
     (re.compile(r"\boxsid_[0-9A-Z]{26}\b"), "OXSID"),
     (re.compile(r"\bOx[0-9A-Za-z]{4}\b"), "AGENT"),
     (re.compile(r'(\bpid |\bprocess +|"parent_pid": ?)\d+'), r"\1PID"),
+    (re.compile(r"\b[0-9a-f]{40}\b"), "COMMIT"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
     (re.compile(r"\b([0-9a-f]{7}|[0-9a-f]{9}|[0-9a-f]{40})\b"), "COMMIT"),
     (re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"), "ULID"),

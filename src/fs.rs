@@ -320,6 +320,19 @@ impl Dir {
         self.sync()
     }
 
+    /// As [`Dir::replace`], for a file that everybody may read and execute.
+    ///
+    /// # Errors
+    /// As [`Dir::replace`].
+    pub fn replace_executable(&self, name: &str, bytes: &[u8]) -> Result<(), PathError> {
+        let temporary = self.write_temporary(name, bytes)?;
+        let mode = Mode::from_raw_mode(0o755);
+        rustix::fs::fchmod(&temporary.file, mode).map_err(at("write", &self.path.join(name)))?;
+        temporary.sync()?;
+        temporary.publish(name, true)?;
+        self.sync()
+    }
+
     /// Copies a file of this directory durably, over an earlier copy if there is one; only the owner may read the copy.
     ///
     /// # Errors
@@ -423,6 +436,17 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PathError> {
     let read = File::from(fd).take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|source| PathError { action: "read", path: path.to_owned(), source })?;
     Ok(bytes)
+}
+
+/// Writes over a file that the caller names, in place: for a temporary file of another program's, which must stay the file
+/// that it is. Not atomic.
+///
+/// # Errors
+/// If it is missing or cannot be written.
+pub fn overwrite(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    let fd = rustix::fs::open(path, OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC, Mode::empty());
+    let written = File::from(fd.map_err(at("open", path))?).write_all(bytes);
+    written.map_err(|source| PathError { action: "write", path: path.to_owned(), source })
 }
 
 /// Whether a name is one that [`Dir::write_temporary`] gives.

@@ -1,9 +1,12 @@
-//! What git knows of the issue files. Read only: no command that changes anything is ever run.
+//! What git knows of the issue files. Read only, but for keys of the clone's own configuration (`registered`): no other
+//! command that changes anything is ever run.
 //!
 //! Whether a directory is in a work tree and whether a merge is going on is read from files; `git` itself is started only
 //! when something is missing from the folder or unmerged.
 
 mod head;
+mod registered;
+mod staged;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -11,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 pub use head::CheckedOut;
+pub use staged::Staged;
 
 /// A git work tree.
 #[derive(Clone, Debug)]

@@ -67,7 +67,8 @@
 //! |---|---|
 //! | [`cli`] | the command line: the only place that prints; reads the environment, the arguments and the clock |
 //! | [`issues`] | the original issue store's public interface, for programs that were written against it; reads the clock, too |
-//! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply |
+//! | [`sync`] | the two-way mirror: snapshot, plan, merge, numbers, apply; git's merge driver |
+//! | [`hooks`] | registering hooks and driver in a clone |
 //! | [`usage`] | what was used of which model, counted once; counters that programs keep |
 //! | [`agents`] | who is at work: the original's registry of agent instances |
 //! | [`documents`] | Markdown and JSON by category and name: the original's state store, its sessions as pointers, typed values |
@@ -95,6 +96,7 @@ pub mod export;
 pub mod fs;
 pub mod git;
 pub mod handoffs;
+pub mod hooks;
 pub mod import;
 pub mod inbox;
 pub mod issues;

@@ -12,6 +12,7 @@ mod config;
 mod deferred;
 mod doc;
 mod handoff;
+mod hooks;
 mod issue;
 mod keyed;
 mod schema;
@@ -25,6 +26,7 @@ pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
 pub(super) use handoff::{HandoffAddArgs, HandoffCommand};
+pub(super) use hooks::{HooksCommand, MergeDriverArgs};
 pub(super) use issue::{ClaimArgs, CreateArgs, DepCommand, IssueCommand, ListArgs, SortBy, StatusFilter, UpdateArgs};
 pub(super) use keyed::{
     FactCommand, HealthCommand, PointerCommand, PolicyArgs, RecordArgs, RegistryCommand, RuntimeCommand,
@@ -105,8 +107,12 @@ pub(super) enum Command {
     /// Begin: make .oxi, its .gitignore and the database, and take in the files that are there
     ///
     /// Can be run again at any time.
-    #[command(after_help = "Example:\n  git init && oxi-state init")]
-    Init,
+    #[command(after_help = "Examples:\n  git init && oxi-state init\n  oxi-state init --hooks")]
+    Init {
+        /// Register the merge driver and the hooks, too (see `hooks install`)
+        #[arg(long)]
+        hooks: bool,
+    },
     /// Create, find and change issues
     #[command(subcommand)]
     Issue(Deferred<IssueCommand>),
@@ -201,6 +207,18 @@ pub(super) enum Command {
     /// be taken stays in the file and is reported once; then the exit code is 7, and all others are taken.
     #[command(after_help = border::INBOX_EXAMPLES)]
     Inbox(InboxArgs),
+    /// Register the merge driver and the hooks in this clone, or take them out
+    #[command(subcommand)]
+    Hooks(Deferred<HooksCommand>),
+    /// Merge two versions of an issue file: git runs it, see `hooks install`
+    ///
+    /// Fields, labels and links are merged one by one, the body by lines. The result is written over OURS, with conflict
+    /// markers in the body where both changed the same lines. Exit 0: merged; 1: a person must look; above 128: nothing
+    /// was done. Needs no project.
+    #[command(
+        after_help = "Example:\n  git config merge.oxi-state.driver 'oxi-state merge-driver --marker-size=%L -- %O %A %B %P'"
+    )]
+    MergeDriver(MergeDriverArgs),
     /// Show who changed what, newest first
     #[command(after_help = "Examples:\n  oxi-state log --key 12\n  oxi-state log --since 40 --json")]
     Log(LogArgs),

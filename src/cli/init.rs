@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use crate::hooks::HooksReport;
 use crate::project::Project;
 use crate::sync::{Options, Report};
 
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
+use super::hooks;
 use super::mirror;
 use super::output;
 
@@ -19,9 +21,12 @@ struct InitJson {
     created: bool,
     /// What was taken in from files that were there.
     import: Report,
+    /// What was registered, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hooks: Option<HooksReport>,
 }
 
-pub(super) fn run(context: &Context) -> CliResult<Code0> {
+pub(super) fn run(context: &Context, with_hooks: bool) -> CliResult<Code0> {
     // inside a project, run again for it; elsewhere, begin one here
     let root = match context.project() {
         Ok(project) => project.root().to_owned(),
@@ -38,8 +43,10 @@ pub(super) fn run(context: &Context) -> CliResult<Code0> {
         })
     })?;
     mirror::pass_over_allowed(context, &mut report);
+    let hooks = with_hooks.then(|| hooks::install(context, &project)).transpose()?;
     if context.json {
-        let json = InitJson { root: root.display().to_string(), created: !existed, import: report.clone() };
+        let (root, import) = (root.display().to_string(), report.clone());
+        let json = InitJson { root, created: !existed, import, hooks: hooks.clone() };
         output::json(&json)?;
     } else {
         let count = report.created.len();
@@ -52,9 +59,13 @@ pub(super) fn run(context: &Context) -> CliResult<Code0> {
             1 => "imported 1 issue; `oxi-state issue list` shows it\n".into(),
             count => format!("imported {count} issues; `oxi-state issue list` shows them\n"),
         })?;
+        if let Some(hooks) = &hooks {
+            output::text(&hooks::text(hooks))?;
+        }
         mirror::print_problems(context, &report);
     }
-    Ok(mirror::outcome(&report))
+    let registered = hooks.and_then(|report| hooks::outcome(context, &report));
+    Ok(mirror::outcome(&report).or(registered))
 }
 
 /// An exit code that is not an error message: the work was done as far as it goes.

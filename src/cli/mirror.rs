@@ -28,7 +28,7 @@ pub(super) enum Direction {
 pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) -> CliResult<Option<Code>> {
     let project = context.project()?;
     let store = context.store(&project);
-    let options = Options { dry_run: args.dry_run, allow_deletes: args.allow_deletes };
+    let options = Options { dry_run: args.dry_run, allow_deletes: args.allow_deletes, ..Options::default() };
     let mut report = context.with_mirror(&project, &store, options, |mirror| {
         let first = mirror.ensure_database()?;
         let mut report = match direction {

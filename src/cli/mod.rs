@@ -13,10 +13,12 @@ mod editor;
 mod error;
 mod handoff;
 mod history;
+mod hooks;
 mod inbox;
 mod init;
 mod issue;
 mod keyed;
+mod merge_driver;
 mod mirror;
 mod output;
 mod program;
@@ -146,9 +148,13 @@ fn without_controls(mut message: String) -> (String, bool) {
 }
 
 fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
+    // no project, settings or environment matter to it
+    if let Command::MergeDriver(args) = &cli.command {
+        return Ok(Some(merge_driver::run(args)));
+    }
     let context = Context::new(&cli.global, reads(&cli.command))?;
     match cli.command {
-        Command::Init => init::run(&context).map(number),
+        Command::Init { hooks } => init::run(&context, hooks).map(number),
         Command::Issue(command) => issue::run(&context, *command.0).map(|()| None),
         Command::Session(command) => session::run(&context, *command.0).map(Some),
         Command::Agent(command) => agent::run(&context, *command.0).map(number),
@@ -171,6 +177,8 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
         Command::Snapshot(args) => snapshot::run(&context, &args).map(|()| None),
         Command::Inbox(args) => inbox::run(&context, &args).map(number),
+        Command::Hooks(command) => hooks::run(&context, *command.0).map(number),
+        Command::MergeDriver(_) => Ok(None),
         Command::Log(args) => history::log(&context, &args).map(|()| None),
         Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),

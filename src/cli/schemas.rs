@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+use crate::hooks::HooksReport;
 use crate::schema::fact::Fact;
 use crate::schema::handoff::Handoff;
 use crate::schema::health::Health;
@@ -65,6 +66,7 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Report => generator.into_root_schema_for::<Report>(),
         SchemaKind::Status => generator.into_root_schema_for::<StatusReport>(),
         SchemaKind::Conflicts => generator.into_root_schema_for::<Vec<ConflictJson>>(),
+        SchemaKind::Hooks => generator.into_root_schema_for::<HooksReport>(),
         SchemaKind::Log => generator.into_root_schema_for::<Vec<ChangeJson>>(),
         SchemaKind::Stats => generator.into_root_schema_for::<StatsJson>(),
         SchemaKind::Compact => generator.into_root_schema_for::<CompactJson>(),

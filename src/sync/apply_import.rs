@@ -40,7 +40,9 @@ impl Mirror<'_> {
             let missing = self.missing(&snapshot)?;
             let plan = self.plan_import(&snapshot, &missing)?;
             let mut report = self.report_import(&snapshot, &missing, &plan);
-            if self.options.dry_run {
+            let surplus = || plan.actions.iter().any(|action| !action.surplus.is_empty());
+            report.left_undone = self.options.leave_files && (!moved(&plan).is_empty() || surplus());
+            if self.options.dry_run || report.left_undone {
                 return Ok(report);
             }
             let committed = match self.commit_import(&snapshot, &plan) {

@@ -83,18 +83,23 @@ pub fn union(chunks: &[Chunk]) -> String {
     out
 }
 
-/// The text with git's conflict markers, for a person to edit. Labels are made printable, so that none can add a line.
+/// How many signs git's conflict markers have, unless it is told otherwise.
+pub const MARKER_SIZE: usize = 7;
+
+/// The text with git's conflict markers of so many signs, for a person to edit. Labels are made printable, so that none
+/// can add a line.
 #[must_use]
-pub fn with_markers(chunks: &[Chunk], ours_label: &str, theirs_label: &str) -> String {
+pub fn with_markers(chunks: &[Chunk], ours_label: &str, theirs_label: &str, size: usize) -> String {
     let mut out = String::new();
     let (ours_label, theirs_label) = (printable(ours_label, false), printable(theirs_label, false));
+    let [left, middle, right] = ["<", "=", ">"].map(|sign| sign.repeat(size));
     for chunk in chunks {
         match chunk {
             Chunk::Stable(text) => out.push_str(text),
             Chunk::Conflict { ours, theirs, .. } => {
                 let (ours, theirs) = (terminated(ours), terminated(theirs));
                 // writing to a string cannot fail
-                let _ = write!(out, "<<<<<<< {ours_label}\n{ours}=======\n{theirs}>>>>>>> {theirs_label}\n");
+                let _ = write!(out, "{left} {ours_label}\n{ours}{middle}\n{theirs}{right} {theirs_label}\n");
             }
         }
     }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::db::ReadTxn;
 use crate::db::gate::Gate;
-use crate::db::record::{Baseline, Pending};
+use crate::db::record::{Baseline, Pending, Versioned};
 use crate::import::scan::{self, Baselines, ReadFile, Scan};
 use crate::schema::id::{FileName, Identity, IssueId};
+use crate::schema::issue::Issue;
 
 use super::plan::{Absence, Action, Claims, Known, has_collision, plan};
 use super::{Mirror, MirrorError, numbers};
@@ -53,6 +55,8 @@ pub(super) struct Concerned<'s> {
     absence: Option<Absence>,
     /// The number of its record; none if there is no record.
     present: Option<IssueId>,
+    /// Its record and its merge base, where there are so few issues that they were read at once.
+    loaded: Option<(Option<Versioned>, Option<Issue>)>,
 }
 
 /// The files that are gone, and what to make of it.
@@ -90,10 +94,11 @@ impl Mirror<'_> {
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
         if let Some(dir) = dir.as_ref().filter(|_| !scan.read.is_empty()) {
-            let read: HashSet<Identity> = scan.read.iter().map(|file| file.issue.head.identity()).collect();
+            // few were read, and all are looked at: the cheaper question comes first
+            let read: HashSet<Vec<u8>> = scan.read.iter().map(|file| file.issue.head.identity().key()).collect();
             for (key, baseline) in &baselines {
-                if scan.unchanged.contains(&baseline.name)
-                    && Identity::from_key(key).is_some_and(|identity| read.contains(&identity))
+                if read.contains(key)
+                    && scan.unchanged.contains(&baseline.name)
                     && let Ok(file) = scan::read_file(dir, &baseline.name, now)
                 {
                     twins.push(*file);
@@ -145,7 +150,7 @@ impl Mirror<'_> {
         let tracked = |name: &FileName| index.get(&name.to_string()).copied();
         let still_tracked =
             gone.iter().filter(|(_, name)| tracked(name).is_some_and(|entry| !entry.skip_worktree)).count();
-        let operation = git.operation_in_progress();
+        let operation = git.operation_in_progress().filter(|operation| self.options.ended != Some(operation));
         if is_many(still_tracked) && !self.options.allow_deletes {
             missing.caution = Some(caution(still_tracked));
             missing.suspicious = true;
@@ -190,10 +195,12 @@ impl Mirror<'_> {
         for (identity, absence) in &missing.why {
             all.entry(identity.clone()).or_default().absence = Some(*absence);
         }
+        let few = all.len() <= BATCH;
         let read = self.store.read()?;
         for (identity, concerned) in &mut all {
             concerned.files.sort_by_key(|file| file.name.id);
             concerned.present = read.id_of(identity)?;
+            concerned.loaded = few.then(|| Self::load(&read, identity)).transpose()?;
         }
         Ok(all)
     }
@@ -209,11 +216,16 @@ impl Mirror<'_> {
         let mut concerned = concerned.peekable();
         while concerned.peek().is_some() {
             let mut batch = Vec::with_capacity(BATCH);
-            let read = self.store.read()?;
+            let mut read = None;
             for (identity, concerned) in concerned.by_ref().take(BATCH) {
+                let (record, base) = match (&concerned.loaded, &read) {
+                    (Some(loaded), _) => loaded.clone(),
+                    (None, Some(read)) => Self::load(read, identity)?,
+                    (None, None) => Self::load(read.insert(self.store.read()?), identity)?,
+                };
                 let known = Known {
-                    record: read.issue_of(identity)?,
-                    base: read.merge_base(identity)?,
+                    record,
+                    base,
                     has_conflict: snapshot.in_conflict.contains(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
@@ -230,6 +242,11 @@ impl Mirror<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The record of an issue, and what it is merged with.
+    fn load(read: &ReadTxn, identity: &Identity) -> Result<(Option<Versioned>, Option<Issue>), MirrorError> {
+        Ok((read.issue_of(identity)?, read.merge_base(identity)?))
     }
 
     /// The numbers of all issues that something may happen to, and in a collision of all others whose number changes;
@@ -250,18 +267,31 @@ impl Mirror<'_> {
                 claims.insert(identity.clone(), numbers);
             }
         }
-        let read = self.store.read()?;
-        let mut holders = BTreeMap::new();
-        for number in claims.values().flatten() {
-            if let Some(stored) = read.head(*number)? {
-                holders.insert(*number, stored.head.identity());
+        // mostly every issue holds the number of its file, and nothing has to be read
+        let holds = |identity, number| concerned.get(identity).is_some_and(|issue| issue.present == Some(number));
+        let (mut holders, mut others) = (BTreeMap::new(), Vec::new());
+        for (identity, number) in
+            claims.iter().flat_map(|(identity, numbers)| numbers.iter().map(move |n| (identity, *n)))
+        {
+            if holds(identity, number) {
+                holders.insert(number, identity.clone());
+            } else {
+                others.push(number);
+            }
+        }
+        if !others.is_empty() {
+            let read = self.store.read()?;
+            for number in others {
+                if let Some(stored) = read.head(number)? {
+                    holders.insert(number, stored.head.identity());
+                }
             }
         }
         holders.retain(|_, holder| !leaving.contains(holder));
         let mut present: BTreeMap<_, _> =
             concerned.iter().filter_map(|(identity, issue)| Some((identity.clone(), issue.present?))).collect();
         let assigned = if has_collision(&claims, &holders) {
-            for stored in read.all_heads()? {
+            for stored in self.store.read()?.all_heads()? {
                 let head = stored?.head;
                 if !leaving.contains(&head.identity()) {
                     present.insert(head.identity(), head.id);

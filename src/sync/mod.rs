@@ -12,6 +12,7 @@ mod apply_export;
 mod apply_import;
 pub mod decide;
 pub mod diff3;
+pub mod driver;
 mod gather;
 pub mod merge;
 pub mod numbers;
@@ -81,6 +82,10 @@ pub struct Options {
     pub dry_run: bool,
     /// Delete records even if suspiciously many files are gone.
     pub allow_deletes: bool,
+    /// Import only if no file has to be moved or removed for it; else do nothing, and say so in the report.
+    pub leave_files: bool,
+    /// What git is at the end of, and that therefore does not count as going on: a `merge` or `rebase` whose hook runs.
+    pub ended: Option<&'static str>,
 }
 
 /// Told how far a long step is: what, how many are done, of how many.

@@ -176,7 +176,7 @@ pub fn side(base: Option<&Issue>, version: Option<&Issue>) -> Side {
 }
 
 /// Takes out of a base what the original program drops when it rewrites a file.
-fn without_foreign_keys(base: &Issue) -> Issue {
+pub(super) fn without_foreign_keys(base: &Issue) -> Issue {
     let mut base = base.clone();
     base.head.extra.clear();
     base.head.depends_on.clear();

@@ -65,6 +65,10 @@ pub struct Report {
     /// Whether something was left undone that calls for a person (exit 4).
     #[serde(skip)]
     pub needs_attention: bool,
+    /// Whether nothing of this was done, because files would have had to be moved (see
+    /// [`Options::leave_files`](super::Options::leave_files)).
+    #[serde(skip)]
+    pub left_undone: bool,
 }
 
 impl Report {
@@ -89,6 +93,7 @@ impl Report {
         let news: Vec<_> = later.lines.into_iter().filter(|line| !self.lines.contains(line)).collect();
         self.lines.extend(news);
         self.needs_attention |= later.needs_attention;
+        self.left_undone |= later.left_undone;
     }
 
     /// Tells of an issue that waits for a person.

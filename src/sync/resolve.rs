@@ -43,7 +43,7 @@ impl Mirror<'_> {
         let (identity, conflict) = self.conflict(id)?;
         let record = self.store.read()?.issue_of(&identity)?.ok_or(MirrorError::NotInConflict(id))?;
         let (_, chunks) = sides(&conflict, &record.issue);
-        Ok(Draft { text: diff3::with_markers(&chunks, "record", "file"), hash: record.hash })
+        Ok(Draft { text: diff3::with_markers(&chunks, "record", "file", diff3::MARKER_SIZE), hash: record.hash })
     }
 
     /// Ends a conflict. The record takes the outcome at once; the file with the next export.

@@ -4,12 +4,17 @@
 //! other merge; the export then writes the result over the markers, and the person runs `git add`. A file with markers
 //! that git no longer knows to be unmerged stays bad.
 
-use crate::import::scan::{self, Baselines, ReadFile, Scan, Stages};
-use crate::schema::frontmatter;
+use crate::git::Git;
+use crate::import::scan::{self, BadEntry, Baselines, ReadFile, Scan, Stages};
+use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::{ContentHash, FileName, Identity};
 use crate::schema::issue::Issue;
 
+use super::plan::without_foreign_keys;
 use super::{Mirror, MirrorError};
+
+/// What git calls the commit that it is merging, by what it is doing.
+const OTHER_HEADS: [&str; 4] = ["MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "stash"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -25,11 +30,25 @@ struct Version {
 impl Mirror<'_> {
     /// Replaces bad files with conflict markers by what git's index holds for them.
     pub(super) fn take_unmerged(&self, scan: &mut Scan, baselines: &Baselines) -> Result<(), MirrorError> {
-        if scan.bad.iter().all(|bad| bad.marked.is_none()) {
+        let fenced: Vec<_> =
+            scan.read.iter().filter(|file| has_fenced_markers(file)).map(|file| file.name.clone()).collect();
+        if fenced.is_empty() && scan.bad.iter().all(|bad| bad.marked.is_none()) {
             return Ok(());
         }
         let Some(git) = self.git() else { return Ok(()) };
         let unmerged = git.unmerged(self.project.root(), &self.project.issues_path())?;
+        // markers in a code fence are git's own only if git says so
+        for name in fenced.into_iter().filter(|name| unmerged.contains_key(&name.to_string())) {
+            let at = scan.read.iter().position(|file| file.name == name);
+            let known = baselines.of(&name);
+            // those that were merged already wait for the export
+            let Some(at) = at.filter(|at| known.is_none_or(|(_, known)| known.file != scan.read[*at].file)) else {
+                continue;
+            };
+            let file = scan.read.remove(at);
+            let bad = BadEntry::new(name.to_string(), None, BadReason::ConflictMarker.to_string());
+            scan.bad.push(BadEntry { marked: Some(file.file), ..bad });
+        }
         let (mut taken, mut singles, mut bases) = (Vec::new(), Vec::new(), Vec::new());
         for (path, stages) in &unmerged {
             let Ok(name) = FileName::parse(path) else { continue };
@@ -43,11 +62,22 @@ impl Mirror<'_> {
                 ([base, Some(ours), Some(theirs)], Some(marked)) => {
                     taken.extend(virtual_files(&name, marked, base.take(), ours, theirs));
                 }
+                // a renamed file met another of that name: git puts what it merged of the renamed one, markers and all, there
+                ([_, ours, theirs], Some(marked)) if stages[1].is_some() && stages[2].is_some() => {
+                    let branches = Branches { mirror: self, git: &git, baselines };
+                    for (side, version) in [(Side::Ours, ours.take()), (Side::Theirs, theirs.take())] {
+                        let alone = Stages { base: None, ours: None };
+                        match version {
+                            Some(version) => taken.push(virtual_file(&name, marked, &version, alone)),
+                            None => taken.extend(branches.renamed_onto(&name, marked, side)),
+                        }
+                    }
+                }
                 (_, Some(marked)) => {
                     // git puts what it merged, markers and all, into the index of both paths; the branches have the versions
                     let (side, heads): (_, &[&str]) = match stages {
                         [_, Some(_), None] => (Side::Ours, &["HEAD"]),
-                        _ => (Side::Theirs, &["MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "stash"]),
+                        _ => (Side::Theirs, &OTHER_HEADS),
                     };
                     let at = |head: &&str| {
                         let object = format!("{head}:./{}", self.project.issue_path(path));
@@ -65,6 +95,58 @@ impl Mirror<'_> {
         scan.read.extend(taken.into_iter().map(Box::new));
         Ok(())
     }
+}
+
+/// The branches of a merge that git has not finished.
+struct Branches<'a> {
+    mirror: &'a Mirror<'a>,
+    git: &'a Git,
+    baselines: &'a Baselines,
+}
+
+impl Branches<'_> {
+    /// The issue whose file one side has renamed to this path, as a file to take in: as that side has it, with the other
+    /// side's version if there is one.
+    fn renamed_onto(&self, name: &FileName, marked: ContentHash, side: Side) -> Option<ReadFile> {
+        let other = self.other_head()?;
+        let (own_head, far_head) = if side == Side::Ours { ("HEAD", other) } else { (other, "HEAD") };
+        let own = self.version(own_head, name)?;
+        let Some(far) = self.same_issue(far_head, name, &own) else {
+            return Some(virtual_file(name, marked, &own, Stages { base: None, ours: None }));
+        };
+        let base = self.git.merge_base(self.mirror.project.root(), "HEAD", other);
+        let base = base.and_then(|commit| self.same_issue(&commit, name, &own)).map(|base| base.issue);
+        let (ours, theirs) = if side == Side::Ours { (own, far) } else { (far, own) };
+        Some(virtual_file(name, marked, &theirs, Stages { base, ours: Some((ours.issue, ours.text)) }))
+    }
+
+    /// What git calls the commit that it is merging now.
+    fn other_head(&self) -> Option<&'static str> {
+        let root = self.mirror.project.root();
+        OTHER_HEADS.into_iter().find(|head| self.git.merge_base(root, head, head).is_some())
+    }
+
+    fn version(&self, commit: &str, name: &FileName) -> Option<Version> {
+        let object = format!("{commit}:./{}", self.mirror.project.issue_path(&name.to_string()));
+        let bytes = self.git.blob(self.mirror.project.root(), &object).ok()?;
+        read(bytes, name, self.baselines)
+    }
+
+    /// The version of an issue in a commit, under whatever number: its slug is in the name.
+    fn same_issue(&self, commit: &str, name: &FileName, issue: &Version) -> Option<Version> {
+        let project = self.mirror.project;
+        let names = self.git.committed_names(project.root(), commit, &project.issues_path()).ok()?;
+        let names = names.iter().filter_map(|name| FileName::parse(name).ok());
+        let mut versions =
+            names.filter(|other| other.slug == name.slug).filter_map(|other| self.version(commit, &other));
+        versions.find(|version| version.issue.head.created_at == issue.issue.head.created_at)
+    }
+}
+
+/// Whether a file that could be read shows conflict markers, as it can in a code fence.
+fn has_fenced_markers(file: &ReadFile) -> bool {
+    let begins = |sign: &str| file.issue.body.split_inclusive('\n').any(|line| line.starts_with(sign));
+    begins("<<<<<<<") && begins(">>>>>>>")
 }
 
 /// One version from the index; none if it is no issue file.
@@ -142,6 +224,10 @@ fn virtual_files(
     let file = |version, stages| virtual_file(name, marked, version, stages);
     if ours.issue.head.identity() == theirs.issue.head.identity() {
         let base = base.map(|base| base.issue).filter(|base| base.head.created_at == ours.issue.head.created_at);
+        // what the original dropped when it rewrote the file was not deleted
+        let rewritten = |version: &Version| frontmatter::is_oxi_rendering(version.text.as_bytes(), &version.issue);
+        let base =
+            base.map(|base| if rewritten(ours) || rewritten(theirs) { without_foreign_keys(&base) } else { base });
         let ours = Some((ours.issue.clone(), ours.text.clone()));
         return vec![file(theirs, Stages { base, ours })];
     }

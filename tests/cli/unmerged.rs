@@ -119,3 +119,39 @@ fn markers_that_git_no_longer_knows_of_make_a_bad_file() {
     right.oxi("export --json").exits(0);
     assert!(right.read("0001-first.md").contains("<<<<<<< "));
 }
+
+#[test]
+fn a_renumbered_issue_that_meets_another_of_its_name_loses_neither() {
+    for swapped in [false, true] {
+        let left = project_with(&[issue(5, "other"), issue(1, "first")]);
+        let right = left.clone_as("right");
+        // one side numbers it anew, and both edit the same line of it
+        left.git("mv .oxi/issues/0005-other.md .oxi/issues/0006-other.md");
+        left.edit("0006-other.md", "id: 5", "id: 6");
+        left.edit("0006-other.md", "priority: medium", "priority: high");
+        left.edit("0006-other.md", "one", "LEFT");
+        right.edit("0005-other.md", "priority: medium", "priority: low");
+        right.edit("0005-other.md", "five", "RIGHT");
+        // the other side has another issue of that name and number
+        right.add(&issue(6, "other").created("2026-06-01T00:00:00Z").body("another\n"));
+        for clone in [&left, &right] {
+            clone.oxi("sync").ok();
+            clone.commit("work");
+        }
+        let (into, from) = if swapped { (&left, &right) } else { (&right, &left) };
+        merge(into, from);
+        into.oxi("sync").ok();
+        let all = into.all_issues();
+        assert_eq!(all.len(), 3, "{all:?}");
+        let old = all.iter().find(|issue| issue["created_at"] == "2026-01-02T03:04:05Z").unwrap();
+        assert_eq!(old["body"], "LEFT\ntwo\nthree\nfour\nRIGHT\n");
+        assert!(all.iter().any(|issue| issue["body"] == "another\n"));
+        assert!(into.files().iter().all(|name| !into.read(name).contains("<<<<<<<")));
+        into.oxi("status --check").ok();
+        into.commit("merged");
+        into.oxi("sync").ok();
+        from.pull(into);
+        from.oxi("sync").ok();
+        assert_eq!(from.all_issues(), all);
+    }
+}

@@ -6,6 +6,7 @@ usage: converge.py OXI_STATE SEED [STEPS]
 Three clones of one bare repository create, change, delete, undo, edit by hand, export, import, commit, pull and push at
 random. In the end each has pulled everything and synced; then all must hold the same records and the same files, each
 number once, and `status --check` must be content. A failure prints the seed; the same seed plays the same script.
+From seed 1000 on the clones have the merge driver or the hooks at times, or neither, and rebase as well.
 """
 import json
 import os
@@ -22,6 +23,7 @@ dice = random.Random(seed)
 place = tempfile.mkdtemp(prefix=f"converge-{seed}-")
 clones = ["a", "b", "c"]
 script = []
+registers = seed >= 1000
 
 environment = {
     "PATH": os.environ["PATH"],
@@ -83,7 +85,9 @@ def settle(clone):
 def commit(clone):
     settle(clone)
     git(clone, "add", "-A")
-    git(clone, "commit", "-qm", "work", ok=(0, 1))
+    done = git(clone, "commit", "-qm", "work", ok=(0, 1))
+    if done.returncode and "oxi-state" in done.stderr:
+        fail(f"{clone}: a hook refused a commit after a sync\n{done.stderr}")
 
 
 def pull(clone):
@@ -91,6 +95,23 @@ def pull(clone):
     git(clone, "pull", "-q", "--no-rebase", "--no-edit", ok=(0, 1))
     commit(clone)
     commit(clone)  # what waited for the end of the merge
+
+
+def rebase(clone):
+    """Puts its own commits onto the others'; where that stops, each step is settled and committed."""
+    commit(clone)
+    git(clone, "fetch", "-q")
+    done = git(clone, "rebase", "-q", "@{upstream}", ok=(0, 1))
+    for _ in range(60):
+        if done.returncode == 0:
+            break
+        settle(clone)
+        git(clone, "add", "-A")
+        done = git(clone, "rebase", "--continue", ok=(0, 1))
+    else:
+        fail(f"{clone}: the rebase does not end\n{done.stdout}{done.stderr}")
+    commit(clone)
+    commit(clone)
 
 
 def push(clone):
@@ -186,6 +207,11 @@ def step():
         oxi(clone, dice.choice(["export", "import"]), ok=(0, 4, 7))
     elif kind < 0.84:
         commit(clone)
+    elif registers and kind < 0.86:
+        register(clone)
+    elif registers and kind < 0.875:
+        rebase(clone)
+        push(clone)
     elif kind < 0.92:
         pull(clone)
         push(clone)
@@ -197,6 +223,15 @@ def step():
         oxi(clone, "undo", ok=(0, 3, 4))
     else:
         settle(clone)
+
+
+def register(clone):
+    """Installs hooks and driver, or takes them out again."""
+    git(clone, "config", "--unset", "core.hooksPath", ok=(0, 5))
+    oxi(clone, "hooks", dice.choice(["install", "install", "uninstall"]))
+    if dice.random() < 0.3:
+        # the driver alone
+        git(clone, "config", "core.hooksPath", "/dev/null")
 
 
 def contents(clone):
@@ -223,6 +258,9 @@ commit("a")
 git("a", "push", "-q", "-u", "origin", "main")
 for clone in clones[1:]:
     run(place, "git", "clone", "-q", "origin.git", clone)
+if registers:
+    for clone in dice.sample(clones, dice.randrange(1, 4)):
+        register(clone)
 for _ in range(steps):
     step()
 for _ in range(4):

@@ -16,6 +16,8 @@ pub(in crate::cli) enum SchemaKind {
     Status,
     /// `conflicts`
     Conflicts,
+    /// `hooks install`, `uninstall`, `status`
+    Hooks,
     /// `log`
     Log,
     /// `stats`

@@ -91,9 +91,12 @@ fn a_union_holds_both_sides_and_shared_ends_once() {
 #[test]
 fn markers_are_gits_and_stand_on_lines_of_their_own() {
     let chunks = [stable("a\n"), conflict("x\n", "y", ""), stable("b\n")];
-    assert_eq!(with_markers(&chunks, "ours", "theirs"), "a\n<<<<<<< ours\ny\n=======\n>>>>>>> theirs\nb\n");
     assert_eq!(
-        with_markers(&chunks[1..2], "a\n=======\nb", "\u{1b}[2J"),
+        with_markers(&chunks, "ours", "theirs", MARKER_SIZE),
+        "a\n<<<<<<< ours\ny\n=======\n>>>>>>> theirs\nb\n"
+    );
+    assert_eq!(
+        with_markers(&chunks[1..2], "a\n=======\nb", "\u{1b}[2J", MARKER_SIZE),
         "<<<<<<< a\\u{a}=======\\u{a}b\ny\n=======\n>>>>>>> \\u{1b}[2J\n"
     );
 }

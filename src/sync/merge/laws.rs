@@ -51,7 +51,7 @@ pub(crate) fn issues() -> impl Strategy<Value = Issue> {
 }
 
 /// A base and two versions of it that differ from it in some fields only, so that not everything is contested.
-fn three_versions() -> impl Strategy<Value = (Option<Issue>, Issue, Issue)> {
+pub(crate) fn three_versions() -> impl Strategy<Value = (Option<Issue>, Issue, Issue)> {
     let masks = prop::collection::vec(0..4_u8, 16);
     (issues(), issues(), issues(), masks, prop::bool::weighted(0.9)).prop_map(|(base, left, right, masks, has_base)| {
         let (mut ours, mut theirs) = (base.clone(), base.clone());
