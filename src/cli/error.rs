@@ -129,8 +129,28 @@ impl CliError {
     }
 }
 
-fn redacted(text: &str) -> String {
-    privacy::redact(text, &privacy::scan(text))
+/// A message without what looks like a secret in it, also where the message quotes that: what stands beside it is told
+/// by quotes, which quoting hides.
+pub(super) fn redacted(text: &str) -> String {
+    let clean = privacy::redact(text, &privacy::scan(text));
+    let plain = unquoted(&clean);
+    let findings = privacy::scan(&plain);
+    if findings.is_empty() { clean } else { privacy::redact(&plain, &findings) }
+}
+
+/// A text without the escapes of quoting, however often it was quoted.
+fn unquoted(text: &str) -> String {
+    /// A text that was given in JSON, repeated by one message and by another.
+    const TIMES: usize = 4;
+    let mut plain = text.to_owned();
+    for _ in 0..TIMES {
+        let next = plain.replace("\\\"", "\"").replace("\\n", "\n").replace("\\\\", "\\");
+        if next == plain {
+            break;
+        }
+        plain = next;
+    }
+    plain
 }
 
 impl CliError {

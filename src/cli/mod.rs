@@ -41,7 +41,6 @@ use error::{CliError, CliResult, Code};
 use mirror::Direction;
 
 use crate::schema::id::{is_deceptive, printable};
-use crate::schema::privacy;
 
 /// Runs the program with the arguments of this process; answers its exit code.
 #[must_use]
@@ -97,9 +96,10 @@ fn parse_failure(error: &clap::Error) -> u8 {
         return 0;
     }
     // clap repeats what it cannot use, which may be a secret in the wrong place
-    let message = error.to_string();
-    let secrets = privacy::scan(&message);
-    let (message, is_raw) = without_controls(privacy::redact(&message, &secrets));
+    let said = error.to_string();
+    let clean = error::redacted(&said);
+    let has_secrets = clean != said;
+    let (message, is_raw) = without_controls(clean);
     // whether JSON was asked for must be told without the parser, which gave up
     if std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json") {
         let text = match error.kind() {
@@ -121,7 +121,7 @@ fn parse_failure(error: &clap::Error) -> u8 {
             None => error.hint("see `oxi-state help`, or the command with --help"),
         };
         error.print(true);
-    } else if secrets.is_empty() && !is_raw {
+    } else if !has_secrets && !is_raw {
         let _ = error.print();
     } else {
         eprint!("{message}");

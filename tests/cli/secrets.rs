@@ -299,6 +299,8 @@ fn read_all(folder: &Path, all: &mut BTreeMap<String, Vec<u8>>) {
 /// All that the project keeps and says.
 fn everything(project: &Project) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
+    // snapshots are below .oxi, too
+    project.oxi("snapshot").ok();
     read_all(&project.path(".oxi"), &mut all);
     read_all(&project.path(".git"), &mut all);
     read_all(&project.scratch().join("home"), &mut all);
@@ -309,7 +311,17 @@ fn everything(project: &Project) -> BTreeMap<String, Vec<u8>> {
         all.insert(line.into(), project.oxi(&format!("{line} --json")).ok().stdout.into_bytes());
         all.insert(format!("{line}, as text"), project.oxi(line).ok().stdout.into_bytes());
     }
-    for line in ["pointer list", "fact list", "runtime list", "registry list", "telemetry list", "usage summary"] {
+    for line in [
+        "pointer list",
+        "fact list",
+        "runtime list",
+        "registry list",
+        "telemetry list",
+        "usage summary",
+        "validation list",
+        "handoff list --all",
+        "resume",
+    ] {
         all.insert(line.into(), project.oxi(&format!("{line} --json")).ok().stdout.into_bytes());
     }
     assert!(all.iter().any(|(name, bytes)| name.ends_with("state.redb") && bytes.len() > 10_000));
@@ -338,12 +350,14 @@ fn in_two<T: Sync>(items: &[T], work: impl Fn(&T, usize) + Sync) {
 
 #[test]
 fn every_class_is_stopped_on_every_way() {
+    // fifty of each take a quarter of an hour
+    let rounds = if std::env::var_os("OXI_STATE_LONG").is_some() { 50 } else { 1 };
     let project = prepared();
     let mut runs = Vec::new();
     for (index, way) in WAYS.iter().enumerate() {
         for rule in Rule::ALL {
-            let fake = fake(rule, &mut numbers_for(rule, 1000 + index as u64));
-            runs.push((*way, rule, fake));
+            let mut numbers = numbers_for(rule, 1000 + index as u64);
+            runs.extend((0..rounds).map(|_| (*way, rule, fake(rule, &mut numbers))));
         }
     }
     // all that is wrong at once: there are many ways
@@ -364,7 +378,13 @@ fn every_class_is_stopped_on_every_way() {
         };
         if !right {
             says(format!("exit {}: {}", run.code, run.stderr));
-        } else if json && run.code == 8 && way.2 != Reject && run.error()["rule"] != json!(rule.as_str()) {
+        } else if json
+            && run.code == 8
+            && way.2 != Reject
+            // of fifty, one that is cut off in JSON may be told by another rule; it is refused all the same
+            && (rounds == 1 || !matches!(way.1, JsonFile | JsonInput))
+            && run.error()["rule"] != json!(rule.as_str())
+        {
             says(format!("another rule: {}", run.stderr));
         }
     });
