@@ -27,6 +27,8 @@ const MAX_FILE: u64 = 1 << 20;
 
 const DRIVER: &str = "merge.oxi-state.driver";
 const DRIVER_NAME: &str = "merge.oxi-state.name";
+/// What it is called unless somebody named it otherwise.
+const NAME: &str = "oxi-state: issues by field and line";
 /// Set where this clone's `install` wrote the section in `.gitattributes`, and not a teammate's.
 const WROTE_ATTRIBUTES: &str = "merge.oxi-state.wroteAttributes";
 const ATTRIBUTES: &str = ".gitattributes";
@@ -205,7 +207,9 @@ impl<'a> Registration<'a> {
         if matches!(self.driver()?.state, State::Missing | State::Outdated) {
             // a driver that has a name and no command makes git give up every merge
             self.git.set_local_config(DRIVER, &self.driver_command())?;
-            self.git.set_local_config(DRIVER_NAME, "oxi-state: issues by field and line")?;
+            if self.git.local_config(DRIVER_NAME)?.is_none() {
+                self.git.set_local_config(DRIVER_NAME, NAME)?;
+            }
         }
         if self.attributes()?.state == State::Missing {
             self.write_attributes()?;
@@ -237,7 +241,9 @@ impl<'a> Registration<'a> {
             self.git.unset_local_config(WROTE_ATTRIBUTES)?;
         }
         if self.git.local_config(DRIVER)?.is_some_and(|command| is_ours(&command)) {
-            self.git.unset_local_config(DRIVER_NAME)?;
+            if self.git.local_config(DRIVER_NAME)?.as_deref() == Some(NAME) {
+                self.git.unset_local_config(DRIVER_NAME)?;
+            }
             self.git.unset_local_config(DRIVER)?;
         }
         self.status()

@@ -289,8 +289,8 @@ impl Mirror<'_> {
 impl Snapshot {
     /// A snapshot that knows nothing but which names are there.
     fn of_scan(baselines: Baselines, scan: Scan) -> Self {
-        let (in_conflict, pending) = Default::default();
-        Self { baselines, scan, twins: Vec::new(), in_conflict, pending }
+        let (conflicts, pending) = Default::default();
+        Self { baselines, scan, twins: Vec::new(), conflicts, pending }
     }
 }
 

@@ -135,7 +135,9 @@ impl Mirror<'_> {
     fn remove_surplus(&self, plan: &ImportPlan<'_>) -> Result<(), MirrorError> {
         let mut surplus = plan.actions.iter().flat_map(|action| &action.surplus).peekable();
         let (Some(_), Some(dir)) = (surplus.peek(), self.project.issues()?) else { return Ok(()) };
-        for file in surplus {
+        // where two issues met on one path, it stays with one of them
+        let kept: HashSet<_> = plan.actions.iter().filter_map(|action| Some(&action.file?.name)).collect();
+        for file in surplus.filter(|file| !kept.contains(&file.name)) {
             let name = file.name.to_string();
             // whoever edited it since it was read keeps it
             if dir.read(&name, MAX_FILE).is_ok_and(|(bytes, _)| ContentHash::of(&bytes) == file.file) {
@@ -193,7 +195,7 @@ fn moved(plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
 }
 
 fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirror<'_>) {
-    for file in &action.surplus {
+    for file in action.surplus.iter().filter(|file| file.unmerged.is_none()) {
         let path = mirror.project.issue_path(&file.name.to_string());
         report.lines.push(format!("#{id} is also in {path}, the same but for its number; that file goes"));
         report.renumbered.push(Renumbered { from: file.name.id, to: id });

@@ -207,7 +207,9 @@ fn were_two_names(versions: &Versions<'_>) -> bool {
 /// whichever side is called ours.
 fn winner(base: Option<&Issue>, ours: &Version, theirs: &Version, found: Side) -> Side {
     let swapped = merge::winner(base, &theirs.issue, &ours.issue);
-    if found == swapped && ours.text.cmp(&theirs.text) == Ordering::Less {
+    // texts alike can still end their lines otherwise
+    let order = ours.text.cmp(&theirs.text).then(ours.crlf.cmp(&theirs.crlf));
+    if found == swapped && order == Ordering::Less {
         Side::Theirs
     } else if found == swapped {
         Side::Ours
@@ -225,20 +227,38 @@ fn three_way(base: Option<bool>, ours: bool, theirs: bool, winner: bool) -> bool
     }
 }
 
-/// The frontmatters merged as text, for the sake of the comments of both; what both changed is the winner's. What it says
-/// is put right afterwards.
+/// The frontmatters merged as text, for the sake of the comments of both; what both changed is the winner's, with the
+/// comments that the other side added. What it says is put right afterwards.
 fn mixed_head(base: Option<&Version>, ours: &Version, theirs: &Version, winner: Side) -> String {
     match diff3::merge(base.map_or("", Version::head), ours.head(), theirs.head()) {
         Merged::Clean(head) => head,
         Merged::Overlap(chunks) => {
             let picked = chunks.iter().map(|chunk| match (chunk, winner) {
-                (Chunk::Stable(text), _)
-                | (Chunk::Conflict { ours: text, .. }, Side::Ours)
-                | (Chunk::Conflict { theirs: text, .. }, Side::Theirs) => text.as_str(),
+                (Chunk::Stable(text), _) => text.clone(),
+                (Chunk::Conflict { base, ours, theirs }, Side::Ours) => with_comments_of(ours, theirs, base),
+                (Chunk::Conflict { base, ours, theirs }, Side::Theirs) => with_comments_of(theirs, ours, base),
             });
             picked.collect()
         }
     }
+}
+
+/// Lines of a frontmatter with the comments that another version of them added, each before the line that it stands
+/// before there, or after all others.
+fn with_comments_of(lines: &str, other: &str, base: &str) -> String {
+    let is_comment = |line: &&str| line.starts_with('#');
+    let (mut lines, known): (Vec<_>, Vec<_>) =
+        (lines.split_inclusive('\n').collect(), base.split_inclusive('\n').collect());
+    let mut rest = other.split_inclusive('\n');
+    while let Some(line) = rest.next() {
+        if is_comment(&line) && !known.contains(&line) && !lines.contains(&line) {
+            let key = |line: &str| line.split(':').next().map(str::to_owned);
+            let before = rest.clone().find(|line| !is_comment(line)).map(key);
+            let at = lines.iter().position(|line| before.as_ref() == Some(&key(line)));
+            lines.insert(at.unwrap_or(lines.len()), line);
+        }
+    }
+    lines.concat()
 }
 
 /// Puts a merged issue into a text with this frontmatter; none if it cannot be done.

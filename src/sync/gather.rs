@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::db::ReadTxn;
 use crate::db::gate::Gate;
-use crate::db::record::{Baseline, Pending, Versioned};
+use crate::db::record::{Baseline, Conflict, Pending, Versioned};
 use crate::import::scan::{self, Baselines, ReadFile, Scan};
 use crate::schema::id::{FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
@@ -25,7 +25,7 @@ pub(super) struct Snapshot {
     pub(super) scan: Scan,
     /// Further files of issues that have more than one.
     pub(super) twins: Vec<ReadFile>,
-    pub(super) in_conflict: HashSet<Identity>,
+    pub(super) conflicts: HashMap<Identity, Conflict>,
     pub(super) pending: HashMap<Identity, Pending>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Snapshot {
 struct Stored {
     baselines: Baselines,
     high_water: IssueId,
-    in_conflict: HashSet<Identity>,
+    conflicts: HashMap<Identity, Conflict>,
     pending: HashMap<Identity, Pending>,
 }
 
@@ -83,7 +83,7 @@ impl Mirror<'_> {
             };
             (stored, listing.map(join).transpose())
         });
-        let (Stored { baselines, high_water, in_conflict, pending }, listing) = (stored?, listing?);
+        let (Stored { baselines, high_water, conflicts, pending }, listing) = (stored?, listing?);
         let mut scan = match dir.as_ref().zip(listing) {
             Some((dir, listing)) => {
                 scan::scan(dir, listing, &baselines, now, &|done, all| (self.progress)("reading", done, all))
@@ -105,7 +105,7 @@ impl Mirror<'_> {
                 }
             }
         }
-        Ok(Snapshot { baselines, scan, twins, in_conflict, pending })
+        Ok(Snapshot { baselines, scan, twins, conflicts, pending })
     }
 
     fn stored(&self) -> Result<Stored, MirrorError> {
@@ -113,7 +113,7 @@ impl Mirror<'_> {
         Ok(Stored {
             baselines: Baselines::new(read.all_baselines()?),
             high_water: read.high_water()?,
-            in_conflict: read.all_conflicts()?.into_iter().map(|(identity, _)| identity).collect(),
+            conflicts: read.all_conflicts()?.into_iter().collect(),
             pending: read.all_pending()?.into_iter().collect(),
         })
     }
@@ -226,7 +226,7 @@ impl Mirror<'_> {
                 let known = Known {
                     record,
                     base,
-                    has_conflict: snapshot.in_conflict.contains(identity),
+                    conflict: snapshot.conflicts.get(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
                 };
@@ -318,7 +318,7 @@ impl Snapshot {
     /// issue in conflict always counts.
     pub(super) fn changed_files(&self) -> impl Iterator<Item = &ReadFile> {
         let same = |file: &ReadFile| self.baselines.of(&file.name).is_some_and(|(_, base)| base.file == file.file);
-        let in_conflict = |file: &ReadFile| self.in_conflict.contains(&file.issue.head.identity());
+        let in_conflict = |file: &ReadFile| self.conflicts.contains_key(&file.issue.head.identity());
         let read = || self.scan.read.iter().map(AsRef::as_ref);
         // a file that is as it was counts all the same when its issue has come in another file as well
         let others: HashSet<Identity> =

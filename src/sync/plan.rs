@@ -36,8 +36,8 @@ pub struct Known<'a> {
     pub record: Option<Versioned>,
     /// The merge base; none if file and record never agreed.
     pub base: Option<Issue>,
-    /// Whether there is an open conflict.
-    pub has_conflict: bool,
+    /// The open conflict, if there is one.
+    pub conflict: Option<&'a Conflict>,
     /// The files that hold it, lowest number first; more than one only after a merge or a copy.
     pub files: Vec<&'a ReadFile>,
     /// Why there is none, where there is none but was one.
@@ -196,23 +196,54 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         surplus: Vec::new(),
         record: RecordChange::Keep,
         baseline: BaselineChange::Keep,
-        conflict: if known.has_conflict { ConflictChange::Clear } else { ConflictChange::Keep },
+        conflict: if known.conflict.is_some() { ConflictChange::Clear } else { ConflictChange::Keep },
         text: None,
         lost: Vec::new(),
         secrets: Vec::new(),
         outcome: Outcome::Silent,
     };
     let record = known.record.as_ref().map(|record| &record.issue);
-    let Some(file) = action.file else {
+    if known.files.is_empty() {
         plan_absent(&mut action, known, record);
         return action;
-    };
-    for other in &known.files[1..] {
+    }
+    let (versions, mut files): (Vec<_>, Vec<_>) = known.files.iter().copied().partition(|file| is_version(file));
+    let mut versions = versions.into_iter();
+    if files.is_empty() {
+        files.extend(versions.next());
+    }
+    let file = files[0];
+    action.file = Some(file);
+    for other in &files[1..] {
         if !same_but_for_number(&file.issue, &other.issue) {
             conflict_of(&mut action, known, file, other, differing_fields(&file.issue, &other.issue));
             return action;
         }
         action.surplus.push(other);
+    }
+    let others: Vec<_> = versions.collect();
+    let differing: Vec<_> = others.iter().filter(|other| !same_but_for_number(&file.issue, &other.issue)).collect();
+    action.surplus.extend(&others);
+    match differing[..] {
+        [] => {}
+        [version] => {
+            plan_version(&mut action, known, file, version);
+            return action;
+        }
+        [version, ..] => {
+            conflict_of(&mut action, known, file, version, differing_fields(&file.issue, &version.issue));
+            return action;
+        }
+    }
+    // what was not taken of a version that git held is in no file
+    let is_noted = |conflict: &&Conflict| {
+        file.unmerged.is_none()
+            && conflict.theirs_file == file.file
+            && conflict.theirs.as_ref().is_some_and(|theirs| !same_but_for_number(theirs, &file.issue))
+    };
+    if known.conflict.filter(is_noted).is_some() {
+        action.conflict = ConflictChange::Keep;
+        return action;
     }
     if let Some((stages, (ours, ours_text))) =
         file.unmerged.as_ref().and_then(|stages| Some((stages, stages.ours.as_ref()?)))
@@ -244,6 +275,26 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         _ => {}
     }
     action
+}
+
+/// Whether it is no file but a version that git holds of an issue that met another one on a path.
+fn is_version(file: &ReadFile) -> bool {
+    file.unmerged.as_ref().is_some_and(|stages| stages.ours.is_none())
+}
+
+/// The issue has a file, and a merge in git brought a version of it to the path of another issue.
+fn plan_version<'a>(action: &mut Action<'a>, known: &Known<'_>, file: &'a ReadFile, version: &'a ReadFile) {
+    let base = version.unmerged.as_ref().and_then(|stages| stages.base.as_ref()).or(known.base.as_ref());
+    let text = file.text.as_deref().unwrap_or_default();
+    plan_unmerged(action, known, version, (base, &file.issue, text));
+    // the file holds one of the versions and stays as it is; the other one is in the conflict only
+    if let ConflictChange::Set(conflict) = &mut action.conflict {
+        conflict.name = file.name.clone();
+        conflict.theirs_file = file.file;
+        if let Some(text) = &file.text {
+            conflict.theirs_text.clone_from(text);
+        }
+    }
 }
 
 /// Both sides of a merge in git changed the file: their versions are merged with each other and with the record.

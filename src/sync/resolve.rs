@@ -98,6 +98,12 @@ impl Mirror<'_> {
         let Some(dir) = self.project.issues()? else { return Ok(None) };
         match scan::read_file(&dir, &conflict.name, now) {
             Ok(file) if file.file == conflict.theirs_file => Ok(Some(file)),
+            // the path is another issue's by now
+            Ok(file)
+                if conflict.ours.as_ref().is_some_and(|ours| ours.head.identity() != file.issue.head.identity()) =>
+            {
+                Ok(None)
+            }
             Err(Some(bad)) if bad.marked == Some(conflict.theirs_file) => Ok(conflict.theirs.clone().map(|theirs| {
                 Box::new(ReadFile {
                     name: conflict.name.clone(),

@@ -231,6 +231,10 @@ fn virtual_files(
         let ours = Some((ours.issue.clone(), ours.text.clone()));
         return vec![file(theirs, Stages { base, ours })];
     }
-    let alone = || Stages { base: None, ours: None };
-    vec![file(ours, alone()), file(theirs, alone())]
+    let alone = |version: &Version| {
+        let base = base.as_ref().map(|base| &base.issue);
+        let same = base.filter(|base| base.head.created_at == version.issue.head.created_at);
+        Stages { base: same.cloned(), ours: None }
+    };
+    vec![file(ours, alone(ours)), file(theirs, alone(theirs))]
 }

@@ -325,3 +325,65 @@ fn an_undo_of_a_renumbering_restores_all_records() {
     assert_eq!(right.all_issues(), before);
     assert_eq!(right.field(3, "title"), "right thing");
 }
+
+/// Two clones that each made a #1 called "Gamma"; the right one, whose issue is the later, has a second commit that edits
+/// it, and rebases.
+fn rebased_onto_a_twin(left_edit: &str) -> (Project, Project) {
+    let left = project_with(&[]);
+    let right = left.clone_as("right");
+    right.oxi("hooks install").ok();
+    left.oxi("issue create Gamma -b 'one\ntwo\nthree'").ok();
+    right.oxi("issue create Gamma -b 'one\ntwo\nthree'").ok();
+    for clone in [&left, &right] {
+        clone.oxi("sync").ok();
+        clone.commit("create");
+    }
+    right.edit("0001-gamma.md", "three", "three, on the right");
+    right.oxi("sync").ok();
+    right.commit("edit");
+    right.git(&format!("fetch -q {} main", left.root.display()));
+    assert!(!right.try_git("rebase -q FETCH_HEAD").status.success(), "two issues meet on one path");
+    right.oxi("sync").ok();
+    assert_eq!(right.files(), ["0001-gamma.md", "0002-gamma.md"]);
+    if !left_edit.is_empty() {
+        right.edit("0002-gamma.md", "three", left_edit);
+        right.oxi("sync").ok();
+    }
+    right.git("add -A .oxi");
+    assert!(!right.try_git("-c core.editor=true rebase --continue").status.success(), "the edit meets the twin");
+    (left, right)
+}
+
+#[test]
+fn an_edit_that_a_rebase_brings_to_the_path_of_a_twin_goes_to_its_own_issue() {
+    let (left, right) = rebased_onto_a_twin("");
+    right.oxi("sync").ok().says("#2 merged: Gamma");
+    assert!(right.read("0002-gamma.md").contains("three, on the right"));
+    assert_eq!(right.read("0001-gamma.md"), left.read("0001-gamma.md"));
+    right.git("add -A .oxi");
+    right.git("-c core.editor=true rebase --continue");
+    right.oxi("status --check").ok();
+    left.pull(&right);
+    left.oxi("sync").ok();
+    assert_eq!(holdings(&left), holdings(&right));
+}
+
+#[test]
+fn such_an_edit_that_overlaps_is_a_conflict_that_can_be_resolved() {
+    let (_, right) = rebased_onto_a_twin("three, edited meanwhile");
+    right.oxi("sync").exits(4);
+    // looking again does not end it, nor lose what git no longer has
+    right.git("add -A .oxi");
+    let path = right.root.join(".oxi/issues/0002-gamma.md");
+    std::fs::write(&path, std::fs::read(&path).unwrap()).unwrap();
+    right.oxi("sync").exits(4);
+    let conflicts = right.oxi("conflicts --json").ok().json();
+    assert_eq!(conflicts[0]["path"], ".oxi/issues/0002-gamma.md");
+    assert!(conflicts[0]["theirs"].as_str().unwrap().contains("three, on the right"), "{conflicts}");
+    right.oxi("resolve 2 --union").ok();
+    right.oxi("sync").ok();
+    right.oxi("status --check").ok();
+    let text = right.read("0002-gamma.md");
+    assert!(text.contains("three, edited meanwhile\nthree, on the right\n"), "{text}");
+    assert!(!right.read("0001-gamma.md").contains("right"));
+}

@@ -70,6 +70,26 @@ fn comments_order_and_unknown_keys_of_both_stay() {
 }
 
 #[test]
+fn comments_that_both_wrote_at_one_place_stay() {
+    let ours = edited(&[("priority: medium", "# ours\npriority: high"), ("05Z\nsessions", "06Z\nsessions")]);
+    let theirs = edited(&[("priority: medium", "# theirs\n# two lines\npriority: low")]);
+    let text = clean(BASE, &ours, &theirs);
+    assert_eq!(text.matches("# ours\n").count(), 1, "{text}");
+    assert!(text.contains("# theirs\n# two lines\n"), "{text}");
+    // a comment that one side removed is not brought back by the other
+    let base = edited(&[("priority: medium", "# old\npriority: medium")]);
+    let ours = edited(&[("priority: medium", "priority: high"), ("05Z\nsessions", "07Z\nsessions")]);
+    let theirs = edited(&[("priority: medium", "# old\npriority: low"), ("05Z\nsessions", "06Z\nsessions")]);
+    let text = clean(&base, &ours, &theirs);
+    assert!(text.contains("priority: high\n") && !text.contains("# old"), "{text}");
+}
+
+#[test]
+fn versions_that_differ_in_line_ends_only_merge_alike_either_way() {
+    clean("", BASE, &BASE.replace('\n', "\r\n"));
+}
+
+#[test]
 fn bodies_that_overlap_get_markers_and_the_frontmatter_none() {
     let ours = edited(&[("status: open", "status: closed"), ("three", "OURS")]);
     let theirs = edited(&[("priority: medium", "priority: high"), ("three", "THEIRS")]);
