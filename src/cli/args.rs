@@ -165,8 +165,10 @@ pub(super) enum Command {
     #[command(subcommand)]
     Telemetry(Deferred<TelemetryCommand>),
     /// Take what changed in the files into the database (after a pull)
-    #[command(after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run")]
-    Import(MirrorArgs),
+    #[command(
+        after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run\n  oxi-state import --since ORIG_HEAD   # after a merge, in a large project"
+    )]
+    Import(ImportArgs),
     /// Write what changed in the database into the files (before a commit)
     #[command(
         after_help = "Examples:\n  oxi-state export && git add .oxi/issues && git commit\n  oxi-state export --dry-run"
@@ -279,6 +281,15 @@ pub(super) struct MirrorArgs {
     /// Take missing files for deleted ones even if the folder is missing or many are gone at once
     #[arg(long)]
     pub(super) allow_deletes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    #[command(flatten)]
+    pub(super) mirror: MirrorArgs,
+    /// Of known files look only at those that commits since this revision changed; new and missing ones are seen anyway
+    #[arg(long, value_name = "REV")]
+    pub(super) since: Option<String>,
 }
 
 #[derive(Debug, Args)]

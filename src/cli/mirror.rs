@@ -19,20 +19,22 @@ use super::view::{FullIssueJson, Owners};
 
 /// Which way to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Import,
+pub(super) enum Direction<'a> {
+    /// Of known files perhaps only those that commits since this revision changed.
+    Import(Option<&'a str>),
     Export,
     Sync,
 }
 
-pub(super) fn run(context: &Context, direction: Direction, args: &MirrorArgs) -> CliResult<Option<Code>> {
+pub(super) fn run(context: &Context, direction: Direction<'_>, args: &MirrorArgs) -> CliResult<Option<Code>> {
     let project = context.project()?;
     let store = context.store(&project);
     let options = Options { dry_run: args.dry_run, allow_deletes: args.allow_deletes, ..Options::default() };
     let mut report = context.with_mirror(&project, &store, options, |mirror| {
         let first = mirror.ensure_database()?;
         let mut report = match direction {
-            Direction::Import => mirror.import()?,
+            Direction::Import(Some(revision)) => mirror.import_since(revision)?,
+            Direction::Import(None) => mirror.import()?,
             Direction::Export => mirror.export()?,
             Direction::Sync => mirror.sync()?,
         };

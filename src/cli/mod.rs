@@ -169,7 +169,9 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Registry(command) => keyed::registry(&context, *command.0).map(|()| None),
         Command::Usage(command) => usage::run(&context, *command.0).map(number),
         Command::Telemetry(command) => telemetry::run(&context, *command.0).map(|()| None),
-        Command::Import(args) => mirror::run(&context, Direction::Import, &args).map(number),
+        Command::Import(args) => {
+            mirror::run(&context, Direction::Import(args.since.as_deref()), &args.mirror).map(number)
+        }
         Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
         Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),
         Command::Status { check } => mirror::status(&context, check).map(number),

@@ -1,5 +1,6 @@
 //! What hooks ask: what is about to be committed, what is committed.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -98,6 +99,26 @@ impl Git {
 }
 
 impl Git {
+    /// The names in a folder whose content differs between a revision and the checked-out commit; what was edited since
+    /// does not count.
+    ///
+    /// # Errors
+    /// If there is no such revision, or git cannot be run.
+    pub fn changed_since(&self, root: &Path, revision: &str, folder: &str) -> Result<BTreeSet<String>, GitError> {
+        const QUESTION: &str = "what has changed";
+        if revision.starts_with('-') {
+            let detail = format!("{revision} is no revision");
+            return Err(GitError { question: QUESTION, detail, not_installed: false });
+        }
+        // a tree or a file has a name of that kind, too
+        let (commit, folder) = (format!("{revision}^{{commit}}"), format!("{folder}/"));
+        let arguments =
+            ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--relative", &commit, "HEAD", "--", &folder];
+        let output = Self::run(root, QUESTION, &arguments)?;
+        let paths = output.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+        Ok(paths.filter_map(|path| path.rsplit('/').next().map(str::to_owned)).collect())
+    }
+
     /// The commit that two commits come from, if there is one.
     #[must_use]
     pub fn merge_base(&self, root: &Path, one: &str, other: &str) -> Option<String> {

@@ -5,7 +5,7 @@
 //! change is not older than the start of the scan, no stat data is kept, and the next scan reads it again.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use unicode_normalization::UnicodeNormalization as _;
@@ -221,20 +221,23 @@ pub struct Listing {
 struct Listed {
     name: String,
     parsed: Result<FileName, NotAnIssueFile>,
-    entry: Result<Option<Entry>, PathError>,
+    /// None if the file system was not asked, because nothing should have changed the file.
+    entry: Option<Result<Option<Entry>, PathError>>,
 }
 
-/// Lists the folder and asks for the stat data of every issue file, on all cores.
+/// Lists the folder and asks for the stat data of every issue file, on all cores; where `only` says what may have
+/// changed, of no other file that is known.
 ///
 /// # Errors
 /// If the folder itself cannot be read.
-pub fn list(dir: &Dir) -> Result<Listing, PathError> {
+pub fn list(dir: &Dir, only: Option<&BTreeSet<String>>) -> Result<Listing, PathError> {
     let folder = dir.stat()?;
     let mut names = dir.names()?;
     names.sort_unstable();
+    let is_asked = |name: &String| only.is_none_or(|only| only.contains(name));
     let described = on_all_cores(&names, |name| {
         let parsed = FileName::parse(name);
-        let entry = if parsed.is_ok() { dir.entry(name) } else { Ok(None) };
+        let entry = is_asked(name).then(|| if parsed.is_ok() { dir.entry(name) } else { Ok(None) });
         (parsed, entry)
     });
     let entries = names.into_iter().zip(described).map(|(name, (parsed, entry))| Listed { name, parsed, entry });
@@ -287,11 +290,19 @@ pub fn scan(
                 continue;
             }
         };
+        let baseline = known.of(&parsed).map(|(_, baseline)| baseline);
+        let entry = match entry {
+            // without stat data it has to be read in any case
+            None if baseline.is_some_and(|known| known.stat.is_some()) && !younger.contains_key(&name) => {
+                unchanged.push(parsed);
+                continue;
+            }
+            None => dir.entry(&name),
+            Some(entry) => entry,
+        };
         match check(&entry, &name, younger.get(&name)) {
             Ok(None) => {}
-            Ok(Some(stat)) if known.of(&parsed).is_some_and(|(_, baseline)| baseline.stat == Some(stat)) => {
-                unchanged.push(parsed);
-            }
+            Ok(Some(stat)) if baseline.is_some_and(|known| known.stat == Some(stat)) => unchanged.push(parsed),
             Ok(Some(_)) => to_read.push((name, parsed)),
             Err(reason) => scan.bad.push(BadEntry::new(name, None, reason)),
         }

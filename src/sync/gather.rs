@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::db::ReadTxn;
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Conflict, Pending, Versioned};
-use crate::import::scan::{self, Baselines, ReadFile, Scan};
+use crate::fs::Dir;
+use crate::import::scan::{self, Baselines, Listing, ReadFile, Scan};
 use crate::schema::id::{FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 
@@ -71,11 +72,16 @@ pub(super) struct Missing {
 
 impl Mirror<'_> {
     pub(super) fn snapshot(&self, gate: &Gate) -> Result<Snapshot, MirrorError> {
+        self.snapshot_since(gate, None)
+    }
+
+    /// Where a revision is given, files that are known are looked at only if commits since then changed them.
+    pub(super) fn snapshot_since(&self, gate: &Gate, revision: Option<&str>) -> Result<Snapshot, MirrorError> {
         let now = gate.file_system_now(self.store.dir())?;
         let dir = self.project.issues()?;
         // neither the folder nor the database waits for the other
         let (stored, listing) = std::thread::scope(|scope| {
-            let listing = dir.as_ref().map(|dir| scope.spawn(|| scan::list(dir)));
+            let listing = dir.as_ref().map(|dir| scope.spawn(move || self.list(dir, revision)));
             let stored = self.stored();
             let join = |listing: std::thread::ScopedJoinHandle<'_, _>| match listing.join() {
                 Ok(listing) => listing,
@@ -106,6 +112,17 @@ impl Mirror<'_> {
             }
         }
         Ok(Snapshot { baselines, scan, twins, conflicts, pending })
+    }
+
+    fn list(&self, dir: &Dir, revision: Option<&str>) -> Result<Listing, MirrorError> {
+        let changed = match (revision, self.git()) {
+            (Some(revision), Some(git)) => {
+                Some(git.changed_since(self.project.root(), revision, &self.project.issues_path())?)
+            }
+            // without git there are no commits to go by
+            _ => None,
+        };
+        Ok(scan::list(dir, changed.as_ref())?)
     }
 
     fn stored(&self) -> Result<Stored, MirrorError> {

@@ -115,6 +115,16 @@ impl Mirror<'_> {
         self.import_from(&gate, snapshot)
     }
 
+    /// As [`Mirror::import`], but a file that the database knows is looked at only if a commit since `revision` changed it.
+    /// New and missing files are seen in any case; an edit that is not committed is left to the next import.
+    ///
+    /// # Errors
+    /// If there is no such revision, or the database, the folder or git fails as a whole.
+    pub fn import_since(&self, revision: &str) -> Result<Report, MirrorError> {
+        let (gate, snapshot) = self.lock_and(|gate| self.snapshot_since(gate, Some(revision)))?;
+        self.import_from(&gate, snapshot)
+    }
+
     /// Moves what changed in the database into the files. Never writes over an edit that import has not seen.
     ///
     /// # Errors

@@ -236,12 +236,12 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         }
     }
     // what was not taken of a version that git held is in no file
-    let is_noted = |conflict: &&Conflict| {
+    let is_noted = |conflict: &Conflict| {
         file.unmerged.is_none()
             && conflict.theirs_file == file.file
             && conflict.theirs.as_ref().is_some_and(|theirs| !same_but_for_number(theirs, &file.issue))
     };
-    if known.conflict.filter(is_noted).is_some() {
+    if known.conflict.is_some_and(is_noted) {
         action.conflict = ConflictChange::Keep;
         return action;
     }

@@ -180,3 +180,38 @@ fn a_shallow_clone_tells_deletions_as_well_as_it_can() {
     clone.remove("0002-second.md");
     assert_eq!(clone.json("sync")["deleted"], json!([2]));
 }
+
+#[test]
+fn an_import_since_a_revision_looks_at_what_commits_changed() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second"), issue(3, "third")]);
+    project.oxi("sync").ok();
+    project.commit("begin");
+    let before = project.git("rev-parse HEAD").trim().to_owned();
+    project.edit("0001-first.md", "priority: medium", "priority: high");
+    project.git("commit -qam edit");
+    // an edit that is not committed waits; a new file and a missing one do not
+    project.edit("0002-second.md", "priority: medium", "priority: high");
+    std::fs::write(project.path(".oxi/issues/0004-fourth.md"), issue(4, "fourth").text()).unwrap();
+    std::fs::remove_file(project.path(".oxi/issues/0003-third.md")).unwrap();
+    let report = project.json(&format!("import --since {before}"));
+    assert_eq!(report["updated"], json!([1]));
+    assert_eq!(report["created"], json!([4]));
+    assert_eq!(report["deleted"], json!([3]));
+    assert_eq!(project.field(2, "priority"), "medium");
+    project.oxi("status --check").exits(4);
+    assert_eq!(project.json("import")["updated"], json!([2]));
+    project.oxi("status --check").exits(0);
+}
+
+#[test]
+fn an_import_since_what_is_no_revision_takes_in_nothing() {
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("sync").ok();
+    project.edit("0001-first.md", "priority: medium", "priority: high");
+    for revision in ["nowhere", "--output=x", "HEAD:.oxi"] {
+        let run = project.oxi(&format!("import --since={revision}")).exits(1);
+        assert!(run.stderr.contains("error: git could not say what has changed"), "{}", run.stderr);
+    }
+    assert_eq!(project.field(1, "priority"), "medium");
+    assert_eq!(project.git("status --porcelain --untracked-files=all").lines().count(), 1, "nothing was written");
+}

@@ -530,3 +530,25 @@ fn without_git_there_is_nothing_to_register() {
     assert_eq!(error["code"], json!("not_found"));
     project.oxi("hooks run pre-commit").ok().prints("").silent();
 }
+
+#[test]
+fn what_somebody_called_the_driver_stays() {
+    let project = project_with(&[issue(1, "first")]);
+    project.git("config merge.oxi-state.name mine");
+    project.oxi("hooks install").ok();
+    assert_eq!(project.git("config merge.oxi-state.name"), "mine\n");
+    project.oxi("hooks uninstall").ok();
+    assert_eq!(project.git("config merge.oxi-state.name"), "mine\n");
+    assert!(!project.try_git("config merge.oxi-state.driver").status.success());
+}
+
+#[test]
+fn a_merge_that_makes_no_commit_is_taken_in_too() {
+    let project = with_hooks();
+    let other = project.clone_as("other");
+    other.edit("0001-first.md", "priority: medium", "priority: high");
+    other.git("commit -qam edit");
+    project.git(&format!("fetch -q {} main", other.root.display()));
+    project.git("merge -q --squash FETCH_HEAD");
+    assert_eq!(project.field(1, "priority"), "high");
+}
