@@ -19,6 +19,7 @@ mod git_corners;
 mod handoffs;
 mod history;
 mod hooks;
+mod hooks_at_work;
 mod inbox;
 mod issues;
 mod keyed;
