@@ -324,7 +324,8 @@ impl<'a> Registration<'a> {
         let text = match dir.entry(hook.as_str())? {
             None => return Ok(part(State::Missing, None)),
             Some(Entry::File(_)) => read_short(&dir, hook.as_str())?.unwrap_or_default(),
-            Some(_) => return Ok(part(State::Foreign, None)),
+            Some(Entry::Symlink) => return Ok(part(State::Foreign, None)),
+            Some(_) => return Ok(part(State::Foreign, Some("it is not a file; it was left"))),
         };
         let Some(found) = section::find(&text) else { return Ok(part(State::Foreign, None)) };
         if found.project != self.prefix {
@@ -362,7 +363,9 @@ impl<'a> Registration<'a> {
         let text = match dir.entry(name)? {
             None => return Ok(dir.replace_executable(name, made(Origin::Made).as_bytes())?),
             Some(Entry::File(_)) => read_short(dir, name)?,
-            Some(_) => None,
+            Some(Entry::Symlink) => None,
+            // a directory or the like cannot have been a hook
+            Some(_) => return Ok(()),
         };
         if let Some(found) = text.as_deref().and_then(section::find) {
             // of another project: it stays

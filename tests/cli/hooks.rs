@@ -327,3 +327,14 @@ fn what_somebody_called_the_driver_stays() {
     assert_eq!(project.git("config merge.oxi-state.name"), "mine\n");
     assert!(!project.try_git("config merge.oxi-state.driver").status.success());
 }
+
+#[test]
+fn what_is_no_file_is_left() {
+    let project = project_with(&[issue(1, "first")]);
+    std::fs::create_dir_all(project.path(".git/hooks/post-merge")).unwrap();
+    project.oxi("hooks install").exits(4).says("post-merge     foreign    .git/hooks/post-merge  (it is not a file;");
+    assert!(project.path(".git/hooks/post-merge").is_dir());
+    project.oxi("hooks uninstall").ok();
+    assert!(project.path(".git/hooks/post-merge").is_dir());
+    assert!(!project.path(".git/hooks/pre-commit").exists());
+}
