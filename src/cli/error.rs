@@ -73,6 +73,12 @@ impl CliError {
         self
     }
 
+    /// Says where it happened.
+    pub(super) fn at(mut self, place: impl Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Adds a fact for programs.
     pub(super) fn detail(mut self, name: &'static str, value: impl Serialize) -> Self {
         // what is passed here are numbers and texts, which always are JSON

@@ -133,12 +133,20 @@ impl<'t> WriteTxn<'t> {
         self.undoes = revision;
     }
 
+    /// The number that the next issue gets.
+    ///
+    /// # Errors
+    /// [`StoreError::NumbersExhausted`].
+    pub fn next_number(&self) -> Result<IssueId, StoreError> {
+        self.highest.0.checked_add(1).map(IssueId).ok_or(StoreError::NumbersExhausted)
+    }
+
     /// Creates an issue under the next free number: one above every number ever taken in.
     ///
     /// # Errors
     /// [`StoreError::NumbersExhausted`], or if the database fails.
     pub fn create(&mut self, build: impl FnOnce(IssueId, Timestamp) -> Issue) -> Result<Versioned, StoreError> {
-        let id = self.highest.0.checked_add(1).map(IssueId).ok_or(StoreError::NumbersExhausted)?;
+        let id = self.next_number()?;
         let mut issue = build(id, self.author.now);
         // Two issues of one title, created in one tick of the clock, are still two.
         while self.id_of(&issue.head.identity())?.is_some() || self.tombstone(&issue.head.identity())?.is_some() {

@@ -7,6 +7,7 @@
 
 mod agents;
 mod bad_files;
+mod batches;
 mod claims;
 mod collisions;
 mod concurrency;

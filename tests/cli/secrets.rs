@@ -27,7 +27,7 @@ enum Does {
     RefuseName,
     /// Cannot use it: it is no such thing as is wanted there, or names nothing. Some is refused before that.
     Reject,
-    /// Takes the rest in, exit 7, and says which line could not be used.
+    /// Says which line could not be used, exit 7.
     Report,
     /// Asks with it, which stores nothing.
     Ask,
@@ -60,6 +60,13 @@ use By::{Editor, File, Input, JsonFile, JsonInput, Lines, Variable, Word};
 
 const AGENT: &str = r#"{"agent_id":"OxA1b2","oxsid":"oxsid_01M7X12HVTQR484WZA4CV3ZB4P","created_at":"2026-03-01T12:00:00Z","expires_at":"2126-03-01T12:00:00Z","agent_type":"%"}"#;
 const SESSION: &str = r#"{"type":"session","version":3,"id":"%","timestamp":"2026-11-20T08:00:00Z","cwd":"/x"}"#;
+const ROW_TITLE: &str = r#"{"title":"%"}"#;
+const ROW_BODY: &str = r#"{"title":"x","body":"%"}"#;
+const ROW_LABEL: &str = r#"{"title":"x","labels":["%"]}"#;
+const ROW_ASSIGNEE: &str = r#"{"title":"x","assignee":"%"}"#;
+const ROW_PRIORITY: &str = r#"{"title":"x","priority":"%"}"#;
+const ROW_KEY: &str = r#"{"title":"x","depends_on":["%"]}"#;
+const ROW_FIELD: &str = r#"{"title":"x","%":1}"#;
 const USAGE: &str = r#"{"ts":1700000000000,"day":"2026-11-20","model":"%"}"#;
 
 /// Every way for text into the program. `1` is an issue, `2` one in conflict, `parent` a session.
@@ -74,6 +81,21 @@ const WAYS: &[(&str, By, Does)] = &[
     ("issue create x -p @", Word, Reject),
     ("issue create x --depends-on @", Word, Reject),
     ("issue create x --body-file /nowhere/@", Word, Reject),
+    ("issue create --from @", Lines(ROW_TITLE), Refuse),
+    ("issue create --from @", Lines(ROW_BODY), Refuse),
+    ("issue create --from @", Lines(ROW_LABEL), Refuse),
+    ("issue create --from @", Lines(ROW_ASSIGNEE), Refuse),
+    ("issue create --from @", Lines(ROW_PRIORITY), Report),
+    ("issue create --from @", Lines(ROW_KEY), Report),
+    ("issue create --from @", Lines(ROW_FIELD), Report),
+    ("issue create --from @", File, Report),
+    ("issue create --from /nowhere/@", Word, Reject),
+    ("issue update --where status=open --append @", Word, Refuse),
+    ("issue update --where label=@ -p high", Word, Ask),
+    ("issue update --where text=@ -p high", Word, Ask),
+    ("issue update --where @ -p high", Word, Reject),
+    ("issue update --where priority=@ -p high", Word, Reject),
+    ("issue update --where status=@ -p high", Word, Reject),
     ("issue update 1 --title @", Word, Refuse),
     ("issue update 1 --body @", Word, Refuse),
     ("issue update 1 --append @", Word, Refuse),
@@ -232,7 +254,8 @@ fn as_word(text: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    json!(text).to_string().trim_matches('"').to_owned()
+    let quoted = json!(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// Sends a text one of the ways.

@@ -15,8 +15,11 @@ use super::deferred::Deferred;
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum IssueCommand {
     /// Create an issue and print its number
+    ///
+    /// With --from, create many in one step, all or none: one JSON object a line with `title` and, if wanted, `body`,
+    /// `priority`, `status`, `labels`, `assignee`, `depends_on` (numbers of issues, or keys of other lines) and `key`.
     #[command(
-        after_help = "Examples:\n  oxi-state issue create 'Fix login' -p high -l bug -l auth\n  oxi-state issue create 'Write docs' --depends-on 12 --body-file notes.md"
+        after_help = "Examples:\n  oxi-state issue create 'Fix login' -p high -l bug -l auth\n  oxi-state issue create 'Write docs' --depends-on 12 --body-file notes.md\n  oxi-state issue create --from plan.jsonl\n  echo '{\"title\":\"One\",\"key\":\"a\"}' | oxi-state issue create --from -"
     )]
     Create(CreateArgs),
     /// List issues; open ones, newest change first, unless asked otherwise
@@ -54,8 +57,10 @@ pub(in crate::cli) enum IssueCommand {
         start: bool,
     },
     /// Change fields of an issue, all in one step
+    ///
+    /// With --where, of all issues that match, all or none.
     #[command(
-        after_help = "Examples:\n  oxi-state issue update 12 --priority high --add-label urgent\n  oxi-state issue update 12 --append 'Seen again on main.' --expect 8788908c95725b25"
+        after_help = "Examples:\n  oxi-state issue update 12 --priority high --add-label urgent\n  oxi-state issue update 12 --append 'Seen again on main.' --expect 8788908c95725b25\n  oxi-state issue update --where label=alarm --where priority=low --priority high"
     )]
     Update(Box<UpdateArgs>),
     /// Take issues for the session
@@ -126,16 +131,25 @@ pub(in crate::cli) enum DepCommand {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CreateArgs {
     /// One line that says what is to be done
-    pub(in crate::cli) title: String,
+    #[arg(required_unless_present = "from")]
+    pub(in crate::cli) title: Option<String>,
+    /// Create the issues of a file of JSON lines, or of standard input (-), all or none
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["title", "body", "body_file", "priority", "labels", "assignee", "depends_on"]
+    )]
+    pub(in crate::cli) from: Option<PathBuf>,
     /// The body, in Markdown
     #[arg(short, long, value_name = "TEXT", conflicts_with = "body_file", allow_hyphen_values = true)]
     pub(in crate::cli) body: Option<String>,
     /// Take the body from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) body_file: Option<PathBuf>,
-    /// low, medium, high or critical
-    #[arg(short, long, default_value = "medium")]
-    pub(in crate::cli) priority: Priority,
+    /// low, medium, high or critical [default: medium]
+    #[arg(short, long)]
+    pub(in crate::cli) priority: Option<Priority>,
     /// A label; may be given more than once
     #[arg(short, long = "label", value_name = "LABEL")]
     pub(in crate::cli) labels: Vec<String>,
@@ -212,7 +226,16 @@ pub(in crate::cli) struct ListArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UpdateArgs {
     /// The issue
-    pub(in crate::cli) id: IssueId,
+    #[arg(required_unless_present = "filters")]
+    pub(in crate::cli) id: Option<IssueId>,
+    /// All open issues of which this holds; may be given more than once, then all of it: `status=closed`, `status=all`,
+    /// `priority=P`, `label=L`, `assignee=A` (empty for nobody), `session=ID`, `text=T`, `ready`, `blocked`
+    #[arg(
+        long = "where",
+        value_name = "CONDITION",
+        conflicts_with_all = ["id", "title", "body", "body_file", "expect"]
+    )]
+    pub(in crate::cli) filters: Vec<String>,
     /// A new title; the file keeps its name
     #[arg(long, allow_hyphen_values = true)]
     pub(in crate::cli) title: Option<String>,

@@ -1,8 +1,9 @@
 //! `issue update`
 
-use crate::claims;
-use crate::db::Op;
+use crate::claims::{self, Access};
+use crate::db::{Op, WriteTxn};
 use crate::schema::frontmatter;
+use crate::schema::id::IssueId;
 use crate::schema::issue::Issue;
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
@@ -12,6 +13,7 @@ use super::super::context::Context;
 use super::super::error::{CliError, CliResult};
 use super::super::output;
 use super::super::view::Owners;
+use super::filter::Filter;
 use super::{admit, claim, clean, full, read_body, settled};
 
 pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
@@ -21,20 +23,17 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
     if nothing_asked(&args) {
         return Err(CliError::usage("nothing to change was given"));
     }
+    match args.id {
+        Some(id) => one(context, id, args),
+        None => all_matching(context, &args),
+    }
+}
+
+fn one(context: &Context, id: IssueId, args: UpdateArgs) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let owners = Owners::new(context, &project);
-    let id = args.id;
     let (changed, json) = context.write_claims(&project, &store, args.force, false, |txn, access| {
-        claim::check(txn, id, access)?;
-        let outcome = txn.try_update(id, args.expect, Op::Update, |issue, now| {
-            let before = issue.clone();
-            for setting in &mut args.set {
-                *setting = clean_setting(context, &before, setting)?;
-            }
-            apply(&args, issue, now)?;
-            admit(context, Some(&before), issue)
-        })?;
-        let changed = settled(id, &outcome)?;
+        let changed = change(context, txn, access, id, &args)?;
         let json = context.json.then(|| full(txn, &project, &owners, id)).transpose()?;
         Ok::<_, CliError>((changed, json))
     })?;
@@ -46,6 +45,57 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
             format!("issue #{id} is so already\n")
         }),
     }
+}
+
+/// What a command that changes many says when it cannot change one.
+const NOTHING: &str = "no issue was changed; leave that one out with another --where, or use --force where that helps";
+
+/// Changes all issues of which the conditions hold, or none.
+fn all_matching(context: &Context, args: &UpdateArgs) -> CliResult<()> {
+    let filter = Filter::parse(&args.filters)?;
+    let (project, store) = context.ready()?;
+    let (ids, changed) = context.write_claims(&project, &store, args.force, false, |txn, access| {
+        let ids: Vec<_> = filter.matching(txn)?.into_iter().map(|stored| stored.head.id).collect();
+        let mut changed = 0;
+        for &id in &ids {
+            let one = change(context, txn, access, id, args);
+            changed += usize::from(one.map_err(|error| error.detail("id", id).hint(NOTHING))?);
+        }
+        Ok::<_, CliError>((ids, changed))
+    })?;
+    if !context.json {
+        let noun = if changed == 1 { "issue" } else { "issues" };
+        let already = match ids.len() - changed {
+            0 => String::new(),
+            same => format!("; {same} more matched and needed no change"),
+        };
+        return output::text(&format!("updated {changed} {noun}{already}\n"));
+    }
+    // read afterwards, so that nobody waits for it
+    let owners = Owners::new(context, &project);
+    let read = store.read()?;
+    let issues = ids.into_iter().map(|id| full(&read, &project, &owners, id)).collect::<Result<Vec<_>, _>>()?;
+    drop(read);
+    output::json(&issues)
+}
+
+/// Whether there was anything to change.
+fn change(
+    context: &Context,
+    txn: &mut WriteTxn<'_>,
+    access: Access<'_>,
+    id: IssueId,
+    args: &UpdateArgs,
+) -> CliResult<bool> {
+    claim::check(txn, id, access)?;
+    let outcome = txn.try_update(id, args.expect, Op::Update, |issue, now| {
+        let before = issue.clone();
+        let cleaned = |setting| clean_setting(context, &before, setting);
+        let settings = args.set.iter().map(|setting| cleaned(setting)).collect::<CliResult<Vec<_>>>()?;
+        apply(args, &settings, issue, now)?;
+        admit(context, Some(&before), issue)
+    })?;
+    settled(id, &outcome)
 }
 
 fn nothing_asked(args: &UpdateArgs) -> bool {
@@ -61,7 +111,7 @@ fn nothing_asked(args: &UpdateArgs) -> bool {
         && args.set.is_empty()
 }
 
-fn apply(args: &UpdateArgs, issue: &mut Issue, now: Timestamp) -> CliResult<()> {
+fn apply(args: &UpdateArgs, settings: &[String], issue: &mut Issue, now: Timestamp) -> CliResult<()> {
     let old_body = issue.body.clone();
     let head = &mut issue.head;
     if let Some(title) = &args.title {
@@ -90,7 +140,7 @@ fn apply(args: &UpdateArgs, issue: &mut Issue, now: Timestamp) -> CliResult<()> 
             head.labels.push(label.clone());
         }
     }
-    for setting in &args.set {
+    for setting in settings {
         set(issue, setting)?;
     }
     if let Some(body) = &args.body {

@@ -19,8 +19,8 @@ pub(super) fn run(context: &Context, args: CreateArgs) -> CliResult<()> {
     let session = context.session()?;
     let (project, store) = context.ready()?;
     let author = context.author(&project)?;
-    let mut head = IssueHead::new(IssueId(0), args.title, author.now);
-    head.priority = args.priority;
+    let mut head = IssueHead::new(IssueId(0), args.title.unwrap_or_default(), author.now);
+    head.priority = args.priority.unwrap_or_default();
     for label in args.labels {
         if !head.labels.contains(&label) {
             head.labels.push(label);

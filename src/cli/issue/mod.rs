@@ -1,10 +1,12 @@
 //! `oxi-state issue …`
 
+mod batch;
 mod change;
 mod claim;
 mod create;
 mod dep;
 mod edit;
+mod filter;
 mod query;
 
 pub(super) use claim::settle;
@@ -20,13 +22,14 @@ use crate::schema::id::IssueId;
 use crate::schema::issue::Issue;
 use crate::schema::privacy;
 
-use super::args::IssueCommand;
+use super::args::{CreateArgs, IssueCommand};
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
 use super::view::{FullIssueJson, Owners};
 
 pub(super) fn run(context: &Context, command: IssueCommand) -> CliResult<()> {
     match command {
+        IssueCommand::Create(CreateArgs { from: Some(file), .. }) => batch::run(context, &file),
         IssueCommand::Create(args) => create::run(context, args),
         IssueCommand::List(args) => query::list(context, args),
         IssueCommand::Show { ids } => query::show(context, &ids),
