@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::db::{DATABASE, StoreError};
 use crate::git::Git;
 use crate::hooks::{Hook, HooksError, HooksReport, Registration, State};
 use crate::import::scan::{self, MAX_FILE};
@@ -129,6 +130,10 @@ fn switched_from(arguments: &[String]) -> Option<&str> {
 
 fn before_commit(context: &Context, project: &Project, git: &Git) -> CliResult<Option<Code>> {
     let index = std::env::var_os("GIT_INDEX_FILE");
+    let database = project.state_path(DATABASE);
+    if !git.staged(project.root(), &database, index.as_deref()).map_err(HooksError::from)?.is_empty() {
+        return Ok(Some(database_in_git(&database, "commit")));
+    }
     let bad = bad_staged(project, git, index.as_deref())?;
     if !bad.is_empty() {
         for bad in &bad {
@@ -141,7 +146,7 @@ fn before_commit(context: &Context, project: &Project, git: &Git) -> CliResult<O
     if git.operation_in_progress().is_some() {
         return Ok(None);
     }
-    in_step(context, project, "`oxi-state sync`, `git add` what it wrote, and commit again", "commit")
+    in_step(context, project, git, "`oxi-state sync`, `git add` what it wrote, and commit again", "commit")
 }
 
 fn before_push(context: &Context, project: &Project, git: &Git) -> CliResult<Option<Code>> {
@@ -158,16 +163,34 @@ fn before_push(context: &Context, project: &Project, git: &Git) -> CliResult<Opt
     if git.operation_in_progress().is_some() {
         return Ok(None);
     }
-    in_step(context, project, "`oxi-state sync`, commit what it wrote, and push again", "push")
+    in_step(context, project, git, "`oxi-state sync`, commit what it wrote, and push again", "push")
 }
 
-/// Stops git unless files and database are in step. A database that is not there is in step with everything.
-fn in_step(context: &Context, project: &Project, remedy: &str, command: &str) -> CliResult<Option<Code>> {
+/// Stops git where others would get this clone's database: git overwrites theirs without asking, because it is ignored.
+fn database_in_git(path: &str, command: &str) -> Code {
+    tell(&format!("{path} is in git: whoever pulls it loses what only their own database holds"));
+    tell(&format!("run `git rm --cached {path}`, commit, and {command} again; the file itself stays"));
+    Code::Conflict
+}
+
+/// Stops git unless files and database are in step. A database that is not there is in step with everything, and a branch
+/// without issues, such as one of web pages, with every database.
+fn in_step(context: &Context, project: &Project, git: &Git, remedy: &str, command: &str) -> CliResult<Option<Code>> {
     let store = context.store(project);
     if !store.exists()? {
         return Ok(None);
     }
-    let report = context.with_mirror(project, &store, Options::default(), |mirror| Ok(mirror.status()?))?;
+    let folder = project.issues_path();
+    if project.issues()?.is_none() && git.index(project.root(), &folder).map_err(HooksError::from)?.is_empty() {
+        return Ok(None);
+    }
+    let status = context.with_mirror(project, &store, Options::default(), |mirror| Ok(mirror.status()));
+    let report = match status? {
+        Err(MirrorError::Store(StoreError::TrackedByGit(_))) => {
+            return Ok(Some(database_in_git(&project.state_path(DATABASE), command)));
+        }
+        status => status?,
+    };
     if report.in_step {
         return Ok(None);
     }

@@ -15,7 +15,7 @@ use std::fmt;
 
 use super::diff3::{self, Chunk, Merged};
 use super::merge::{self, Side};
-use super::plan::without_foreign_keys;
+use super::plan::{is_later, without_foreign_keys};
 use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::FileName;
 use crate::schema::issue::Issue;
@@ -178,8 +178,10 @@ fn merge_issues(
         version.issue.head.slug = name.slug.clone();
     }
     // what the original dropped when it rewrote the file was not deleted
-    let rewritten = ours.oxi_rendering || theirs.oxi_rendering;
-    let stripped = base.as_ref().filter(|_| rewritten).map(|base| without_foreign_keys(&base.issue));
+    let is_rewriting =
+        |version: &Version, base: &Version| version.oxi_rendering && is_later(&version.issue, &base.issue);
+    let rewritten = |base: &&Version| is_rewriting(&ours, base) || is_rewriting(&theirs, base);
+    let stripped = base.as_ref().filter(rewritten).map(|base| without_foreign_keys(&base.issue));
     let base_issue = stripped.as_ref().or(base.as_ref().map(|base| &base.issue));
     let merged = merge::merge(base_issue, &ours.issue, &theirs.issue);
     let side = winner(base_issue, &ours, &theirs, merged.winner);

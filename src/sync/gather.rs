@@ -167,8 +167,14 @@ impl Mirror<'_> {
         let tracked = |name: &FileName| index.get(&name.to_string()).copied();
         let still_tracked =
             gone.iter().filter(|(_, name)| tracked(name).is_some_and(|entry| !entry.skip_worktree)).count();
+        let untracked: Vec<_> = gone.iter().filter(|(_, name)| tracked(name).is_none()).collect();
+        let paths: Vec<_> = untracked.iter().map(|(_, name)| self.project.issue_path(&name.to_string())).collect();
+        let ask_history = || git.ever_committed(root, &folder, &paths);
+        // a branch that never had the folder has lost nothing
+        let asked = if folder_missing && still_tracked == 0 { Some(ask_history()?) } else { None };
+        let lost_nothing = asked.as_ref().is_some_and(HashSet::is_empty);
         let operation = git.operation_in_progress().filter(|operation| self.options.ended != Some(operation));
-        if is_many(still_tracked) && !self.options.allow_deletes {
+        if is_many(still_tracked) && !lost_nothing && !self.options.allow_deletes {
             missing.caution = Some(caution(still_tracked));
             missing.suspicious = true;
         } else if let Some(operation) = operation {
@@ -177,9 +183,11 @@ impl Mirror<'_> {
             ));
         }
         let unsure = missing.caution.is_some();
-        let untracked: Vec<_> = gone.iter().filter(|(_, name)| tracked(name).is_none()).collect();
-        let paths: Vec<_> = untracked.iter().map(|(_, name)| self.project.issue_path(&name.to_string())).collect();
-        let held = if unsure || paths.is_empty() { HashSet::new() } else { git.ever_committed(root, &folder, &paths)? };
+        let held = match asked {
+            Some(held) => held,
+            None if unsure || paths.is_empty() => HashSet::new(),
+            None => ask_history()?,
+        };
         for (identity, name) in gone {
             let why = match tracked(&name) {
                 Some(entry) if entry.skip_worktree => Absence::Sparse,

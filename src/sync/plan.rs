@@ -175,6 +175,12 @@ pub fn side(base: Option<&Issue>, version: Option<&Issue>) -> Side {
     }
 }
 
+/// Whether a version can be the original program's rewriting of a base: what is older is a version from before the base,
+/// as after a revert or a switch to another branch, in which a key that is absent was not there yet.
+pub(super) fn is_later(version: &Issue, base: &Issue) -> bool {
+    version.head.updated_at >= base.head.updated_at
+}
+
 /// Takes out of a base what the original program drops when it rewrites a file.
 pub(super) fn without_foreign_keys(base: &Issue) -> Issue {
     let mut base = base.clone();
@@ -252,7 +258,8 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         return action;
     }
     // A file that the original rewrote lacks the keys it does not know; they were not deleted.
-    let stripped = known.base.as_ref().filter(|_| file.oxi_rendering).map(without_foreign_keys);
+    let rewritten = |base: &&Issue| file.oxi_rendering && is_later(&file.issue, base);
+    let stripped = known.base.as_ref().filter(rewritten).map(without_foreign_keys);
     let base = stripped.as_ref().or(known.base.as_ref());
     let equal = record.is_some_and(|record| same_but_for_number(record, &file.issue));
     let step = decide(base.is_some(), side(base, record), side(base, Some(&file.issue)), equal);

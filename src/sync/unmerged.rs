@@ -10,7 +10,7 @@ use crate::schema::frontmatter::{self, BadReason};
 use crate::schema::id::{ContentHash, FileName, Identity};
 use crate::schema::issue::Issue;
 
-use super::plan::without_foreign_keys;
+use super::plan::{is_later, without_foreign_keys};
 use super::{Mirror, MirrorError};
 
 /// What git calls the commit that it is merging, by what it is doing.
@@ -65,12 +65,16 @@ impl Mirror<'_> {
                 // a renamed file met another of that name: git puts what it merged of the renamed one, markers and all, there
                 ([_, ours, theirs], Some(marked)) if stages[1].is_some() && stages[2].is_some() => {
                     let branches = Branches { mirror: self, git: &git, baselines };
-                    for (side, version) in [(Side::Ours, ours.take()), (Side::Theirs, theirs.take())] {
+                    let sides = [(Side::Ours, ours.take()), (Side::Theirs, theirs.take())].map(|(side, version)| {
                         let alone = Stages { base: None, ours: None };
                         match version {
-                            Some(version) => taken.push(virtual_file(&name, marked, &version, alone)),
-                            None => taken.extend(branches.renamed_onto(&name, marked, side)),
+                            Some(version) => Some(virtual_file(&name, marked, &version, alone)),
+                            None => branches.renamed_onto(&name, marked, side),
                         }
+                    });
+                    // where one cannot be read, a person must look at both
+                    if let [Some(ours), Some(theirs)] = sides {
+                        taken.extend([ours, theirs]);
                     }
                 }
                 (_, Some(marked)) => {
@@ -91,6 +95,13 @@ impl Mirror<'_> {
             }
         }
         taken.extend(renamed_apart(&singles, &bases));
+        // the other path of an issue that was found on one of several
+        for (name, marked, _, version) in &singles {
+            let is_same = |file: &ReadFile| file.issue.head.identity() == version.issue.head.identity();
+            if taken.iter().any(is_same) && taken.iter().all(|file| file.name != *name) {
+                taken.push(virtual_file(name, *marked, version, Stages { base: None, ours: None }));
+            }
+        }
         scan.bad.retain(|bad| !taken.iter().any(|file| file.name.to_string() == bad.name));
         scan.read.extend(taken.into_iter().map(Box::new));
         Ok(())
@@ -225,9 +236,11 @@ fn virtual_files(
     if ours.issue.head.identity() == theirs.issue.head.identity() {
         let base = base.map(|base| base.issue).filter(|base| base.head.created_at == ours.issue.head.created_at);
         // what the original dropped when it rewrote the file was not deleted
-        let rewritten = |version: &Version| frontmatter::is_oxi_rendering(version.text.as_bytes(), &version.issue);
-        let base =
-            base.map(|base| if rewritten(ours) || rewritten(theirs) { without_foreign_keys(&base) } else { base });
+        let rewritten = |version: &Version, base: &Issue| {
+            is_later(&version.issue, base) && frontmatter::is_oxi_rendering(version.text.as_bytes(), &version.issue)
+        };
+        let is_rewritten = |base: &Issue| rewritten(ours, base) || rewritten(theirs, base);
+        let base = base.map(|base| if is_rewritten(&base) { without_foreign_keys(&base) } else { base });
         let ours = Some((ours.issue.clone(), ours.text.clone()));
         return vec![file(theirs, Stages { base, ours })];
     }

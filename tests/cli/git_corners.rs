@@ -215,3 +215,40 @@ fn an_import_since_what_is_no_revision_takes_in_nothing() {
     assert_eq!(project.field(1, "priority"), "medium");
     assert_eq!(project.git("status --porcelain --untracked-files=all").lines().count(), 1, "nothing was written");
 }
+
+#[test]
+fn a_revert_takes_back_what_a_command_added() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.oxi("sync").ok();
+    project.commit("begin");
+    project.git("branch before");
+    project.oxi("issue dep add 2 1").ok();
+    project.oxi("sync").ok();
+    project.commit("second waits");
+    // the branch from before it, which has only what the original program writes, too
+    project.git("switch -q before");
+    assert_eq!(project.json("sync")["updated"], json!([2]));
+    assert_eq!(project.show(2)["depends_on"], json!([]));
+    project.git("switch -q main");
+    project.oxi("sync").ok();
+    assert_eq!(project.show(2)["depends_on"], json!([1]));
+    project.git("revert --no-edit HEAD");
+    project.oxi("status --check").exits(4);
+    project.oxi("sync").ok();
+    assert_eq!(project.show(2)["depends_on"], json!([]));
+    assert_eq!(project.git("status --porcelain"), "", "the revert holds");
+}
+
+#[test]
+fn issues_that_were_put_away_before_any_was_committed_are_written_again() {
+    let project = repository();
+    project.oxi("init").ok();
+    project.commit("begin");
+    project.oxi("issue create first").ok();
+    project.oxi("sync").ok();
+    project.git("stash -q -u");
+    assert!(!project.path(".oxi/issues").exists());
+    let report = project.json("sync");
+    assert_eq!((&report["kept"], &report["created"]), (&json!([1]), &json!([1])));
+    project.oxi("status --check").ok();
+}

@@ -227,3 +227,44 @@ fn a_merge_that_makes_no_commit_is_taken_in_too() {
     project.git("merge -q --squash FETCH_HEAD");
     assert_eq!(project.field(1, "priority"), "high");
 }
+
+#[test]
+fn a_branch_without_issues_can_be_committed_to() {
+    let project = repository();
+    std::fs::write(project.path("README"), "x").unwrap();
+    project.commit("zero");
+    project.oxi("init --hooks").ok();
+    project.oxi("issue create first").ok();
+    project.oxi("sync").ok();
+    try_commit(&project).unwrap();
+    project.git("switch -q --create pages HEAD~1");
+    assert!(!project.path(".oxi/issues").exists());
+    std::fs::write(project.path("index.html"), "x").unwrap();
+    project.git("add index.html");
+    project.git("commit -q -m page");
+    project.git("switch -q main");
+    project.oxi("status --check").ok();
+    // where the folder is gone from a branch that has it, the check says so
+    std::fs::remove_dir_all(project.path(".oxi/issues")).unwrap();
+    assert!(!project.try_git("commit -q --allow-empty -m x").status.success());
+}
+
+#[test]
+fn a_database_does_not_get_into_a_commit() {
+    let project = with_hooks();
+    project.git("add -f .oxi/state.redb");
+    let output = project.try_git("commit -q -m oops");
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("run `git rm --cached .oxi/state.redb`"), "{said}");
+    project.git("rm -q --cached .oxi/state.redb");
+    assert!(project.path(".oxi/state.redb").exists());
+    project.git("commit -q --allow-empty -m fine");
+    project.oxi("issue list").ok();
+    // one that got there all the same is not pushed
+    project.git("add -f .oxi/state.redb");
+    project.git("commit -q --no-verify -m oops");
+    let hub = project.clone_as("hub");
+    let push = project.try_git(&format!("push -q {} main:other", hub.root.display()));
+    assert!(!push.status.success());
+}

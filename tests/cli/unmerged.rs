@@ -155,3 +155,43 @@ fn a_renumbered_issue_that_meets_another_of_its_name_loses_neither() {
         assert_eq!(from.all_issues(), all);
     }
 }
+
+#[test]
+fn a_version_that_is_no_issue_file_is_not_written_over() {
+    let left = project_with(&[issue(1, "first")]);
+    let right = left.clone_as("right");
+    left.edit("0001-first.md", "two", "two of the left");
+    right.edit("0001-first.md", "status: open", "status: opne");
+    right.edit("0001-first.md", "two", "two of the right");
+    left.commit("left");
+    right.commit("right");
+    merge(&right, &left);
+    right.oxi("sync").exits(7).warns("bad file .oxi/issues/0001-first.md");
+    let text = right.read("0001-first.md");
+    assert!(text.contains("two of the left") && text.contains("two of the right"), "{text}");
+}
+
+#[test]
+fn an_issue_that_moved_two_ways_is_one_again_though_another_took_one_of_the_paths() {
+    let left = project_with(&[issue(1, "first"), issue(2, "second")]);
+    let right = left.clone_as("right");
+    let moved = |project: &Project, to: u32| {
+        project.edit("0002-second.md", "id: 2", &format!("id: {to}"));
+        project.git(&format!("mv .oxi/issues/0002-second.md .oxi/issues/000{to}-second.md"));
+        project.oxi("sync").ok();
+        project.commit("moved");
+    };
+    moved(&right, 5);
+    right.add(&issue(7, "second").created("2026-03-02T00:00:00Z").body("another\n"));
+    right.oxi("sync").ok();
+    right.commit("new");
+    moved(&left, 7);
+    merge(&left, &right);
+    left.oxi("sync").ok();
+    assert_eq!(left.files().len(), 3, "{:?}", left.files());
+    left.git("add -A .oxi");
+    left.git("commit -q --no-edit");
+    left.oxi("status --check").ok();
+    let titles: Vec<_> = left.all_issues().iter().map(|issue| issue["title"].clone()).collect();
+    assert_eq!(titles, ["first", "second", "second"]);
+}
