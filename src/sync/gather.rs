@@ -6,7 +6,7 @@ use crate::db::ReadTxn;
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Pending, Versioned};
 use crate::import::scan::{self, Baselines, ReadFile, Scan};
-use crate::schema::id::{FileName, Identity, IssueId};
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 
 use super::plan::{Absence, Action, Claims, Known, has_collision, plan};
@@ -25,7 +25,8 @@ pub(super) struct Snapshot {
     pub(super) scan: Scan,
     /// Further files of issues that have more than one.
     pub(super) twins: Vec<ReadFile>,
-    pub(super) in_conflict: HashSet<Identity>,
+    /// The issues in conflict, each with the file that it is about.
+    pub(super) in_conflict: HashMap<Identity, (FileName, ContentHash)>,
     pub(super) pending: HashMap<Identity, Pending>,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Snapshot {
 struct Stored {
     baselines: Baselines,
     high_water: IssueId,
-    in_conflict: HashSet<Identity>,
+    in_conflict: HashMap<Identity, (FileName, ContentHash)>,
     pending: HashMap<Identity, Pending>,
 }
 
@@ -113,7 +114,11 @@ impl Mirror<'_> {
         Ok(Stored {
             baselines: Baselines::new(read.all_baselines()?),
             high_water: read.high_water()?,
-            in_conflict: read.all_conflicts()?.into_iter().map(|(identity, _)| identity).collect(),
+            in_conflict: read
+                .all_conflicts()?
+                .into_iter()
+                .map(|(identity, conflict)| (identity, (conflict.name, conflict.theirs_file)))
+                .collect(),
             pending: read.all_pending()?.into_iter().collect(),
         })
     }
@@ -226,7 +231,8 @@ impl Mirror<'_> {
                 let known = Known {
                     record,
                     base,
-                    has_conflict: snapshot.in_conflict.contains(identity),
+                    has_conflict: snapshot.in_conflict.contains_key(identity),
+                    reopened: snapshot.reopened(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
                 };
@@ -318,7 +324,7 @@ impl Snapshot {
     /// issue in conflict always counts.
     pub(super) fn changed_files(&self) -> impl Iterator<Item = &ReadFile> {
         let same = |file: &ReadFile| self.baselines.of(&file.name).is_some_and(|(_, base)| base.file == file.file);
-        let in_conflict = |file: &ReadFile| self.in_conflict.contains(&file.issue.head.identity());
+        let in_conflict = |file: &ReadFile| self.in_conflict.contains_key(&file.issue.head.identity());
         let read = || self.scan.read.iter().map(AsRef::as_ref);
         // a file that is as it was counts all the same when its issue has come in another file as well
         let others: HashSet<Identity> =
@@ -327,6 +333,14 @@ impl Snapshot {
             !same(file) || in_conflict(file) || (!others.is_empty() && others.contains(&file.issue.head.identity()))
         };
         read().filter(counts).chain(&self.twins)
+    }
+
+    /// The file that a conflict is about which was opened again after its outcome had been exported: file and record
+    /// agreed on it, and yet there is a conflict.
+    fn reopened(&self, identity: &Identity) -> Option<ContentHash> {
+        let (name, file) = self.in_conflict.get(identity)?;
+        let (key, baseline) = self.baselines.of(name)?;
+        (baseline.file == *file && *key == identity.key()).then_some(*file)
     }
 
     /// Baselines whose file was read again and found to be the same, with fresh stat data.

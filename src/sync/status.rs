@@ -16,7 +16,7 @@ impl Mirror<'_> {
 
         let mut to_import: BTreeSet<&Identity> = BTreeSet::new();
         let mut to_export: BTreeSet<&Identity> = snapshot.pending.keys().collect();
-        let mut conflicts: BTreeSet<&Identity> = snapshot.in_conflict.iter().collect();
+        let mut conflicts: BTreeSet<&Identity> = snapshot.in_conflict.keys().collect();
         for action in &plan.actions {
             let identity = &action.identity;
             match &action.conflict {
