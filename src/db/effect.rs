@@ -99,6 +99,9 @@ impl<T: Readable> Tables<T> {
         let Some((oldest, _)) = changes.last() else { return Ok(later) };
         let subjects: HashSet<_> = changes.iter().map(|(_, change)| subject(change)).collect();
         let own: HashSet<_> = changes.iter().map(|(revision, _)| *revision).collect();
+        let relinks = |change: &Change| change.hash_before.is_some() && change.after.get("depends_on").is_some();
+        let relinked = changes.iter().filter(|(_, change)| relinks(change));
+        later.relinked = relinked.filter_map(|(_, change)| change.identity.clone()).collect();
         let mut undone = BTreeSet::new();
         for row in self.changes_since(*oldest)? {
             let (revision, change) = row?;
@@ -126,6 +129,8 @@ fn subject(change: &Change) -> Subject {
 #[derive(Debug, Default)]
 pub(super) struct Later {
     rows: HashMap<Subject, Vec<(Revision, Change)>>,
+    /// The issues whose links are put back by themselves, so that they follow no number that is put back.
+    pub(super) relinked: HashSet<Identity>,
 }
 
 impl Later {

@@ -271,6 +271,9 @@ impl<'t> WriteTxn<'t> {
         for (_, old, new, _) in &pairs {
             for source in self.dependents(&old.issue.head.file_name())? {
                 let Some(stored) = self.head(source)? else { continue };
+                if self.later.relinked.contains(&stored.head.identity()) {
+                    continue;
+                }
                 for link in &stored.head.depends_on {
                     if self.resolve(link)? == Some(old.issue.head.id) {
                         relinked.insert((stored.head.identity(), link.clone(), new.issue.head.link()));

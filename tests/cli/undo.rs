@@ -330,7 +330,7 @@ fn whatever_only_noted_something_is_undone_by_its_revision() {
         ("agent prime --type t", "agent list", 0),
         ("validation record unit --result passed", "validation last unit", 3),
         ("fact set theme dark", "fact get theme", 3),
-        ("doc put n/x .oxi/.gitignore", "doc show n/x", 3),
+        ("doc put n/x .oxi/.gitignore", "doc get n/x", 3),
     ] {
         project.oxi(command).ok();
         let row = project.json("log --limit 1")[0].clone();
