@@ -222,19 +222,19 @@ pub(super) enum Command {
     )]
     MergeDriver(MergeDriverArgs),
     /// Show who changed what, newest first
-    #[command(after_help = "Examples:\n  oxi-state log --key 12\n  oxi-state log --since 40 --json")]
+    ///
+    /// Each change with its revision, when, who (and in which session), what, and the fields that it changed; of a text
+    /// the lines that differ.
+    #[command(
+        after_help = "Examples:\n  oxi-state log --limit 10\n  oxi-state log --key 12\n  oxi-state log --since 40 --json"
+    )]
     Log(LogArgs),
     /// Undo a change; without a revision, the last command that was not undone yet
     ///
-    /// Undoing is itself a change, and can be undone by its own revision.
-    #[command(after_help = "Examples:\n  oxi-state undo\n  oxi-state undo 42")]
-    Undo {
-        /// A revision, as `log` shows it
-        revision: Option<u64>,
-        /// Even if another session has the issue
-        #[arg(long)]
-        force: bool,
-    },
+    /// Nothing newer is overwritten: where a later change touched the same fields, it is named, and nothing happens. The
+    /// files follow with the next export. Undoing is itself a change, and can be undone by its own revision.
+    #[command(after_help = "Examples:\n  oxi-state undo\n  oxi-state undo 42\n  oxi-state undo 42 --whole")]
+    Undo(UndoArgs),
     /// Count what is stored
     #[command(after_help = "Example:\n  oxi-state stats --json")]
     Stats,
@@ -336,6 +336,18 @@ pub(super) struct LogArgs {
     /// At most so many
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UndoArgs {
+    /// A revision, as `log` shows it
+    pub(super) revision: Option<u64>,
+    /// All changes of the command that made that one
+    #[arg(long, requires = "revision")]
+    pub(super) whole: bool,
+    /// Even if another session has the issue
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 impl LogArgs {

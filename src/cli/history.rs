@@ -1,173 +1,52 @@
-//! `log`, `undo`, `stats`
+//! `undo`, `stats`
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::db::record::Kind;
-use crate::db::undo::Undone;
-use crate::schema::id::{Revision, printable};
+use crate::db::gate::Gate;
+use crate::db::record::{Kind, Pending};
+use crate::db::undo::{Target, Undone};
+use crate::db::{ReadTxn, StoreError};
+use crate::schema::id::{Identity, Revision, printable};
 use crate::schema::issue::{Priority, Status};
-use crate::schema::time::Timestamp;
-use crate::schema::value::Value;
 
-use super::args::LogArgs;
+use super::args::UndoArgs;
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
+use super::log::{long_name, short_name};
 use super::output;
 
-/// What `log` prints for each change.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(super) struct ChangeJson {
-    revision: Revision,
-    at: Timestamp,
-    actor: String,
-    session: Option<String>,
-    kind: Kind,
-    key: String,
-    op: &'static str,
-    /// The changed fields with their values before; null if there was no record.
-    #[schemars(with = "Option<serde_json::Value>")]
-    before: Value,
-    /// The changed fields with their values after; null if there is no record.
-    #[schemars(with = "Option<serde_json::Value>")]
-    after: Value,
-}
+/// So many newer changes are named when they stand in the way.
+const NAMED: usize = 5;
 
-pub(super) fn log(context: &Context, args: &LogArgs) -> CliResult<()> {
-    let (_, read) = context.read()?;
-    let wanted = |key: &str| args.key.as_deref().is_none_or(|wanted| wanted.trim_start_matches('#') == key);
-    let entries = read.log(args.since(), args.limit.unwrap_or(usize::MAX), |change| {
-        args.kind.as_deref().is_none_or(|kind| kind == change.kind.as_str()) && wanted(&change.key)
-    })?;
-    drop(read);
-    let changes: Vec<_> = entries
-        .into_iter()
-        .map(|entry| ChangeJson {
-            revision: entry.revision,
-            at: entry.change.at,
-            actor: entry.change.actor,
-            session: entry.change.session,
-            kind: entry.change.kind,
-            key: entry.change.key,
-            op: entry.change.op.as_str(),
-            before: entry.before,
-            after: entry.after,
-        })
-        .collect();
-    if context.json {
-        return output::json(&changes);
-    }
-    let mut text = String::new();
-    for change in &changes {
-        let session = change.session.as_ref().map(|session| format!(" ({session})")).unwrap_or_default();
-        let head = format!(
-            "{}  {}  {}{session}  {} {}",
-            change.revision,
-            change.at,
-            change.actor,
-            change.op,
-            short_name(change.kind, &change.key)
-        );
-        let _ = writeln!(text, "{}", printable(&head, false));
-        differences(&mut text, &change.before, &change.after);
-    }
-    output::text(if text.is_empty() { "no changes\n" } else { &text })
-}
-
-/// A record as a line of the log names it: issues by their number alone.
-fn short_name(kind: Kind, key: &str) -> String {
-    match kind {
-        Kind::Issue => format!("#{key}"),
-        kind => format!("{} {key}", kind.as_str()),
-    }
-}
-
-fn long_name(kind: Kind, key: &str) -> String {
-    match kind {
-        Kind::Issue => format!("issue #{key}"),
-        kind => short_name(kind, key),
-    }
-}
-
-fn differences(text: &mut String, before: &Value, after: &Value) {
-    const NULL: &Value = &Value::Null;
-    let mut names: Vec<&str> = Vec::new();
-    for side in [before, after] {
-        if let Value::Map(fields) = side {
-            names.extend(fields.iter().map(|(name, _)| name.as_str()));
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    for name in names.into_iter().filter(|name| *name != "updated_at") {
-        let (old, new) = (before.get(name).unwrap_or(NULL), after.get(name).unwrap_or(NULL));
-        let line = match (before, old, new) {
-            (Value::Null, _, new) => format!("{name}: {}", short(new)),
-            (_, old, Value::Null) => format!("{name}: {} ->", short(old)),
-            (_, old, new) => format!("{name}: {} -> {}", short(old), short(new)),
-        };
-        let _ = writeln!(text, "      {}", printable(&line, false));
-    }
-}
-
-fn short(value: &Value) -> String {
-    const WIDTH: usize = 60;
-    let text = match value {
-        Value::Null => return "none".into(),
-        Value::Text(text) => text.clone(),
-        other => serde_json::to_string(other).unwrap_or_default(),
+pub(super) fn undo(context: &Context, args: &UndoArgs) -> CliResult<()> {
+    let target = match args.revision.map(Revision) {
+        Some(revision) if args.whole => Target::Command(revision),
+        revision => Target::from(revision),
     };
-    let first = text.lines().next().unwrap_or_default();
-    if first.chars().count() > WIDTH || text.lines().nth(1).is_some() {
-        format!("{}…", first.chars().take(WIDTH).collect::<String>())
-    } else {
-        first.to_owned()
-    }
-}
-
-pub(super) fn undo(context: &Context, revision: Option<u64>, force: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
-    let done = context.write_claims(&project, &store, force, false, |txn, access| {
-        for (_, change) in txn.to_undo(revision.map(Revision))? {
+    let reopens = store.read()?.ends_conflict(target)?;
+    // the end of a conflict is about a file, too: no import or export meanwhile
+    let _turn = reopens.then(|| Gate::sync(store.dir(), store.timeout())).transpose()?;
+    let (done, undone_from) = context.write_claims(&project, &store, args.force, false, |txn, access| {
+        for (_, change) in txn.to_undo(target)? {
             if let Some(id) = change.identity.map(|identity| txn.id_of(&identity)).transpose()?.flatten() {
                 super::issue::check(txn, id, access)?;
             }
         }
-        let undone = txn.undo(revision.map(Revision))?;
+        let undone = txn.undo(target)?;
         // who gets an issue back by it must not meet another in a second work tree
-        for change in txn.standing_changes().iter().filter(|_| !force) {
+        for change in txn.standing_changes().iter().filter(|_| !args.force) {
             let (Some(owner), Some(id)) = (&change.owner, txn.id_of(&change.identity)?) else { continue };
             if let Some(rival) = access.rival(txn, &change.identity, &owner.session)? {
                 return Err(super::issue::owned(id, rival));
             }
         }
         match undone {
-            Undone::Done(done) => Ok(done),
-            Undone::NothingToUndo => Err(match revision {
-                Some(revision) => CliError::new(Code::NotFound, format!("there is no change {revision}"))
-                    .hint("`oxi-state log` shows what there is"),
-                None => CliError::new(Code::NotFound, "there is nothing to undo"),
-            }),
-            Undone::Overtaken { revision, kind, key, current: None } => Err(CliError::new(
-                Code::Conflict,
-                format!("change {revision} cannot be undone: {} is no longer there", long_name(kind, &key)),
-            )
-            .hint(format!(
-                "`oxi-state log --key {key}` shows whether it was deleted; if not, its time was over (see retention.* in \
-                 `oxi-state config list`)"
-            ))),
-            Undone::Overtaken { revision, kind, key, .. } => Err(CliError::new(
-                Code::Conflict,
-                format!("change {revision} cannot be undone: {} was changed again since", long_name(kind, &key)),
-            )
-            .hint(format!("`oxi-state log --key {key}` shows the later changes; undo those first"))),
-            Undone::NotUndoable { revision } => Err(CliError::new(
-                Code::Conflict,
-                format!(
-                    "change {revision} cannot be undone: it changed no record, or what it replaced is no longer kept"
-                ),
-            )),
+            Undone::Done(done) => Ok((done, txn.group())),
+            refused => Err(refusal(refused, args.revision)),
         }
     })?;
     if context.json {
@@ -175,20 +54,124 @@ pub(super) fn undo(context: &Context, revision: Option<u64>, force: bool) -> Cli
     }
     let read = store.read()?;
     let mut text = String::new();
-    let mut touches_files = false;
-    for revision in done {
-        if let Some(change) = read.change(revision)? {
-            touches_files |= change.kind == Kind::Issue;
+    let mut issues = HashSet::new();
+    for revision in &done {
+        if let Some(change) = read.change(*revision)? {
             let what = short_name(change.kind, &change.key);
             let _ = writeln!(text, "undid change {revision}: {} {}", change.op.as_str(), printable(&what, false));
+            issues.extend(change.identity);
         }
     }
+    let hints = hints(&read, &issues)?;
     drop(read);
     output::text(&text)?;
-    if touches_files {
-        context.note("hint: `oxi-state export` brings the files in step");
+    for hint in hints {
+        context.note(&hint);
     }
+    let whole = if done.len() > 1 { " --whole" } else { "" };
+    context.note(&format!("hint: `oxi-state undo {undone_from}{whole}` takes that back"));
     Ok(())
+}
+
+/// What is left to do after an undo: the files still say what was undone.
+fn hints(read: &ReadTxn, issues: &HashSet<Identity>) -> Result<Vec<String>, StoreError> {
+    let (mut hints, mut write, mut remove) = (Vec::new(), 0, 0);
+    let mut in_conflict: Vec<_> = read.all_conflicts()?;
+    in_conflict.retain(|(identity, _)| issues.contains(identity));
+    for (identity, kind) in read.all_pending()? {
+        if issues.contains(&identity) && in_conflict.iter().all(|(other, _)| *other != identity) {
+            *(if kind == Pending::Deleted { &mut remove } else { &mut write }) += 1;
+        }
+    }
+    for (identity, conflict) in in_conflict {
+        let id = read.id_of(&identity)?.unwrap_or(conflict.id);
+        hints.push(format!(
+            "hint: issue #{id} is in conflict again: `oxi-state conflicts` shows both sides, `oxi-state resolve {id}` ends it"
+        ));
+    }
+    let files = match (write, remove) {
+        (0, 0) => return Ok(hints),
+        (_, 0) => format!("writes {write}"),
+        (0, _) => format!("removes {remove}"),
+        _ => format!("writes {write} and removes {remove}"),
+    };
+    hints.push(format!("hint: the files are as they were; `oxi-state export` brings them in step ({files})"));
+    Ok(hints)
+}
+
+/// Why nothing was undone.
+fn refusal(undone: Undone, asked: Option<u64>) -> CliError {
+    let conflict = |message: String| CliError::new(Code::Conflict, message);
+    match undone {
+        Undone::Done(_) | Undone::NothingToUndo => match asked {
+            Some(revision) => CliError::new(Code::NotFound, format!("there is no change {revision}"))
+                .hint("`oxi-state log` shows what there is"),
+            None => CliError::new(Code::NotFound, "there is nothing to undo"),
+        },
+        Undone::Already { revision, by } => conflict(format!("change {revision} is undone already, by change {by}"))
+            .hint(format!("`oxi-state undo {by}` takes that back")),
+        Undone::Overtaken { revision, kind, key, current, newer } => {
+            overtaken(revision, kind, &key, current.is_some(), &newer)
+        }
+        Undone::NumberTaken { revision, id } => {
+            conflict(format!("change {revision} cannot be undone: another issue is #{id} by now"))
+                .hint(format!("`oxi-state log --key {id}` shows how it got the number; undo that first"))
+        }
+        Undone::InConflict { revision, id } => {
+            conflict(format!("change {revision} cannot be undone: issue #{id} is in conflict anew"))
+                .hint(format!("`oxi-state resolve {id}` ends the conflict"))
+        }
+        Undone::ChangedNothing { revision, beside } => {
+            let error =
+                conflict(format!("change {revision} cannot be undone: it tells of something, and changed no record"));
+            match beside {
+                Some(beside) => {
+                    error.hint(format!("`oxi-state undo {beside} --whole` undoes all that the same command changed"))
+                }
+                None => error,
+            }
+        }
+        Undone::NotUndoable { revision } => {
+            conflict(format!("change {revision} cannot be undone: what it replaced is no longer kept"))
+                .hint("retention.superseded_days and retention.changes say how long it is (`oxi-state config list`)")
+        }
+    }
+}
+
+/// That newer changes stand in the way; none are named if what did was not logged.
+fn overtaken(revision: Revision, kind: Kind, key: &str, is_there: bool, newer: &[Revision]) -> CliError {
+    let state = match newer {
+        _ if !is_there => "is no longer there".to_owned(),
+        [] => "was changed again since".to_owned(),
+        [one] => format!("was changed again by change {one}"),
+        some => format!("was changed again by changes {}", listed(some, ToString::to_string)),
+    };
+    let see = format!("`oxi-state log --key {key}`");
+    let hint = match newer {
+        [] if is_there => format!("{see} shows the later changes; undo those first"),
+        [] => format!(
+            "{see} shows whether it was deleted; if not, its time was over (see retention.* in `oxi-state config list`)"
+        ),
+        [one] => format!("first `oxi-state undo {one}`; {see} shows what it changed"),
+        some => format!(
+            "first, the newest before the others, {}; {see} shows what they changed",
+            listed(some, |revision| format!("`oxi-state undo {revision}`"))
+        ),
+    };
+    let what = long_name(kind, key);
+    CliError::new(Code::Conflict, format!("change {revision} cannot be undone: {what} {state}")).hint(hint)
+}
+
+/// Revisions in words, the first few of many.
+fn listed(revisions: &[Revision], word: impl Fn(&Revision) -> String) -> String {
+    let mut words: Vec<String> = revisions.iter().take(NAMED).map(word).collect();
+    if revisions.len() > NAMED {
+        words.push(format!("{} more", revisions.len() - NAMED));
+    }
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 /// What `stats` prints.

@@ -18,6 +18,7 @@ mod inbox;
 mod init;
 mod issue;
 mod keyed;
+mod log;
 mod merge_driver;
 mod mirror;
 mod output;
@@ -181,8 +182,8 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Inbox(args) => inbox::run(&context, &args).map(number),
         Command::Hooks(command) => hooks::run(&context, *command.0).map(number),
         Command::MergeDriver(_) => Ok(None),
-        Command::Log(args) => history::log(&context, &args).map(|()| None),
-        Command::Undo { revision, force } => history::undo(&context, revision, force).map(|()| None),
+        Command::Log(args) => log::log(&context, &args).map(|()| None),
+        Command::Undo(args) => history::undo(&context, &args).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
         Command::Compact { dry_run } => compact::run(&context, dry_run).map(|()| None),
         Command::Config(command) => config::run(&context, *command.0).map(|()| None),

@@ -167,7 +167,9 @@ impl WriteTxn<'_> {
         }
         Ok(())
     }
+}
 
+impl<T: Readable> Tables<T> {
     /// A change and, where it is of a handoff or a validation, or of an entry of such, those that the same command made
     /// of the other; newest first.
     pub(super) fn with_entries(
@@ -185,9 +187,7 @@ impl WriteTxn<'_> {
         }
         Ok(changes)
     }
-}
 
-impl<T: Readable> Tables<T> {
     /// Whether a change is about an entry of an issue's file.
     pub(super) fn is_of_entry(&self, change: &Change) -> Result<bool, StoreError> {
         Ok(self.issue_of_entry(change)?.is_some())

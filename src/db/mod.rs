@@ -32,17 +32,20 @@
 
 mod counted;
 pub mod documents;
+mod effect;
 mod entries;
 mod error;
 pub mod gate;
 mod inbox;
 mod index;
+pub mod log;
 mod migrate;
 mod mirror;
 pub mod query;
 mod read;
 pub mod record;
 pub mod records;
+mod reopen;
 pub mod retention;
 pub mod shrink;
 pub mod tables;

@@ -117,7 +117,7 @@ pub struct Conflict {
 }
 
 /// What kind of record a change is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// An issue.
@@ -351,6 +351,30 @@ pub struct Change {
     /// The change that this one undid.
     pub undoes: Option<Revision>,
 }
+
+impl Change {
+    /// Whether it changed a record. Others only tell of something: a value that a merge did not take, a conflict.
+    #[must_use]
+    pub fn changes_record(&self) -> bool {
+        self.hash_before != self.hash_after
+    }
+
+    /// Whether it tells that a conflict was ended, or was opened again by an undo.
+    #[must_use]
+    pub fn is_of_conflict(&self) -> bool {
+        let names_conflict = [&self.before, &self.after].iter().any(|fields| fields.get(CONFLICT).is_some());
+        !self.changes_record() && matches!(self.op, Op::Resolve | Op::Undo) && names_conflict
+    }
+
+    /// Whether it is what ending a conflict made of the record.
+    #[must_use]
+    pub fn is_end_of_conflict(&self) -> bool {
+        self.op == Op::Resolve && self.changes_record()
+    }
+}
+
+/// The name under which a row of the log has the fields that were in conflict.
+pub(super) const CONFLICT: &str = "conflict";
 
 /// Where the issue of an old number went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -217,8 +217,7 @@ impl WriteTxn<'_> {
             Before::Refused(undone) => return Ok(Some(undone)),
             // its entry would stay without it
             Before::Nothing if self.is_listed(change)? => {
-                let (kind, key) = (change.kind, change.key.clone());
-                return Ok(Some(Undone::Overtaken { revision, kind, key, current: change.hash_after }));
+                return Ok(Some(self.overtaken(revision, change, change.hash_after)));
             }
             Before::Nothing => drop(self.remove_record::<R>(&change.key, Op::Undo)?),
             Before::Record(old) => drop(self.put_record(&*old, Op::Undo)?),
@@ -230,9 +229,8 @@ impl WriteTxn<'_> {
     pub(super) fn before<R: Record>(&self, revision: Revision, change: &Change) -> Result<Before<R>, StoreError> {
         let current = self.record::<R>(&change.key)?.as_ref().map(Spelled::of);
         let current_hash = current.as_ref().map(|it| it.hash);
-        if current_hash != change.hash_after {
-            let (kind, key) = (change.kind, change.key.clone());
-            return Ok(Before::Refused(Undone::Overtaken { revision, kind, key, current: current_hash }));
+        if current_hash != change.hash_after || !self.later.overwritten(revision, change).is_empty() {
+            return Ok(Before::Refused(self.overtaken(revision, change, current_hash)));
         }
         if change.hash_before.is_none() {
             return Ok(Before::Nothing);

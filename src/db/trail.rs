@@ -72,6 +72,23 @@ impl WriteTxn<'_> {
         self.append(entry, body)
     }
 
+    /// The first change of the command that is being done.
+    #[must_use]
+    pub fn group(&self) -> Revision {
+        self.group.unwrap_or(Revision(self.first.0 + 1))
+    }
+
+    /// Whether there is a row in the audit trail that this transaction wrote.
+    #[must_use]
+    pub fn has_logged(&self) -> bool {
+        self.last > self.first
+    }
+
+    /// Goes on with a command that has committed changes already, from this one on: they are undone together.
+    pub fn continue_group(&mut self, group: Revision) {
+        self.group = Some(group);
+    }
+
     /// Writes a row of the audit trail.
     pub(super) fn append(&mut self, entry: Entry, superseded: Option<&str>) -> Result<(), StoreError> {
         self.touched = true;
@@ -90,7 +107,7 @@ impl WriteTxn<'_> {
             body_changed: entry.body_changed,
             before: entry.before,
             after: entry.after,
-            group: Revision(self.first.0 + 1),
+            group: self.group(),
             undoes: self.undoes,
         };
         self.tables.changes.put(&key, &change)?;

@@ -1,16 +1,40 @@
 //! Undoing changes from what the audit trail kept. Undoing is itself a change, and can be undone.
+//!
+//! Undoing never takes away what a newer change
+//! did: where one touched the same fields, it is refused, and the newer ones are named.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::schema::diff;
+use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
 use crate::schema::issue::{Issue, IssueHead};
+use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
+use super::effect::Later;
 use super::error::StoreError;
 use super::record::{Change, Kind, Op, Versioned};
-use super::tables::{Readable, Tables};
 use super::write::WriteTxn;
+
+/// What is to be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The newest command that was not undone yet, passing over what only notes what happened by itself (see
+    /// [`Op::is_observation`]), and over the building of the database.
+    Newest,
+    /// One change, and with a change of a handoff or a validation that of the entry in its issue's file; of the end of a
+    /// conflict, all that belongs to it.
+    Change(Revision),
+    /// All changes of the command that made this one.
+    Command(Revision),
+}
+
+impl From<Option<Revision>> for Target {
+    fn from(revision: Option<Revision>) -> Self {
+        revision.map_or(Self::Newest, Self::Change)
+    }
+}
 
 /// What became of an undo.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +44,13 @@ pub enum Undone {
     Done(Vec<Revision>),
     /// There is no such change, or none left to undo.
     NothingToUndo,
+    /// It is undone already.
+    Already {
+        /// The change.
+        revision: Revision,
+        /// The change that undid it.
+        by: Revision,
+    },
     /// Something newer would be overwritten.
     Overtaken {
         /// The change that cannot be undone.
@@ -30,116 +61,132 @@ pub enum Undone {
         key: String,
         /// Its present hash; none if it is gone.
         current: Option<ContentHash>,
+        /// The newer changes that stand in the way, newest first; none if what did was not logged.
+        newer: Vec<Revision>,
     },
-    /// What the change replaced is no longer kept, or it changed no record.
+    /// Another record has the number that the issue would get back.
+    NumberTaken {
+        /// The change that cannot be undone.
+        revision: Revision,
+        /// The number.
+        id: IssueId,
+    },
+    /// The end of a conflict cannot be undone, because the issue is in conflict anew.
+    InConflict {
+        /// The change that cannot be undone.
+        revision: Revision,
+        /// The issue.
+        id: IssueId,
+    },
+    /// The change tells of something, and changed no record.
+    ChangedNothing {
+        /// The change.
+        revision: Revision,
+        /// The first change of a record that the same command made, if it made one.
+        beside: Option<Revision>,
+    },
+    /// What the change replaced is no longer kept.
     NotUndoable {
         /// The change.
         revision: Revision,
     },
 }
 
+/// What an issue was before a change; none if there was none. Or why that cannot be put back.
+type Earlier = Result<Option<Versioned>, Undone>;
+
 impl WriteTxn<'_> {
-    /// Undoes one change, and with a change of a handoff or a validation that of the entry in its issue's file;
-    /// without a revision, all changes of the newest command that was not undone yet, passing over what only notes what
-    /// happened by itself (see [`Op::is_observation`]).
+    /// Undoes what `target` names.
     ///
     /// Everything or nothing: if one of the changes cannot be undone, the caller drops the transaction.
     ///
     /// # Errors
     /// If the database fails.
-    pub fn undo(&mut self, revision: Option<Revision>) -> Result<Undone, StoreError> {
-        let changes = self.to_undo(revision)?;
-        if changes.is_empty() {
-            return Ok(Undone::NothingToUndo);
+    pub fn undo(&mut self, target: impl Into<Target>) -> Result<Undone, StoreError> {
+        let target = target.into();
+        if let Target::Change(revision) = target
+            && let Some(by) = self.undone_by(revision)?
+        {
+            return Ok(Undone::Already { revision, by });
         }
-        if let Some(revision) = self.incomplete(&changes)? {
-            return Ok(Undone::NotUndoable { revision });
+        let changes = self.to_undo(target)?;
+        if let Some(refused) = self.refusal(target, &changes)? {
+            return Ok(refused);
         }
-        let (mut done, mut restored) = (Vec::new(), std::collections::BTreeMap::new());
-        for (revision, change) in changes {
-            // rows that only tell of a loss or a conflict changed no record
-            if change.hash_before == change.hash_after {
-                if self.has_one_change(&change)? {
-                    return Ok(Undone::NotUndoable { revision });
-                }
-                continue;
-            }
-            self.set_undoes(Some(revision));
-            let outcome = match &change.identity {
-                Some(identity) => self.undo_issue(revision, &change, identity)?,
-                None => self.undo_record(revision, &change)?,
+        self.later = self.later_than(&changes)?;
+        let (mut done, mut restored) = (Vec::new(), BTreeMap::new());
+        let mut rest = &changes[..];
+        while let [(revision, change), others @ ..] = rest {
+            let moves = rest.iter().take_while(|(_, change)| renumbers(change)).count();
+            let (refused, taken) = if moves > 1 {
+                (self.undo_moves(&rest[..moves])?, moves)
+            } else {
+                (self.undo_one(*revision, change)?, 1)
             };
-            self.set_undoes(None);
-            match outcome {
-                None => done.push(revision),
-                Some(refused) => return Ok(refused),
+            if let Some(refused) = refused {
+                return Ok(refused);
             }
-            if let Some(identity) = &change.identity {
-                restored.insert(identity.key(), identity.clone());
+            for (revision, change) in &rest[..taken] {
+                if change.changes_record() {
+                    done.push(*revision);
+                }
+                if let Some(identity) = &change.identity {
+                    restored.insert(identity.key(), (identity.clone(), *revision));
+                }
             }
+            rest = if taken == 1 { others } else { &rest[taken..] };
         }
-        for identity in restored.values() {
+        for (identity, revision) in restored.values() {
+            self.set_undoes(Some(*revision));
             self.drop_done_entries(identity)?;
         }
+        self.set_undoes(None);
+        self.later = Later::default();
         Ok(Undone::Done(done))
     }
 
-    /// The changes that [`WriteTxn::undo`] would undo, newest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn to_undo(&self, revision: Option<Revision>) -> Result<Vec<(Revision, Change)>, StoreError> {
-        match revision {
-            Some(revision) => match self.change(revision)? {
-                Some(change) => self.with_entries(revision, change),
-                None => Ok(Vec::new()),
-            },
-            None => self.newest_group(),
+    /// Why these changes cannot be undone, if that can be said before anything is.
+    fn refusal(&self, target: Target, changes: &[(Revision, Change)]) -> Result<Option<Undone>, StoreError> {
+        let named = match target {
+            Target::Newest => None,
+            Target::Change(revision) | Target::Command(revision) => Some(revision),
+        };
+        if let Some(revision) = named
+            && changes.iter().all(|(_, change)| !change.changes_record())
+            && let Some(change) = self.change(revision)?
+        {
+            if let Some(by) = self.undone_by(revision)? {
+                return Ok(Some(Undone::Already { revision, by }));
+            }
+            let beside = self.rows_in_effect(Some(change.group))?;
+            let beside = beside.iter().rev().find(|(_, change)| change.changes_record());
+            return Ok(Some(Undone::ChangedNothing { revision, beside: beside.map(|(revision, _)| *revision) }));
         }
-    }
-
-    /// One of these changes of which the log no longer holds all that belongs to it.
-    fn incomplete(&self, changes: &[(Revision, Change)]) -> Result<Option<Revision>, StoreError> {
+        if changes.is_empty() {
+            return Ok(Some(Undone::NothingToUndo));
+        }
+        // of a change of which the log no longer holds all that belongs to it
         let log_from = self.log_from()?;
         for (revision, change) in changes {
-            if *revision < log_from || (change.group < log_from && self.is_of_entry(change)?) {
-                return Ok(Some(*revision));
+            let whole = !matches!(target, Target::Change(_)) || self.is_of_entry(change)?;
+            if *revision < log_from || (whole && change.group < log_from) {
+                return Ok(Some(Undone::NotUndoable { revision: *revision }));
             }
         }
         Ok(None)
     }
 
-    fn has_one_change(&self, change: &Change) -> Result<bool, StoreError> {
-        let before = Revision(change.group.0.saturating_sub(1));
-        let mut of_group = 0;
-        for row in self.changes_since(before)? {
-            of_group += usize::from(row?.1.group == change.group);
-        }
-        Ok(of_group == 1)
-    }
-
-    /// The changes of the newest command that neither undid something nor was undone, newest first.
-    fn newest_group(&self) -> Result<Vec<(Revision, Change)>, StoreError> {
-        let mut undone = std::collections::BTreeSet::new();
-        let mut group: Option<Revision> = None;
-        let mut changes = Vec::new();
-        let from = self.born()?.max(Revision(self.log_from()?.0.saturating_sub(1)));
-        for row in self.changes_since(from)? {
-            let (revision, change) = row?;
-            if group.is_some_and(|group| group != change.group) {
-                break;
-            }
-            if let Some(target) = change.undoes {
-                undone.insert(target);
-            } else if !undone.contains(&revision)
-                && change.hash_before != change.hash_after
-                && !change.op.is_observation()
-            {
-                group = Some(change.group);
-                changes.push((revision, change));
-            }
-        }
-        Ok(changes)
+    fn undo_one(&mut self, revision: Revision, change: &Change) -> Result<Option<Undone>, StoreError> {
+        self.set_undoes(Some(revision));
+        let refused = match &change.identity {
+            Some(identity) if change.is_of_conflict() => self.undo_end_of_conflict(revision, change, identity)?,
+            // rows that only tell of a loss or a conflict changed no record
+            _ if !change.changes_record() => None,
+            Some(identity) => self.undo_issue(revision, change, identity)?,
+            None => self.undo_record(revision, change)?,
+        };
+        self.set_undoes(None);
+        Ok(refused)
     }
 
     fn undo_issue(
@@ -148,37 +195,19 @@ impl WriteTxn<'_> {
         change: &Change,
         identity: &Identity,
     ) -> Result<Option<Undone>, StoreError> {
-        let overtaken = |current| Undone::Overtaken { revision, kind: Kind::Issue, key: change.key.clone(), current };
-        let current = self.issue_of(identity)?;
-        let current_hash = current.as_ref().map(|current| current.hash);
-        if current_hash != change.hash_after {
-            return Ok(Some(overtaken(current_hash)));
-        }
-        let refused = Ok(Some(Undone::NotUndoable { revision }));
-        let Some(hash_before) = change.hash_before else {
-            if let Some(current) = current {
-                self.delete(current.issue.head.id, Op::Undo)?;
+        let old = match self.earlier(revision, change, identity)? {
+            Err(refused) => return Ok(Some(refused)),
+            Ok(Some(old)) => old,
+            Ok(None) => {
+                if let Some(id) = self.id_of(identity)? {
+                    self.delete(id, Op::Undo)?;
+                }
+                return Ok(None);
             }
-            return Ok(None);
         };
-        let mut issue = current.map_or_else(|| blank(change, identity), |current| current.issue);
-        if diff::apply(&mut issue, &change.before).is_err() {
-            return refused;
-        }
-        if change.body_changed {
-            match self.superseded_body(revision)? {
-                Some(body) => issue.body = body,
-                None => return refused,
-            }
-        }
-        let old = Versioned::new(issue);
-        if old.hash != hash_before {
-            return refused;
-        }
         let id = old.issue.head.id;
-        let holder = self.head(id)?.map(|stored| stored.head.identity());
-        if holder.is_some_and(|holder| holder != *identity) {
-            return Ok(Some(overtaken(current_hash)));
+        if self.head(id)?.is_some_and(|holder| holder.head.identity() != *identity) {
+            return Ok(Some(Undone::NumberTaken { revision, id }));
         }
         if change.hash_after.is_some() && self.id_of(identity)? != Some(id) {
             self.renumber(&[(identity.clone(), id)])?;
@@ -186,6 +215,102 @@ impl WriteTxn<'_> {
         self.put(&old, Op::Undo)?;
         Ok(None)
     }
+
+    /// Undoes changes of numbers all at once, so that two issues can trade theirs back.
+    fn undo_moves(&mut self, changes: &[(Revision, Change)]) -> Result<Option<Undone>, StoreError> {
+        let (mut moves, mut old_versions) = (Vec::new(), Vec::new());
+        for (revision, change) in changes {
+            let Some(identity) = &change.identity else { continue };
+            match self.earlier(*revision, change, identity)? {
+                Err(refused) => return Ok(Some(refused)),
+                Ok(Some(old)) => {
+                    moves.push((identity.clone(), old.issue.head.id, Some(*revision)));
+                    old_versions.push((*revision, old));
+                }
+                // a change of number has an issue on both sides
+                Ok(None) => return Ok(Some(Undone::NotUndoable { revision: *revision })),
+            }
+        }
+        for (_, id, revision) in &moves {
+            let holder = self.head(*id)?.map(|stored| stored.head.identity());
+            let moves_away = |holder| moves.iter().any(|(mover, ..)| *mover == holder);
+            if let (Some(revision), Some(holder)) = (revision, holder)
+                && !moves_away(holder)
+            {
+                return Ok(Some(Undone::NumberTaken { revision: *revision, id: *id }));
+            }
+        }
+        self.renumber_back(&moves)?;
+        for (revision, old) in old_versions {
+            self.set_undoes(Some(revision));
+            self.put(&old, Op::Undo)?;
+        }
+        self.set_undoes(None);
+        Ok(None)
+    }
+
+    /// The issue as undoing a change would leave it: exactly as it was before, if nothing was changed since; else with
+    /// the fields of that change as they were, if nothing newer touched those.
+    fn earlier(&self, revision: Revision, change: &Change, identity: &Identity) -> Result<Earlier, StoreError> {
+        let current = self.issue_of(identity)?;
+        let current_hash = current.as_ref().map(|current| current.hash);
+        let is_as_left = current_hash == change.hash_after
+            || current.as_ref().is_some_and(|current| same_but_for_time(&current.issue, change));
+        let stands = is_as_left || current.as_ref().is_some_and(|current| fields_stand(change, &current.issue));
+        if !stands || !self.later.overwritten(revision, change).is_empty() {
+            return Ok(Err(self.overtaken(revision, change, current_hash)));
+        }
+        let Some(hash_before) = change.hash_before else { return Ok(Ok(None)) };
+        let lost = Ok(Err(Undone::NotUndoable { revision }));
+        let mut issue = current.map_or_else(|| blank(change, identity), |current| current.issue);
+        let present = issue.head.updated_at;
+        if diff::apply(&mut issue, &change.before).is_err() {
+            return lost;
+        }
+        if change.body_changed {
+            match self.superseded_body(revision)? {
+                Some(body) => issue.body = body,
+                None => return lost,
+            }
+        }
+        if !is_as_left {
+            issue.head.updated_at = Timestamp::after(self.author().now, present);
+            return if frontmatter::render_checked(&issue).is_ok() {
+                Ok(Ok(Some(Versioned::new(issue))))
+            } else {
+                lost
+            };
+        }
+        let old = Versioned::new(issue);
+        if old.hash == hash_before { Ok(Ok(Some(old))) } else { lost }
+    }
+
+    /// That newer changes stand in the way.
+    pub(super) fn overtaken(&self, revision: Revision, change: &Change, current: Option<ContentHash>) -> Undone {
+        let newer = self.later.overwritten(revision, change);
+        Undone::Overtaken { revision, kind: change.kind, key: change.key.clone(), current, newer }
+    }
+}
+
+/// Whether what a change made of the fields of an issue is still so, the body aside.
+fn fields_stand(change: &Change, current: &Issue) -> bool {
+    let is_update = change.hash_before.is_some() && change.hash_after.is_some();
+    is_update && !change.is_end_of_conflict() && diff::holds(current, &change.after, &["updated_at"])
+}
+
+/// Whether a change gave an issue another number.
+fn renumbers(change: &Change) -> bool {
+    change.hash_before.is_some() && change.hash_after.is_some() && change.after.get("id").is_some()
+}
+
+/// Whether an issue is as a change left it, but for the time of its last change.
+fn same_but_for_time(current: &Issue, change: &Change) -> bool {
+    let left_at = change.after.get("updated_at").and_then(Value::as_text).and_then(|time| time.parse().ok());
+    left_at.is_some_and(|left_at| {
+        let mut issue = current.clone();
+        issue.head.updated_at = left_at;
+        Some(issue.content_hash()) == change.hash_after
+    })
 }
 
 /// An issue to which the stored fields of a deleted one are applied.
@@ -196,83 +321,5 @@ fn blank(change: &Change, identity: &Identity) -> Issue {
     Issue { head, body: String::new() }
 }
 
-/// A change as the log shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogEntry {
-    /// Its place in the order.
-    pub revision: Revision,
-    /// The change as stored.
-    pub change: Change,
-    /// The changed fields with their values before, the body included while it is kept.
-    pub before: Value,
-    /// The changed fields with their values after, the body included while it is kept.
-    pub after: Value,
-}
-
-impl<T: Readable> Tables<T> {
-    /// The changes after a revision that `keep` takes, newest first.
-    ///
-    /// The body after a change is not stored with it: it is the one that the next change of that issue replaced, or the
-    /// present one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn log(
-        &self,
-        since: Revision,
-        limit: usize,
-        mut keep: impl FnMut(&Change) -> bool,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        // the change that next replaced the body of an issue or a document, seen from the newest change backwards
-        let mut replaced: HashMap<Vec<u8>, Revision> = HashMap::new();
-        let mut entries = Vec::new();
-        for row in self.changes_since(since)? {
-            if entries.len() >= limit {
-                break;
-            }
-            let (revision, change) = row?;
-            let changes_record = change.hash_before != change.hash_after;
-            let identity = change.identity.as_ref();
-            let next = if change.body_changed && changes_record {
-                let subject = identity.map_or_else(|| change.key.as_bytes().to_vec(), Identity::key);
-                replaced.insert(subject, revision)
-            } else {
-                None
-            };
-            if !keep(&change) {
-                continue;
-            }
-            let (mut before, mut after) = (for_people(&change.before), for_people(&change.after));
-            if change.body_changed {
-                add_body(&mut before, self.superseded_body(revision)?);
-                let body_after = match next {
-                    _ if !changes_record => None,
-                    Some(next) => self.superseded_body(next)?,
-                    None => match identity {
-                        Some(identity) => self.issue_of(identity)?.map(|record| record.issue.body),
-                        None => self.text_of_key(&change.key)?,
-                    },
-                };
-                add_body(&mut after, body_after);
-            }
-            entries.push(LogEntry { revision, change, before, after });
-        }
-        Ok(entries)
-    }
-}
-
-/// Unknown keys are stored with their lines, so that undo can bring those back; the log shows what they mean.
-fn for_people(fields: &Value) -> Value {
-    let Value::Map(fields) = fields else { return fields.clone() };
-    let plain = |(name, value): &(String, Value)| {
-        let shown = value.get("value").filter(|_| name.starts_with(diff::EXTRA)).unwrap_or(value);
-        (name.clone(), shown.clone())
-    };
-    Value::Map(fields.iter().map(plain).collect())
-}
-
-fn add_body(fields: &mut Value, body: Option<String>) {
-    if let (Value::Map(fields), Some(body)) = (fields, body) {
-        fields.push(("body".into(), body.into()));
-    }
-}
+#[cfg(test)]
+mod tests;

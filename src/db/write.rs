@@ -9,6 +9,7 @@ use crate::schema::issue::{Issue, IssueHead, Status};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
+use super::effect::Later;
 use super::error::StoreError;
 use super::index::{IndexKeys, id_key};
 use super::read::mark;
@@ -45,6 +46,8 @@ pub struct WriteTxn<'t> {
     pub(super) last: Revision,
     highest: IssueId,
     pub(super) undoes: Option<Revision>,
+    pub(super) group: Option<Revision>,
+    pub(super) later: Later,
     pub(super) standing_changes: Vec<StandingChange>,
     ended_claims: Vec<Identity>,
     pub(super) copied_entries: Vec<Identity>,
@@ -79,6 +82,8 @@ impl<'t> WriteTxn<'t> {
             last,
             highest,
             undoes,
+            group: None,
+            later: Later::default(),
             standing_changes,
             ended_claims,
             copied_entries: Vec::new(),
@@ -253,20 +258,30 @@ impl<'t> WriteTxn<'t> {
     /// # Errors
     /// If the database fails.
     pub fn renumber(&mut self, moves: &[(Identity, IssueId)]) -> Result<(), StoreError> {
+        let undoes = self.undoes;
+        let moves: Vec<_> = moves.iter().map(|(identity, to)| (identity.clone(), *to, undoes)).collect();
+        self.renumber_back(&moves)
+    }
+
+    /// As [`WriteTxn::renumber`], with the change that each undoes.
+    pub(super) fn renumber_back(&mut self, moves: &[(Identity, IssueId, Option<Revision>)]) -> Result<(), StoreError> {
         let mut pairs = Vec::new();
-        for (identity, to) in moves {
+        for (identity, to, undoes) in moves {
             if let Some(old) = self.issue_of(identity)?
                 && old.issue.head.id != *to
             {
                 let mut issue = old.issue.clone();
                 issue.head.id = *to;
-                pairs.push((identity.clone(), old, Versioned::new(issue)));
+                pairs.push((identity.clone(), old, Versioned::new(issue), *undoes));
             }
         }
         let mut relinked = BTreeSet::new();
-        for (_, old, new) in &pairs {
+        for (_, old, new, _) in &pairs {
             for source in self.dependents(&old.issue.head.file_name())? {
                 let Some(stored) = self.head(source)? else { continue };
+                if self.later.relinked.contains(&stored.head.identity()) {
+                    continue;
+                }
                 for link in &stored.head.depends_on {
                     if self.resolve(link)? == Some(old.issue.head.id) {
                         relinked.insert((stored.head.identity(), link.clone(), new.issue.head.link()));
@@ -274,11 +289,12 @@ impl<'t> WriteTxn<'t> {
                 }
             }
         }
-        for (identity, old, new) in &pairs {
+        for (identity, old, new, _) in &pairs {
             self.note_pending(identity, Some(old), Some(new.hash))?;
             self.write_rows(identity, Some(old), None)?;
         }
-        for (identity, old, new) in &pairs {
+        for (identity, old, new, undoes) in &pairs {
+            self.undoes = *undoes;
             self.write_rows(identity, None, Some(new))?;
             self.record_change(Op::Renumber, Some(old), Some(new))?;
             let mut key = id_key(old.issue.head.id).to_vec();

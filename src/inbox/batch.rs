@@ -6,6 +6,7 @@ use crate::db::{StoreError, WriteTxn};
 use crate::import::inbox::Malformed;
 use crate::import::inbox::{Row, digest_of_data, digest_of_line, parse};
 use crate::import::usage::Ended;
+use crate::schema::id::Revision;
 use crate::schema::inbox::{KnownFile, KnownRow, Memory, RowKind};
 use crate::schema::record_id::RecordId;
 use crate::schema::usage::Mark;
@@ -49,6 +50,8 @@ pub(super) struct Run<'i> {
     pub(super) memory: Memory,
     pub(super) taken: Taken,
     next_id: RecordId,
+    /// The first change that it made: all are undone together.
+    group: Option<Revision>,
 }
 
 /// Why a transaction was given up.
@@ -69,6 +72,7 @@ impl From<StoreError> for Stop {
 
 /// What a transaction did.
 struct Batch {
+    group: Option<Revision>,
     taken: Vec<RowKind>,
     skipped: u64,
     bad: Vec<BadLine>,
@@ -81,7 +85,7 @@ struct Batch {
 
 impl<'i> Run<'i> {
     pub(super) fn new(inbox: &'i Inbox<'i>, memory: Memory) -> Self {
-        Self { inbox, memory, taken: Taken::default(), next_id: inbox.first }
+        Self { inbox, memory, taken: Taken::default(), next_id: inbox.first, group: None }
     }
 
     /// Takes lines of a file, of which those in `known` were taken before, as often as it says.
@@ -123,7 +127,11 @@ impl<'i> Run<'i> {
             if txn.inbox_memory()? != self.memory && !inbox.dry_run {
                 return Err(Stop::Contended);
             }
+            if let Some(group) = self.group {
+                txn.continue_group(group);
+            }
             let mut batch = Batch {
+                group: None,
                 taken: Vec::new(),
                 skipped: 0,
                 bad: Vec::new(),
@@ -140,6 +148,7 @@ impl<'i> Run<'i> {
                 }
             }
             batch.file.bad += batch.bad.len() as u64;
+            batch.group = txn.has_logged().then(|| txn.group());
             batch.remember(txn)?;
             if inbox.dry_run { Err(Stop::Rehearsed(Box::new(batch))) } else { Ok(batch) }
         });
@@ -150,6 +159,7 @@ impl<'i> Run<'i> {
             Err(Stop::Contended) => return Err(InboxError::Contended),
             Err(Stop::Store(error)) => return Err(error.into()),
         };
+        self.group = self.group.or(batch.group);
         (self.next_id, self.memory, *known, *file) = (batch.next_id, batch.memory, batch.known, batch.file);
         self.taken.taken += batch.taken.len() as u64;
         self.taken.skipped += batch.skipped;

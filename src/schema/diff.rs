@@ -71,6 +71,14 @@ pub fn apply(issue: &mut Issue, fields: &Value) -> Result<(), InvalidFields> {
     Ok(())
 }
 
+/// Whether an issue has these values in these fields, those in `except` aside.
+#[must_use]
+pub fn holds(issue: &Issue, fields: &Value, except: &[&str]) -> bool {
+    let Value::Map(entries) = fields else { return false };
+    let mut compared = entries.iter().filter(|(name, _)| !except.contains(&name.as_str()));
+    compared.all(|(name, value)| same(&field(issue, name), value))
+}
+
 /// Whether two values are the same. Unlike with `==`, NaN is the same as itself.
 #[must_use]
 pub fn same(left: &Value, right: &Value) -> bool {

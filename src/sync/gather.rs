@@ -7,7 +7,7 @@ use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Conflict, Pending, Versioned};
 use crate::fs::Dir;
 use crate::import::scan::{self, Baselines, Listing, ReadFile, Scan};
-use crate::schema::id::{FileName, Identity, IssueId};
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 
 use super::plan::{Absence, Action, Claims, Known, has_collision, plan};
@@ -252,6 +252,7 @@ impl Mirror<'_> {
                     record,
                     base,
                     conflict: snapshot.conflicts.get(identity),
+                    reopened: snapshot.reopened(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
                 };
@@ -352,6 +353,14 @@ impl Snapshot {
             !same(file) || in_conflict(file) || (!others.is_empty() && others.contains(&file.issue.head.identity()))
         };
         read().filter(counts).chain(&self.twins)
+    }
+
+    /// The file that a conflict is about which was opened again after its outcome had been exported: file and record
+    /// agreed on it, and yet there is a conflict.
+    fn reopened(&self, identity: &Identity) -> Option<ContentHash> {
+        let conflict = self.conflicts.get(identity)?;
+        let (key, baseline) = self.baselines.of(&conflict.name)?;
+        (baseline.file == conflict.theirs_file && *key == identity.key()).then_some(conflict.theirs_file)
     }
 
     /// Baselines whose file was read again and found to be the same, with fresh stat data.

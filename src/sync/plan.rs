@@ -38,6 +38,9 @@ pub struct Known<'a> {
     pub base: Option<Issue>,
     /// The open conflict, if there is one.
     pub conflict: Option<&'a Conflict>,
+    /// The file that it is about, if it was ended, exported, and opened again by an undo: while the file is that one, it
+    /// tells nothing new.
+    pub reopened: Option<ContentHash>,
     /// The files that hold it, lowest number first; more than one only after a merge or a copy.
     pub files: Vec<&'a ReadFile>,
     /// Why there is none, where there is none but was one.
@@ -255,6 +258,10 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         file.unmerged.as_ref().and_then(|stages| Some((stages, stages.ours.as_ref()?)))
     {
         plan_unmerged(&mut action, known, file, (stages.base.as_ref(), ours, ours_text));
+        return action;
+    }
+    if known.reopened == Some(file.file) && action.surplus.is_empty() {
+        action.conflict = ConflictChange::Keep;
         return action;
     }
     // A file that the original rewrote lacks the keys it does not know; they were not deleted.

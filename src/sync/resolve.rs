@@ -70,6 +70,7 @@ impl Mirror<'_> {
                 let lost = Value::Map(vec![("file".into(), Value::from(conflict.name.to_string()))]);
                 txn.note_lost(&identity, Op::Resolve, lost, Some(&theirs.body))?;
             }
+            txn.note_end_of_conflict(&identity)?;
             txn.put(&resolved, Op::Resolve)?;
             if let Some(file) = file.as_ref().filter(|_| !second_file) {
                 txn.agree(&identity, &file.baseline(), &file.issue)?;

@@ -14,8 +14,8 @@ fn with_lines(lines: &[Value]) -> Project {
 }
 
 fn write_lines(project: &Project, lines: &[Value]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    std::fs::write(project.path("plan.jsonl"), text).unwrap();
+    let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(project.path("plan.jsonl"), lines.join("\n")).unwrap();
 }
 
 #[test]

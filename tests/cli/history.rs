@@ -127,31 +127,33 @@ fn a_deletion_is_undone_with_everything_that_the_issue_had() {
 }
 
 #[test]
-fn a_resolution_is_undone() {
-    let project = project_with(&[issue(1, "a")]);
-    project.oxi("issue update 1 --body 'one\ntwo\nRECORD\nfour\nfive'").ok();
-    project.edit("0001-a.md", "three", "FILE");
-    project.oxi("import").exits(4);
-    let record = project.field(1, "body");
-    project.oxi("resolve 1 --theirs").ok();
+fn the_log_shows_the_lines_of_a_text_that_differ_and_nothing_that_commands_a_terminal() {
+    let project = project();
+    project.oxi("issue create a --body 'one\ntwo\nthree\nfour\nfive\nsix\nseven'").ok();
+    project.oxi("issue update 1 --body 'one\n2\nthree\nfour\nfive\nsix\n7'").ok();
+    let text = project.oxi("log --limit 1").ok().stdout;
+    let body = "      body:\n          one\n        - two\n        + 2\n          three\n        ...\n          six\n        - seven\n        + 7\n";
+    assert!(text.ends_with(body), "{text}");
+    project.oxi("issue update 1 --body 'one\n\u{1b}[31mred\u{202e}'").ok();
+    project.oxi("log --limit 1").ok().says_not("\u{1b}").says_not("\u{202e}");
+    let long = "line\n".repeat(100);
+    project.oxi(&format!("issue update 1 --body '{long}'")).ok();
+    let text = project.oxi("log --limit 1").ok().says("more lines (--json has all of both texts)").stdout;
+    assert!(text.lines().count() < 20, "{text}");
+    let log = project.json("log --limit 1");
+    assert_eq!(log[0]["after"]["body"], json!(long));
     project.oxi("undo").ok();
-    assert_eq!(project.field(1, "body"), record);
+    project.oxi("log --limit 1").ok().says("undo #1 (change 4)");
 }
 
 #[test]
-fn a_change_that_was_overtaken_is_not_undone() {
+fn wrong_filters_are_refused() {
     let project = project();
-    project.oxi("issue create a").ok();
-    project.oxi("issue update 1 -p high").ok();
-    project.oxi("issue update 1 --title b").ok();
-    let record = project.show(1);
-    let error = project.oxi("undo 2 --json").exits(4).error();
-    assert_eq!(error["code"], json!("conflict"));
-    assert!(error["hint"].as_str().unwrap().contains("log --key 1"), "{error}");
-    assert_eq!(project.show(1), record);
-    project.oxi("undo 3").ok();
-    project.oxi("undo 2").ok();
-    assert_eq!(project.field(1, "priority"), "medium");
+    project.oxi("log --kind isue").exits(2).warns("issue");
+    project.oxi("log --since yesterday").exits(2);
+    project.oxi("log --limit -1").exits(2);
+    project.oxi("log --key 9").ok().prints("no changes\n");
+    assert_eq!(project.json("log --key 9"), json!([]));
 }
 
 #[test]

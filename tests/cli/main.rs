@@ -42,6 +42,7 @@ mod session_run;
 mod sessions;
 mod settings;
 mod snapshot;
+mod undo;
 mod unmerged;
 mod usage;
 mod validations;

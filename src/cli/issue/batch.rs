@@ -70,7 +70,8 @@ pub(super) fn run(context: &Context, path: &Path) -> CliResult<()> {
     }
     let ids = store.write(&author, |txn| store_all(txn, &rows, &targets))?;
     if !context.json {
-        return output::text(&ids.iter().map(|id| format!("{id}\n")).collect::<String>());
+        let lines: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        return output::text(&format!("{}\n", lines.join("\n")));
     }
     // read afterwards, so that nobody waits for it
     let owners = Owners::new(context, &project);

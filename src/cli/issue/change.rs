@@ -24,16 +24,16 @@ pub(super) fn run(context: &Context, mut args: UpdateArgs) -> CliResult<()> {
         return Err(CliError::usage("nothing to change was given"));
     }
     match args.id {
-        Some(id) => one(context, id, args),
+        Some(id) => one(context, id, &args),
         None => all_matching(context, &args),
     }
 }
 
-fn one(context: &Context, id: IssueId, args: UpdateArgs) -> CliResult<()> {
+fn one(context: &Context, id: IssueId, args: &UpdateArgs) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let owners = Owners::new(context, &project);
     let (changed, json) = context.write_claims(&project, &store, args.force, false, |txn, access| {
-        let changed = change(context, txn, access, id, &args)?;
+        let changed = change(context, txn, access, id, args)?;
         let json = context.json.then(|| full(txn, &project, &owners, id)).transpose()?;
         Ok::<_, CliError>((changed, json))
     })?;

@@ -182,7 +182,7 @@ fn what_the_log_no_longer_holds_cannot_be_undone() {
     world.on(200, |txn| txn.undo(None).map(drop));
     assert_eq!(undo(None), Undone::NotUndoable { revision: Revision(2) });
     let log = world.store.read().unwrap().log(Revision(0), usize::MAX, |_| true).unwrap();
-    let body = |revision: u64, side: fn(&crate::db::undo::LogEntry) -> &Value| {
+    let body = |revision: u64, side: fn(&crate::db::log::LogEntry) -> &Value| {
         let entry = log.iter().find(|entry| entry.revision.0 == revision).unwrap();
         side(entry).get("body").cloned()
     };
