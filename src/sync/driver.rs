@@ -188,7 +188,9 @@ fn merge_issues(
     let (text, unsettled) = [head.as_str(), winner.head()]
         .into_iter()
         .find_map(|head| write(head, winner.raw_body(), &merged.issue, merged.body_conflict.as_deref(), versions))?;
-    let crlf = three_way(base.as_ref().map(|base| base.crlf), ours.crlf, theirs.crlf, winner.crlf);
+    // where nothing else tells the sides apart, no side is newer
+    let crlf_of_winner = winner.crlf && ours.text != theirs.text;
+    let crlf = three_way(base.as_ref().map(|base| base.crlf), ours.crlf, theirs.crlf, crlf_of_winner);
     // a side of mixed line ends was read as it is
     let text = if crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text };
     Some(MergedFile { bytes: text.into_bytes(), unsettled })

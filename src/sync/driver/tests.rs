@@ -70,6 +70,12 @@ fn comments_order_and_unknown_keys_of_both_stay() {
 }
 
 #[test]
+fn line_ends_that_nothing_decides_are_the_same_from_both_sides() {
+    // found by fuzzing: without a base that can be read, ours won
+    assert_eq!(clean("", &BASE.replace('\n', "\r\n"), BASE), BASE);
+}
+
+#[test]
 fn bodies_that_overlap_get_markers_and_the_frontmatter_none() {
     let ours = edited(&[("status: open", "status: closed"), ("three", "OURS")]);
     let theirs = edited(&[("priority: medium", "priority: high"), ("three", "THEIRS")]);
