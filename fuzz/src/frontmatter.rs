@@ -6,7 +6,7 @@ use oxi_state::schema::frontmatter::{MAX_FILE, MAX_FRONTMATTER, parse, patch, re
 use oxi_state::schema::id::is_deceptive;
 use oxi_state::schema::issue::{Issue, IssueHead};
 
-use super::text::{are_kept, key_of, plain_lines};
+use super::text::{are_kept, comments, key_of, plain_lines};
 
 /// Looks at an input.
 pub fn run(input: &[u8]) {
@@ -66,8 +66,9 @@ fn check_patch(file: &[u8], old: &Issue, other: &Issue, mask: u32) {
         let at = FIELDS.iter().position(|(name, _)| *name == key);
         at.map_or(mask & EXTRA != 0, |at| mask & (1 << at) != 0)
     };
-    let stays = |line: &&str| line.starts_with('#') || key_of(line).is_some_and(|key| !changes(key));
-    if let Err(line) = are_kept(before.iter().copied().filter(stays), &after) {
+    let keys = before.iter().copied().filter(|line| key_of(line).is_some_and(|key| !changes(key)));
+    let kept = are_kept(keys, &after).and_then(|()| are_kept(comments(&before), &after));
+    if let Err(line) = kept {
         let texts = [file, &patched].map(String::from_utf8_lossy);
         panic!("the line {line:?} is gone ({mask:b})\n{}\n=>\n{}", texts[0], texts[1]);
     }

@@ -7,7 +7,7 @@ use oxi_state::schema::frontmatter::{MAX_FRONTMATTER, parse};
 use oxi_state::sync::diff3::{self, Merged};
 use oxi_state::sync::driver::{MergedFile, Unsettled, Versions, merge_files};
 
-use super::text::{are_kept, plain_lines};
+use super::text::{are_kept, comments, plain_lines};
 
 /// Looks at an input.
 pub fn run(input: &[u8]) {
@@ -57,8 +57,8 @@ fn check_comments(base: &[u8], ours: &[u8], theirs: &[u8], merged: &MergedFile) 
         return;
     }
     let Some(found) = plain_lines(&merged.bytes) else { return };
-    let comments = head.lines().filter(|line| line.starts_with('#'));
-    if let Err(line) = are_kept(comments, &found) {
+    let all: Vec<_> = head.lines().collect();
+    if let Err(line) = are_kept(comments(&all), &found) {
         panic!("the comment {line:?} is gone\n{head}\n=>\n{}", shown(&merged.bytes));
     }
 }

@@ -34,6 +34,16 @@ pub fn key_of(line: &str) -> Option<&str> {
     (is_word && (rest.is_empty() || rest.starts_with([' ', '\r']))).then_some(key)
 }
 
+/// The comments at the left edge that stand before a key or at the end. One within a value goes with its lines when the
+/// value changes.
+pub fn comments<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let is_between = |line: &&&str| line.starts_with('#') || line.trim().is_empty();
+    let stands =
+        |at: usize| lines[at..].iter().find(|line| !is_between(line)).is_none_or(|line| key_of(line).is_some());
+    let found = lines.iter().enumerate().filter(|(at, line)| line.starts_with('#') && stands(*at));
+    found.map(|(_, line)| *line).collect()
+}
+
 /// Whether all of some lines are among others, in their order.
 pub fn are_kept<'a>(lines: impl IntoIterator<Item = &'a str>, among: &[&str]) -> Result<(), &'a str> {
     let mut rest = among.iter();

@@ -19,6 +19,7 @@ mod git_corners;
 mod handoffs;
 mod history;
 mod hooks;
+mod hostile;
 mod inbox;
 mod issues;
 mod keyed;
