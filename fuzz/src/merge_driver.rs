@@ -44,9 +44,13 @@ fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> MergedFile {
 
 /// The comments of both are kept where the two changed different lines.
 fn check_comments(base: &[u8], ours: &[u8], theirs: &[u8], merged: &MergedFile) {
+    // a base that is no version of this issue is none
+    let created = |file: &[u8]| parse(file).ok().map(|issue| issue.head.created_at);
+    let base = if created(base) == created(ours) { base } else { b"---\n---\n" };
     let heads = [base, ours, theirs].map(plain_lines);
     let [Some(base), Some(ours), Some(theirs)] = heads else { return };
-    let [base, ours, theirs] = [base, ours, theirs].map(|lines| lines.join("\n").replace('\r', "") + "\n");
+    let [base, ours, theirs] = [base, ours, theirs]
+        .map(|lines| lines.iter().map(|line| line.trim_end_matches('\r').to_owned() + "\n").collect::<String>());
     if ours.len() + theirs.len() > MAX_FRONTMATTER / 8 {
         return;
     }

@@ -39,7 +39,8 @@ pub fn run(input: &[u8]) {
         }
     }
     if written > 0 {
-        check(&project, &issues);
+        // to build a database costs as much as all the rest
+        check(&project, &issues, input.len().is_multiple_of(4));
     }
 }
 
@@ -52,7 +53,7 @@ fn is_one_name(name: &[u8]) -> bool {
         && !name.contains(&0)
 }
 
-fn check(project: &Project, folder: &Path) {
+fn check(project: &Project, folder: &Path, and_rebuild: bool) {
     let store = Store::in_dir(project.state().clone(), Duration::from_secs(10));
     let author =
         Author { actor: "fuzz".into(), session: None, now: "2026-11-20T12:00:00Z".parse().expect("a fixed time") };
@@ -76,8 +77,10 @@ fn check(project: &Project, folder: &Path) {
     assert_eq!(records(&store), held);
     mirror.export().expect("a second export");
     assert_same(&after, &files(folder), "a second export writes nothing");
-    rebuild(&mirror, project, &held, &first);
-    assert_same(&after, &files(folder), "a rebuild writes nothing");
+    if and_rebuild {
+        rebuild(&mirror, project, &held, &first);
+        assert_same(&after, &files(folder), "a rebuild writes nothing");
+    }
 }
 
 /// Every file is an issue now, or is named as bad, or is none of this program's business.
