@@ -216,7 +216,7 @@ impl Dir {
     /// Opens a regular file to read it.
     ///
     /// # Errors
-    /// If it is missing, a link, or anything but a regular file.
+    /// If it is missing, a symbolic link, or anything but a regular file.
     pub fn open_file(&self, name: &str) -> Result<(File, FileStat), PathError> {
         // NONBLOCK: opening a fifo must not wait for a writer
         self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK)
@@ -225,7 +225,7 @@ impl Dir {
     /// Opens a regular file to read and write it, made with mode 0600 if it is missing.
     ///
     /// # Errors
-    /// As [`Dir::open_file`].
+    /// As [`Dir::open_file`], or if it has a second name.
     pub fn open_private(&self, name: &str) -> Result<File, PathError> {
         match self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK) {
             Ok((file, _)) => Ok(file),
@@ -240,7 +240,7 @@ impl Dir {
     /// Opens an existing regular file to read and write it.
     ///
     /// # Errors
-    /// As [`Dir::open_file`].
+    /// As [`Dir::open_private`].
     pub fn open_existing(&self, name: &str) -> Result<File, PathError> {
         self.open_with(name, OFlags::RDWR | OFlags::NONBLOCK).map(|(file, _)| file)
     }
@@ -256,11 +256,15 @@ impl Dir {
             PathError { action: "open", path: path(), source }
         })?;
         let stat = rustix::fs::fstat(&fd).map_err(|errno| at("read", &path())(errno))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            let source = io::Error::other("it is not a regular file");
-            return Err(PathError { action: "open", path: path(), source });
-        }
-        Ok((File::from(fd), FileStat::of(&stat)))
+        let refused = if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            "it is not a regular file"
+        } else if flags.contains(OFlags::RDWR) && stat.st_nlink > 1 {
+            // what is written in place would change under its other names, too, wherever they are
+            "it has another name (a hard link); copy it and put the copy in its place"
+        } else {
+            return Ok((File::from(fd), FileStat::of(&stat)));
+        };
+        Err(PathError { action: "open", path: path(), source: io::Error::other(refused) })
     }
 
     /// Reads a whole file, at most `limit` bytes and one more (so that the caller can tell that there were too many).
@@ -284,7 +288,7 @@ impl Dir {
     /// If it cannot be written, by lack of room or permission.
     pub fn write_temporary(&self, name: &str, bytes: &[u8]) -> Result<Temporary<'_>, PathError> {
         let number = TEMPORARY.fetch_add(1, Ordering::Relaxed);
-        let temporary = format!(".{name}.tmp-{}-{number}", std::process::id());
+        let temporary = format!(".{}.tmp-{}-{number}", temporary::beginning(name), std::process::id());
         let path = self.path.join(&temporary);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd =

@@ -297,6 +297,7 @@ fn a_program_that_was_started_again_speaks_for_its_agent() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "this process began by the real clock")]
 fn a_bare_process_id_is_alive_only_if_the_process_is_no_younger_than_the_agent() {
     let now = Timestamp::new(std::time::SystemTime::now().into());
     let bare =

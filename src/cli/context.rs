@@ -263,7 +263,7 @@ fn is_held(project: &Project, session: &SessionId) -> bool {
 /// The present time.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub(super) fn now() -> Timestamp {
-    Timestamp::new(chrono::Utc::now())
+    std::time::SystemTime::now().into()
 }
 
 /// An environment variable that is set and not empty.

@@ -347,9 +347,11 @@ impl<'t> WriteTxn<'t> {
         for source in sources {
             let Some(stored) = self.head(source)? else { continue };
             let mut links = Vec::with_capacity(stored.head.depends_on.len());
+            // a file can hold thousands, so no link is looked for among all others
+            let mut seen = BTreeSet::new();
             for link in &stored.head.depends_on {
                 let link = self.normal_link(link)?;
-                if !links.contains(&link) {
+                if seen.insert(link.clone()) {
                     links.push(link);
                 }
             }

@@ -17,6 +17,15 @@ pub struct Temporary<'a> {
     pub(super) published: bool,
 }
 
+/// As much of a file's name as goes into that of its temporary file: with all that stands around it, that one must stay
+/// within the 255 bytes that file systems allow, though a branch may bring names that use up all of them.
+pub(super) fn beginning(name: &str) -> &str {
+    const MAX: usize = 200;
+    let ends = name.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    let end = ends.take_while(|end| *end <= MAX).last().unwrap_or(0);
+    &name[..end]
+}
+
 /// Renames a file where nothing has the new name.
 pub(super) fn rename_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
     match rustix::fs::renameat_with(&dir.fd, from, &dir.fd, to, RenameFlags::NOREPLACE) {

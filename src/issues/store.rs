@@ -1,9 +1,7 @@
 //! The store with the original's functions.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use chrono::Utc;
+use std::time::{Duration, SystemTime};
 
 use crate::claims::{self, Access, Claimed, Owner, Refusal, Scope};
 use crate::db::query::{Classes, Query};
@@ -396,7 +394,7 @@ impl FileIssueStore {
 
     fn author(&self, session: Option<SessionId>) -> Author {
         #[expect(clippy::disallowed_methods, reason = "the original's interface takes no clock")]
-        let now = Timestamp::new(Utc::now());
+        let now = Timestamp::from(SystemTime::now());
         Author { actor: self.actor.clone(), session, now }
     }
 

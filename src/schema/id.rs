@@ -116,7 +116,8 @@ impl FileName {
         let digits = name.bytes().take_while(u8::is_ascii_digit).count();
         let rest = &name[digits..];
         let has_md_end = rest.len() >= 3 && rest.as_bytes()[rest.len() - 3..].eq_ignore_ascii_case(b".md");
-        if digits == 0 || !has_md_end || !(rest.len() == 3 || rest.starts_with('-')) {
+        // no entry of a folder has a slash in its name; a text that has one is a path, which is for nobody to follow
+        if digits == 0 || !has_md_end || !(rest.len() == 3 || rest.starts_with('-')) || rest.contains('/') {
             return Err(NotAnIssueFile::Unrelated);
         }
         // most names are plain ASCII, where a glance at the bytes will do
@@ -388,6 +389,8 @@ mod tests {
             ("README.md", Unrelated),
             ("0012-fix.txt", Unrelated),
             ("0012fix.md", Unrelated),
+            ("0012-a/b.md", Unrelated),
+            ("0012-/../../x.md", Unrelated),
             (".0012-fix.md.tmp-1", Unrelated),
             ("", Unrelated),
         ] {

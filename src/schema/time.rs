@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -66,6 +67,20 @@ impl Timestamp {
         let (seconds, nanos) = key.split_last_chunk()?;
         let seconds = u64::from_be_bytes(seconds.try_into().ok()?) ^ (1 << 63);
         DateTime::from_timestamp(seconds.cast_signed(), u32::from_be_bytes(*nanos)).map(Self)
+    }
+}
+
+/// What a clock says, whatever that is: also before 1970, where chrono's own reading of the clock panics, and past the
+/// years that can be written down.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let (since, sign) = match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => (after, 1),
+            Err(before) => (before.duration(), -1),
+        };
+        let delta = |since: Duration| TimeDelta::from_std(since).ok().map(|delta| delta * sign);
+        let far = if sign < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        Self(delta(since).and_then(|delta| DateTime::UNIX_EPOCH.checked_add_signed(delta)).unwrap_or(far))
     }
 }
 
@@ -159,5 +174,18 @@ mod tests {
         let (old, new) = (time("2026-06-17T10:30:00Z"), time("2026-06-17T10:30:01Z"));
         assert_eq!(Timestamp::after(new, old), new);
         assert_eq!(Timestamp::after(old, new), time("2026-06-17T10:30:01.000000001Z"));
+    }
+    #[test]
+    fn a_clock_before_1970_is_read_as_well() {
+        let at = |seconds: u64, back: bool| {
+            let delta = Duration::new(seconds, 500_000_000);
+            let time = SystemTime::UNIX_EPOCH;
+            Timestamp::from(if back { time.checked_sub(delta) } else { time.checked_add(delta) }.unwrap())
+        };
+        assert_eq!(at(1_781_692_200, false), time("2026-06-17T10:30:00.500Z"));
+        assert_eq!(at(9, true), time("1969-12-31T23:59:50.500Z"));
+        // nothing that a clock can say is too much
+        let far = u64::try_from(i64::MAX / 4).unwrap();
+        assert!(at(far, true) < at(9, true) && at(far, false) > at(9, false));
     }
 }

@@ -190,7 +190,9 @@ fn merge_issues(
     let (text, unsettled) = [head.as_str(), winner.head()]
         .into_iter()
         .find_map(|head| write(head, winner.raw_body(), &merged.issue, merged.body_conflict.as_deref(), versions))?;
-    let crlf = three_way(base.as_ref().map(|base| base.crlf), ours.crlf, theirs.crlf, winner.crlf);
+    // where nothing else tells the sides apart, no side is newer
+    let crlf_of_winner = winner.crlf && ours.text != theirs.text;
+    let crlf = three_way(base.as_ref().map(|base| base.crlf), ours.crlf, theirs.crlf, crlf_of_winner);
     // a side of mixed line ends was read as it is
     let text = if crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text };
     Some(MergedFile { bytes: text.into_bytes(), unsettled })
@@ -209,9 +211,7 @@ fn were_two_names(versions: &Versions<'_>) -> bool {
 /// whichever side is called ours.
 fn winner(base: Option<&Issue>, ours: &Version, theirs: &Version, found: Side) -> Side {
     let swapped = merge::winner(base, &theirs.issue, &ours.issue);
-    // texts alike can still end their lines otherwise
-    let order = ours.text.cmp(&theirs.text).then(ours.crlf.cmp(&theirs.crlf));
-    if found == swapped && order == Ordering::Less {
+    if found == swapped && ours.text.cmp(&theirs.text) == Ordering::Less {
         Side::Theirs
     } else if found == swapped {
         Side::Ours

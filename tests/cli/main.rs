@@ -21,6 +21,7 @@ mod handoffs;
 mod history;
 mod hooks;
 mod hooks_at_work;
+mod hostile;
 mod inbox;
 mod issues;
 mod keyed;
