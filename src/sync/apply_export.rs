@@ -59,6 +59,7 @@ impl Mirror<'_> {
     ) -> Result<Report, MirrorError> {
         self.tell_conflicts(only, &mut report)?;
         let (mut pending, unchanged) = self.pending(only)?;
+        self.tell_hidden(pending.iter().filter(|identity| hidden.contains(identity)), &mut report)?;
         pending.retain(|identity| !hidden.contains(identity));
         report.unchanged = unchanged;
         let dir = match self.project.issues()? {
@@ -76,6 +77,26 @@ impl Mirror<'_> {
         }
         report.sort();
         Ok(report)
+    }
+
+    /// Says of changed issues that their files cannot be written.
+    fn tell_hidden<'i>(
+        &self,
+        hidden: impl Iterator<Item = &'i Identity>,
+        report: &mut Report,
+    ) -> Result<(), MirrorError> {
+        let mut hidden = hidden.peekable();
+        if hidden.peek().is_none() {
+            return Ok(());
+        }
+        let read = self.store.read()?;
+        for identity in hidden {
+            let id = read.id_of(identity)?.unwrap_or(IssueId(0));
+            report.lines.push(format!(
+                "#{id} waits: sparse checkout leaves its file out, which is written when it is there again"
+            ));
+        }
+        Ok(())
     }
 
     /// The records that differ from their baselines, and the number of those that do not.

@@ -11,7 +11,7 @@ use crate::schema::issue::Issue;
 use crate::schema::value::Value;
 
 use super::gather::{Missing, Number, Snapshot};
-use super::plan::{Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange};
+use super::plan::{self, Absence, Action, BaselineChange, ConflictChange, Outcome, RecordChange};
 use super::report::Renumbered;
 use super::{Mirror, MirrorError, Problem, Report, folder_mark};
 
@@ -197,7 +197,9 @@ fn moved(plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
 fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirror<'_>) {
     for file in action.surplus.iter().filter(|file| file.unmerged.is_none()) {
         let path = mirror.project.issue_path(&file.name.to_string());
-        report.lines.push(format!("#{id} is also in {path}, the same but for its number; that file goes"));
+        let same = action.file.is_some_and(|kept| plan::same_but_for_number(&kept.issue, &file.issue));
+        let what = if same { "the same but for its number" } else { "as it was before" };
+        report.lines.push(format!("#{id} is also in {path}, {what}; that file goes"));
         report.renumbered.push(Renumbered { from: file.name.id, to: id });
     }
     let title = action.file.map(|file| crate::schema::id::printable(&file.issue.head.title, false).into_owned());

@@ -221,10 +221,15 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     if files.is_empty() {
         files.extend(versions.next());
     }
+    // a file that git kept of before tells nothing that the base did not
+    let is_old = |file: &&ReadFile| known.base.as_ref().is_some_and(|base| same_but_for_number(base, &file.issue));
+    if files.len() == 2 && is_old(&files[0]) {
+        files.swap(0, 1);
+    }
     let file = files[0];
     action.file = Some(file);
     for other in &files[1..] {
-        if !same_but_for_number(&file.issue, &other.issue) {
+        if !same_but_for_number(&file.issue, &other.issue) && !is_old(other) {
             conflict_of(&mut action, known, file, other, differing_fields(&file.issue, &other.issue));
             return action;
         }

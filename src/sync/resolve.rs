@@ -3,7 +3,7 @@
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::{self, ReadFile};
-use crate::schema::id::{ContentHash, Identity, IssueId};
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
@@ -57,12 +57,19 @@ impl Mirror<'_> {
         let (identity, conflict) = self.conflict(id)?;
         let now = gate.file_system_now(self.store.dir())?;
         let file = self.file_in_conflict(&conflict, now)?;
+        let dir = self.project.issues()?;
+        let has_file = |name: &FileName| {
+            let file = dir.as_ref().and_then(|dir| scan::read_file(dir, name, now).ok());
+            file.is_some_and(|file| file.issue.head.identity() == identity)
+        };
         let resolved = self.store.write(&self.author, |txn| {
             let record = txn.issue_of(&identity)?.ok_or(MirrorError::NotInConflict(id))?;
             if expect.is_some_and(|expect| expect != record.hash) {
                 return Err(MirrorError::RecordMovedOn { id, current: record.hash });
             }
-            let second_file = txn.baseline(&identity)?.is_some_and(|baseline| baseline.name != conflict.name);
+            let own_name = record.issue.head.file_name();
+            let second_file = txn.baseline(&identity)?.is_some_and(|baseline| baseline.name != conflict.name)
+                || (own_name != conflict.name && has_file(&own_name));
             let mut issue = outcome(&conflict, &record.issue, choice, second_file);
             issue.head.updated_at = Timestamp::after(self.author.now, record.issue.head.updated_at);
             let resolved = Versioned::new(issue);
@@ -78,7 +85,7 @@ impl Mirror<'_> {
             txn.remove_conflict(&identity)?;
             Ok::<_, MirrorError>((resolved, second_file))
         })?;
-        if let ((_, true), Some(file), Some(dir)) = (&resolved, file, self.project.issues()?) {
+        if let ((_, true), Some(file), Some(dir)) = (&resolved, file, &dir) {
             dir.remove(&file.name.to_string())?;
             dir.sync()?;
         }

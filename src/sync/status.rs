@@ -46,7 +46,9 @@ impl Mirror<'_> {
                 }
             }
         }
-        to_export.retain(|identity| !conflicts.contains(identity));
+        // what sparse checkout keeps out of sight cannot be written before it is there again
+        let is_sparse = |identity: &Identity| missing.why.get(identity) == Some(&Absence::Sparse);
+        to_export.retain(|identity| !conflicts.contains(identity) && !is_sparse(identity));
         let renumbered = import.renumbered.len() as u64;
         let (to_import, to_export) = (to_import.len() as u64, to_export.len() as u64);
         let (conflicts, bad): (u64, Vec<Problem>) = (conflicts.len() as u64, import.bad);

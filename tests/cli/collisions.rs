@@ -387,3 +387,40 @@ fn such_an_edit_that_overlaps_is_a_conflict_that_can_be_resolved() {
     assert!(text.contains("three, edited meanwhile\nthree, on the right\n"), "{text}");
     assert!(!right.read("0001-gamma.md").contains("right"));
 }
+
+#[test]
+fn of_two_files_of_one_issue_the_one_that_git_kept_of_before_goes() {
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("sync").ok();
+    // a teammate's merge gave it another number and somebody edited it there; an earlier issue has its old number
+    let moved = project.read("0001-first.md").replace("id: 1", "id: 2").replace("title: first", "title: renamed");
+    project.write("0002-first.md", moved);
+    project.add(&issue(1, "earlier").created("2025-01-01T00:00:00Z"));
+    project.oxi("sync").ok().says("#2 is also in .oxi/issues/0001-first.md, as it was before; that file goes");
+    assert_eq!(project.files(), ["0001-earlier.md", "0002-first.md"]);
+    assert_eq!(project.field(2, "title"), "renamed");
+    project.oxi("status --check").ok();
+}
+
+#[test]
+fn of_two_files_that_were_both_edited_none_is_lost_and_the_conflict_ends() {
+    let project = project_with(&[issue(1, "first").body("one\n")]);
+    project.oxi("sync").ok();
+    let moved = project.read("0001-first.md").replace("id: 1", "id: 2").replace("one", "one of theirs");
+    project.write("0002-first.md", moved);
+    project.edit("0001-first.md", "one", "one of ours");
+    project.add(&issue(1, "earlier").created("2025-01-01T00:00:00Z"));
+    project.oxi("sync").exits(4);
+    for _ in 0..3 {
+        let conflicts = project.json("conflicts");
+        if conflicts == json!([]) {
+            break;
+        }
+        project.oxi("resolve 2 --union").ok();
+        project.oxi("sync");
+    }
+    project.oxi("status --check").ok();
+    assert_eq!(project.files(), ["0001-earlier.md", "0002-first.md"]);
+    let text = project.read("0002-first.md");
+    assert!(text.contains("one of ours") && text.contains("one of theirs"), "{text}");
+}

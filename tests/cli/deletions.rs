@@ -168,6 +168,20 @@ fn sparse_checkout_is_no_deletion() {
 }
 
 #[test]
+fn a_change_of_an_issue_that_a_sparse_checkout_hides_waits_for_its_file() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.oxi("sync").ok();
+    project.git("sparse-checkout set --no-cone '/*' '!/.oxi/issues/0002*'");
+    project.oxi("issue update 2 --priority high").ok();
+    project.oxi("sync").ok().says("#2 waits: sparse checkout leaves its file out");
+    project.oxi("status --check").ok();
+    project.git("sparse-checkout disable");
+    project.oxi("status --check").exits(4);
+    project.oxi("sync").ok();
+    assert!(project.read("0002-second.md").contains("priority: high"));
+}
+
+#[test]
 fn a_sparse_folder_is_no_deletion() {
     let project = project_with(&[issue(1, "first"), issue(2, "second")]);
     project.git("sparse-checkout set --no-cone '/*' '!/.oxi/issues/'");

@@ -183,7 +183,12 @@ fn record(out: &mut String, value: &Value) {
 /// The lines of any key with any value. They mean both wherever that is possible at all, which [`means`] tells.
 pub(super) fn entry(name: &str, value: &Value) -> String {
     let entry = Value::Map(vec![(name.to_owned(), value.clone())]);
-    faithful(&entry).unwrap_or_else(|| format!("{}: {}\n", Quoted(name), Json(value)))
+    let json = format!("{}: {}\n", Quoted(name), Json(value));
+    match faithful(&entry) {
+        // A key of more than 128 bytes gets a `?`, which cannot be edited line by line, nor can the file that has one.
+        Some(yaml) if !yaml.starts_with("? ") || !means(&json, name, value) => yaml,
+        _ => json,
+    }
 }
 
 /// Whether lines, on their own, say that a key has a value.
