@@ -81,6 +81,10 @@ pub const DATABASE: &str = "state.redb";
 /// Says which database file was last seen not to be tracked by git: its inode.
 const SEEN: &str = "state.lock-database";
 
+/// How often a reader closes the file in order for processes that were killed. More than one only if others are killed
+/// meanwhile, or if the disk does not take the repair, which the engine does not tell.
+const MAX_REPAIRS: usize = 8;
+
 /// redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -268,6 +272,7 @@ impl Store {
     /// If there is no database, the gate is not free in time, or the file is damaged or of a newer version.
     pub fn read(&self) -> Result<ReadTxn, StoreError> {
         let start = Instant::now();
+        let mut repairs = 0;
         loop {
             let gate = Gate::shared(&self.dir, self.timeout)?;
             self.require_regular_file()?;
@@ -286,7 +291,11 @@ impl Store {
                     }
                 }
                 // a process was killed in mid-write: to repair is to open for writing
+                Err(DatabaseError::RepairAborted) if repairs == MAX_REPAIRS => {
+                    return Err(StoreError::NotRepaired(self.path()));
+                }
                 Err(DatabaseError::RepairAborted) => {
+                    repairs += 1;
                     drop(gate);
                     let _gate = Gate::exclusive(&self.dir, self.timeout)?;
                     drop(self.open_database()?);
