@@ -65,8 +65,9 @@ fn a_call_that_fails_is_told_clearly_and_nothing_is_lost() {
 /// A sensible code, one message that names a file, no panic.
 fn is_clear(run: &Run) {
     run.fails_clearly();
-    let names_a_file =
-        ["/.oxi", "/.git", "state.redb", "git ", "the output"].iter().any(|part| run.stderr.contains(part));
+    let names_a_file = ["/project", "state/inbox.jsonl", "state.redb", "git ", "the output"]
+        .iter()
+        .any(|part| run.stderr.contains(part));
     assert!(names_a_file, "no path");
     if run.stderr.contains("unknown") {
         assert!(run.stderr.contains("oxi-state log"), "what to check");
