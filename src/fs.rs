@@ -231,7 +231,9 @@ impl Dir {
             Ok((file, _)) => Ok(file),
             // a file system mounted read-only still has locks
             Err(error) if matches!(error.source.kind(), io::ErrorKind::ReadOnlyFilesystem) => {
-                self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK).map(|(file, _)| file)
+                let opened = self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK).map(|(file, _)| file);
+                // where there is none, none could be made
+                opened.map_err(|other| if other.is_not_found() { error } else { other })
             }
             Err(error) => Err(error),
         }
@@ -442,8 +444,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PathError> {
     Ok(bytes)
 }
 
-/// Writes over a file that the caller names, in place: for a temporary file of another program's, which must stay the file
-/// that it is. Not atomic.
+/// Writes over a file that the caller names, in place and not atomically: for another program's temporary file.
 ///
 /// # Errors
 /// If it is missing or cannot be written.

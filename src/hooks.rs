@@ -297,7 +297,7 @@ impl<'a> Registration<'a> {
         let section = section::section(origin, &self.prefix, &line);
         let gap: &[u8] = if origin == Origin::FoundOpen { b"\n" } else { b"" };
         let new = [text.unwrap_or_default(), gap, section.as_bytes()].concat();
-        top.rewrite(ATTRIBUTES, &new)?;
+        self.rewrite_attributes(&top, &new)?;
         Ok(self.git.set_local_config(WROTE_ATTRIBUTES, "true")?)
     }
 
@@ -309,7 +309,13 @@ impl<'a> Registration<'a> {
         if found.origin == Origin::Made && rest.is_empty() {
             return Ok(top.remove(ATTRIBUTES)?);
         }
-        Ok(top.rewrite(ATTRIBUTES, &rest)?)
+        Ok(self.rewrite_attributes(&top, &rest)?)
+    }
+
+    /// git would see what a killed process left at the top of the work tree.
+    fn rewrite_attributes(&self, top: &Dir, text: &[u8]) -> Result<(), PathError> {
+        self.project.state().sweep(ATTRIBUTES);
+        top.rewrite_by_way_of(self.project.state(), ATTRIBUTES, text)
     }
 
     fn hook(&self, hook: Hook) -> Result<Part, HooksError> {
@@ -359,8 +365,13 @@ impl<'a> Registration<'a> {
 
     fn install_hook(&self, dir: &Dir, hook: Hook) -> Result<(), HooksError> {
         let name = hook.as_str();
+        dir.sweep(name);
         let made = |origin| ["#!/bin/sh\n", &self.section(hook, origin)].concat();
         let text = match dir.entry(name)? {
+            // killed after it had put a hook aside
+            None if dir.entry(&hook.aside())?.is_some() => {
+                return Ok(dir.replace_executable(name, made(Origin::PutAside).as_bytes())?);
+            }
             None => return Ok(dir.replace_executable(name, made(Origin::Made).as_bytes())?),
             Some(Entry::File(_)) => read_short(dir, name)?,
             Some(Entry::Symlink) => None,

@@ -83,7 +83,7 @@ pub enum InboxError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The file could not be read.
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read state/{file}: {source}")]
     Read {
         /// Its name in the folder `state`.
         file: &'static str,

@@ -149,7 +149,7 @@ impl Place<'_> {
         }
         let (dir, name) = self.folder()?;
         let _gate = Gate::settings(&dir, timeout)?;
-        sweep(&dir, &name);
+        dir.sweep(&name);
         let before = self.read()?.unwrap_or_default();
         let after = edit::edit(&before, key, value).map_err(|error| match error {
             EditError::File(error) => SettingsError::File { file: self.name(), error },
@@ -182,15 +182,6 @@ impl Place<'_> {
             (Some(parent), Some(name)) => Ok((Arc::new(Dir::open(parent)?), name.to_owned())),
             _ => Err(SettingsError::NotAFile { file: self.name() }),
         }
-    }
-}
-
-/// Removes what processes that were killed while they wrote left beside a settings file. Nobody else writes it now.
-fn sweep(dir: &Dir, name: &str) {
-    let beginning = format!(".{name}.tmp-");
-    for left in dir.names().unwrap_or_default().iter().filter(|left| left.starts_with(&beginning)) {
-        // if it cannot be removed, it is nobody's loss
-        let _ = dir.remove(left);
     }
 }
 

@@ -193,6 +193,9 @@ impl From<StoreError> for CliError {
                 Self::new(Code::Error, message)
                     .hint("see to the disk (is it full?); `oxi-state log` shows whether the change is there")
             }
+            StoreError::NotRepaired(path) => Self::new(Code::Error, message)
+                .hint("see to the disk (is it full?); nothing is lost, and the next command tries again")
+                .detail("path", path.display().to_string()),
             StoreError::NotADatabase(_) | StoreError::Engine(_) | StoreError::Older { .. } => {
                 Self::new(Code::Database, message).hint(REBUILD)
             }

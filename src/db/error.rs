@@ -56,6 +56,9 @@ pub enum StoreError {
     /// The file is no database.
     #[error("{} is not a database", .0.display())]
     NotADatabase(std::path::PathBuf),
+    /// Whoever wrote last could not close the file in order, or was killed, and the disk does not take the repair.
+    #[error("{} was left in the middle of a write, and cannot be set in order", .0.display())]
+    NotRepaired(std::path::PathBuf),
     /// Another issue has the number that an issue was to get.
     #[error("number {0} is taken by another issue")]
     NumberTaken(IssueId),
@@ -63,11 +66,23 @@ pub enum StoreError {
     #[error("no issue number is left")]
     NumbersExhausted,
     /// The database engine failed.
-    #[error("the database failed: {0}")]
+    #[error("the database state.redb failed: {}", engine_says(.0))]
     Engine(#[source] Box<redb::Error>),
     /// The commit failed; whether it took effect can only be told by looking.
-    #[error("the change could not be made durable, and whether it took effect is unknown: {0}")]
+    #[error(
+        "the change could not be made durable in state.redb, and whether it took effect is unknown: {}", engine_says(.0)
+    )]
     CommitUnknown(#[source] Box<redb::Error>),
+}
+
+/// The engine's message, or a better one.
+fn engine_says(error: &redb::Error) -> String {
+    match error {
+        redb::Error::Io(error) => error.to_string(),
+        // it gives up after the first error, and tells only that there was one
+        redb::Error::PreviousIo => "it could not be read or written".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 macro_rules! engine_errors {

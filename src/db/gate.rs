@@ -133,8 +133,13 @@ impl Gate {
 
     /// Notes who holds it; only shown to those who wait, so a failure to note it is none.
     fn signed(mut self) -> Self {
-        let _ = self.file.rewind().and_then(|()| write!(self.file, "{:<10}", std::process::id()));
+        self.note(&std::process::id().to_string());
         self
+    }
+
+    /// Writes over what is noted, at once: written piece by piece, padding takes a call for each blank.
+    fn note(&mut self, holder: &str) {
+        let _ = self.file.rewind().and_then(|()| self.file.write_all(format!("{holder:<10}").as_bytes()));
     }
 
     /// The present time of the file system that the lock file is on.
@@ -169,7 +174,7 @@ impl Gate {
 impl Drop for Gate {
     fn drop(&mut self) {
         if self.kind == Kind::Exclusive {
-            let _ = self.file.rewind().and_then(|()| write!(self.file, "{:<10}", ""));
+            self.note("");
         }
     }
 }

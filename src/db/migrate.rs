@@ -64,17 +64,21 @@ impl Store {
         let Err(StoreError::Older { found, .. }) = check_version(&database.begin_read()?) else { return Ok(()) };
         drop(database);
         self.dir().copy(&self.name, &format!("{DATABASE}.schema-{found}"))?;
-        let database = self.open_database()?;
-        let txn = begin_write(&database)?;
-        {
-            let mut tables = Tables::open_to_write(&txn)?;
-            if found < 2 {
-                rewrite_changes(&mut tables)?;
-            }
-            tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
-        }
-        txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))
+        bring_up_to_date(&self.open_database()?, found)
     }
+}
+
+/// Changes all rows of a database of an older schema, in one transaction.
+pub(super) fn bring_up_to_date(database: &redb::Database, found: u8) -> Result<(), StoreError> {
+    let txn = begin_write(database)?;
+    {
+        let mut tables = Tables::open_to_write(&txn)?;
+        if found < 2 {
+            rewrite_changes(&mut tables)?;
+        }
+        tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
+    }
+    txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))
 }
 
 fn rewrite_changes(tables: &mut Tables<WriteRows<'_>>) -> Result<(), StoreError> {

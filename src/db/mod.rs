@@ -54,6 +54,8 @@ pub mod undo;
 mod write;
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod model;
 
 use std::path::{Path, PathBuf};
@@ -81,6 +83,10 @@ pub const DATABASE: &str = "state.redb";
 
 /// Says which database file was last seen not to be tracked by git: its inode.
 const SEEN: &str = "state.lock-database";
+
+/// How often a reader closes the file in order for processes that were killed. More than one only if others are killed
+/// meanwhile, or if the disk does not take the repair, which the engine does not tell.
+const MAX_REPAIRS: usize = 8;
 
 /// redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 16 << 20;
@@ -254,14 +260,8 @@ impl Store {
     }
 
     fn build(&self, name: &str) -> Result<(), StoreError> {
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(self.dir.open_private(name)?)?;
-        let txn = begin_write(&database)?;
-        {
-            let mut tables = Tables::open_to_write(&txn)?;
-            tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
-            tables.meta.put(mark::STORE_ID, &store_id())?;
-        }
-        txn.commit().map_err(|error| StoreError::Engine(Box::new(error.into())))?;
+        let database = engine().create_file(self.dir.open_private(name)?)?;
+        make_tables(&database)?;
         // closed before it is synced: closing writes, too
         drop(database);
         let file = self.dir.open_existing(name)?;
@@ -275,10 +275,11 @@ impl Store {
     /// If there is no database, the gate is not free in time, or the file is damaged or of a newer version.
     pub fn read(&self) -> Result<ReadTxn, StoreError> {
         let start = Instant::now();
+        let mut repairs = 0;
         loop {
             let gate = Gate::shared(&self.dir, self.timeout)?;
             self.require_regular_file()?;
-            match Builder::new().set_cache_size(CACHE_BYTES).open_read_only(self.path()) {
+            match engine().open_read_only(self.path()) {
                 Ok(database) => {
                     let tables =
                         database.begin_read().map_err(StoreError::from).and_then(|txn| migrate::current_tables(&txn));
@@ -293,7 +294,11 @@ impl Store {
                     }
                 }
                 // a process was killed in mid-write: to repair is to open for writing
+                Err(DatabaseError::RepairAborted) if repairs == MAX_REPAIRS => {
+                    return Err(StoreError::NotRepaired(self.path()));
+                }
                 Err(DatabaseError::RepairAborted) => {
+                    repairs += 1;
                     drop(gate);
                     let _gate = Gate::exclusive(&self.dir, self.timeout)?;
                     drop(self.open_database()?);
@@ -325,23 +330,7 @@ impl Store {
             self.migrate()?;
             database = self.open_database()?;
         }
-        let txn = begin_write(&database)?;
-        let (result, changed) = {
-            let tables = Tables::open_to_write(&txn)?;
-            let mut write = WriteTxn::new(tables, author.clone(), self.retention.clone())?;
-            let result = work(&mut write);
-            let changed = result.is_ok() && write.has_changes();
-            if changed {
-                write.sweep()?;
-                write.settle()?;
-            }
-            (result, changed)
-        };
-        if changed {
-            txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))?;
-        } else {
-            txn.abort().map_err(StoreError::from)?;
-        }
+        let result = write_in(&database, author, self.retention.clone(), work);
         drop(database);
         drop(gate);
         result
@@ -363,7 +352,7 @@ impl Store {
             if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
                 return Err(StoreError::NotADatabase(self.path()));
             }
-            match Builder::new().set_cache_size(CACHE_BYTES).create_file(file) {
+            match engine().create_file(file) {
                 Ok(database) => return Ok(database),
                 Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
                 Err(error) => return Err(self.open_error(error)),
@@ -396,6 +385,51 @@ impl Store {
             error => error.into(),
         }
     }
+}
+
+/// The engine, as every process here uses it.
+fn engine() -> Builder {
+    let mut engine = Builder::new();
+    engine.set_cache_size(CACHE_BYTES);
+    engine
+}
+
+/// Makes the tables of a new database.
+fn make_tables(database: &Database) -> Result<(), StoreError> {
+    let txn = begin_write(database)?;
+    {
+        let mut tables = Tables::open_to_write(&txn)?;
+        tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
+        tables.meta.put(mark::STORE_ID, &store_id())?;
+    }
+    txn.commit().map_err(|error| StoreError::Engine(Box::new(error.into())))
+}
+
+/// One write transaction in a database of the present schema; see [`Store::write`].
+fn write_in<R, E: From<StoreError>>(
+    database: &Database,
+    author: &Author,
+    retention: Option<Arc<Retention>>,
+    work: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E>,
+) -> Result<R, E> {
+    let txn = begin_write(database)?;
+    let (result, changed) = {
+        let tables = Tables::open_to_write(&txn)?;
+        let mut write = WriteTxn::new(tables, author.clone(), retention)?;
+        let result = work(&mut write);
+        let changed = result.is_ok() && write.has_changes();
+        if changed {
+            write.sweep()?;
+            write.settle()?;
+        }
+        (result, changed)
+    };
+    if changed {
+        txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))?;
+    } else {
+        txn.abort().map_err(StoreError::from)?;
+    }
+    result
 }
 
 fn begin_write(database: &Database) -> Result<redb::WriteTransaction, StoreError> {

@@ -5,13 +5,11 @@
 //! takes the database's place by its name, if nobody has written meanwhile. Killed at any moment, a process leaves the
 //! old file or the new one, and perhaps a copy that whoever next takes the lock of imports removes.
 
-use redb::Builder;
-
 use crate::fs::PathError;
 
 use super::error::StoreError;
 use super::gate::Gate;
-use super::{CACHE_BYTES, Store};
+use super::{Store, engine};
 
 /// How often a copy is made because somebody wrote meanwhile.
 const MAX_TRIES: usize = 5;
@@ -106,7 +104,7 @@ impl Store {
         let mut size = u64::MAX;
         for _ in 0..MAX_PASSES {
             let file = self.dir.open_existing(name)?;
-            let mut database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
+            let mut database = engine().create_file(file)?;
             database.compact()?;
             // closed before it is synced: closing writes, too
             drop(database);

@@ -78,6 +78,39 @@ impl Dir {
     }
 }
 
+impl Dir {
+    /// As [`Dir::rewrite`], but the temporary file is made in another folder of the same file system: for a folder in which
+    /// what a killed process leaves would be in somebody's way. Where the two are of different file systems, it is made
+    /// beside the file after all.
+    ///
+    /// # Errors
+    /// As [`Dir::replace`].
+    pub fn rewrite_by_way_of(&self, aside: &Self, name: &str, bytes: &[u8]) -> Result<(), PathError> {
+        let mut temporary = aside.write_temporary(name, bytes)?;
+        if let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
+            rustix::fs::fchmod(&temporary.file, mode).map_err(at("write", &self.path.join(name)))?;
+        }
+        temporary.sync()?;
+        match rustix::fs::renameat(&aside.fd, &temporary.name, &self.fd, name) {
+            Ok(()) => temporary.published = true,
+            Err(Errno::XDEV) => return self.rewrite(name, bytes),
+            Err(errno) => return Err(at("write", &self.path.join(name))(errno)),
+        }
+        self.sync()
+    }
+
+    /// Removes what killed processes left of temporary files for a name. One of a process that still writes is taken from
+    /// it, which then fails: whoever calls this holds the lock of those who write it, or knows that there are none.
+    pub fn sweep(&self, name: &str) {
+        let beginning = format!(".{name}.tmp-");
+        for left in self.names().unwrap_or_default().iter().filter(|left| left.starts_with(&beginning)) {
+            // if it cannot be removed, it is nobody's loss
+            let _ = self.remove(left);
+        }
+    }
+}
+
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.published {

@@ -68,6 +68,15 @@ pub fn index_seal(key: &[u8]) -> [u8; 8] {
     checksum(key, FORMAT, &[]).to_le_bytes()
 }
 
+/// Whether a row's checksum says that it is as it was stored, whatever its type.
+#[cfg(test)]
+pub(crate) fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
+    let sealed = bytes
+        .split_at_checked(HEADER)
+        .is_some_and(|(header, payload)| header[1..] == checksum(key, header[0], payload).to_le_bytes());
+    sealed || bytes == index_seal(key)
+}
+
 fn checksum(key: &[u8], version: u8, payload: &[u8]) -> u64 {
     // two passes over contiguous bytes: the streaming form has a set-up that costs more than most rows
     let seed = xxh3_64_with_seed(key, u64::from(version) << 32 | key.len() as u64);

@@ -338,3 +338,18 @@ fn what_is_no_file_is_left() {
     assert!(project.path(".git/hooks/post-merge").is_dir());
     assert!(!project.path(".git/hooks/pre-commit").exists());
 }
+
+#[test]
+fn a_hook_that_was_put_aside_when_a_process_was_killed_is_called_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = project_with(&[issue(1, "first")]);
+    let aside = project.path(".git/hooks/pre-commit.before-oxi-state");
+    std::fs::create_dir_all(aside.parent().unwrap()).unwrap();
+    std::fs::write(&aside, "#!/usr/bin/env python3\nopen('called', 'w')\n").unwrap();
+    std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o755)).unwrap();
+    project.oxi("hooks install").ok();
+    try_commit(&project).unwrap();
+    assert!(project.path("called").exists());
+    project.oxi("hooks uninstall").ok();
+    assert!(project.path(".git/hooks/pre-commit").exists() && !aside.exists());
+}
