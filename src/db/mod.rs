@@ -30,24 +30,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod backup;
 mod counted;
 pub mod documents;
+pub mod engine;
 mod entries;
 mod error;
+mod examine;
 pub mod gate;
 mod inbox;
 mod index;
 mod migrate;
 mod mirror;
+mod pages;
 pub mod query;
 mod read;
 pub mod record;
 pub mod records;
+pub mod repair;
+mod rescue;
 pub mod retention;
+mod salvage;
 pub mod shrink;
+mod sound;
 pub mod tables;
 mod trail;
 pub mod undo;
+mod witness;
 mod write;
 
 #[cfg(test)]
@@ -60,17 +69,22 @@ use std::time::{Duration, Instant};
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
 
 use crate::fs::{Dir, Entry, PathError};
+use crate::schema::codec;
 
 pub use error::StoreError;
+pub use examine::Examination;
 use gate::Gate;
 pub use migrate::SCHEMA_VERSION;
 pub use read::FolderMark;
 use read::mark;
 pub use record::{Author, Op};
+pub use rescue::Rescued;
 pub use retention::Retention;
+pub use salvage::Damage;
 pub use shrink::Shrunk;
 use tables::{ReadRows, Tables};
 pub use trail::StandingChange;
+use witness::{Doubt, Witness};
 pub use write::{Cas, WriteTxn};
 
 /// The database's file name.
@@ -254,7 +268,7 @@ impl Store {
         let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(self.dir.open_private(name)?)?;
         let txn = begin_write(&database)?;
         {
-            let mut tables = Tables::open_to_write(&txn)?;
+            let mut tables = Tables::open_to_write(&txn, None)?;
             tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
             tables.meta.put(mark::STORE_ID, &store_id())?;
         }
@@ -275,16 +289,17 @@ impl Store {
         loop {
             let gate = Gate::shared(&self.dir, self.timeout)?;
             self.require_regular_file()?;
+            let witness = self.witness()?;
             match Builder::new().set_cache_size(CACHE_BYTES).open_read_only(self.path()) {
                 Ok(database) => {
-                    let tables =
-                        database.begin_read().map_err(StoreError::from).and_then(|txn| migrate::current_tables(&txn));
+                    let tables = database.begin_read().map_err(StoreError::from);
+                    let tables = tables.and_then(|txn| migrate::current_tables(&txn, witness.as_ref()));
                     match tables {
                         Ok(tables) => return Ok(ReadTxn { tables, _database: database, _gate: gate }),
                         Err(StoreError::Older { .. }) => {
                             drop((database, gate));
-                            let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-                            self.migrate()?;
+                            let gate = Gate::exclusive(&self.dir, self.timeout)?;
+                            self.migrate(&gate)?;
                         }
                         Err(error) => return Err(error),
                     }
@@ -313,18 +328,20 @@ impl Store {
     ) -> Result<R, E> {
         let gate = Gate::exclusive(&self.dir, self.timeout).map_err(StoreError::from)?;
         self.require_regular_file()?;
+        self.migrate_unopened(&gate)?;
         let mut database = self.open_database()?;
         if let Err(error) = migrate::check_version(&database.begin_read().map_err(StoreError::from)?) {
             if !matches!(error, StoreError::Older { .. }) {
                 return Err(error.into());
             }
             drop(database);
-            self.migrate()?;
+            self.migrate(&gate)?;
             database = self.open_database()?;
         }
+        let witness = self.witness()?;
         let txn = begin_write(&database)?;
         let (result, changed) = {
-            let tables = Tables::open_to_write(&txn)?;
+            let tables = Tables::open_to_write(&txn, witness.as_ref())?;
             let mut write = WriteTxn::new(tables, author.clone(), self.retention.clone())?;
             let result = work(&mut write);
             let changed = result.is_ok() && write.has_changes();
@@ -352,7 +369,33 @@ impl Store {
         Err(PathError { action: "open", path: self.path(), source }.into())
     }
 
+    /// Who vouches for the file's pages; nobody where the engine must choose or refuse first.
+    fn witness(&self) -> Result<Option<Arc<Witness>>, StoreError> {
+        let (file, _) = self.dir.open_file(&self.name)?;
+        Witness::open(file).map(|witness| witness.map(Arc::new)).map_err(|doubt| self.doubt(doubt, "(tables)"))
+    }
+
+    /// The schema that the file says it has; none if it does not say so in a whole row.
+    fn schema_on_file(&self, witness: &Witness) -> Result<Option<u8>, StoreError> {
+        let row = witness.row("meta", mark::SCHEMA).map_err(|doubt| self.doubt(doubt, "meta"))?;
+        Ok(row.and_then(|bytes| codec::decode(mark::SCHEMA, &bytes).ok()))
+    }
+
+    fn doubt(&self, doubt: Doubt, table: &'static str) -> StoreError {
+        match doubt {
+            Doubt::Damaged { offset } => StoreError::Page { table, key: "(any)".into(), offset },
+            Doubt::Io(source) => PathError { action: "read", path: self.path(), source }.into(),
+        }
+    }
+
     fn open_database(&self) -> Result<Database, StoreError> {
+        if let Some(witness) = self.witness()? {
+            // opening a file for writing changes it already
+            if let Some(found) = self.schema_on_file(&witness)?.filter(|found| *found > SCHEMA_VERSION) {
+                return Err(StoreError::Newer { found, known: SCHEMA_VERSION });
+            }
+            witness.vouch_for_allocation().map_err(|doubt| self.doubt(doubt, "(free pages)"))?;
+        }
         let start = Instant::now();
         loop {
             let file = self.dir.open_existing(&self.name)?;

@@ -97,7 +97,7 @@ impl Store {
         Ok((size, header))
     }
 
-    fn header(&self) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn header(&self) -> Result<Vec<u8>, StoreError> {
         Ok(self.dir.read(&self.name, HEADER_BYTES)?.0)
     }
 

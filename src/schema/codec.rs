@@ -42,6 +42,14 @@ pub fn encode<T: Serialize + ?Sized>(key: &[u8], value: &T) -> Vec<u8> {
     bytes
 }
 
+/// Whether bytes are what was stored under a key, whatever that says.
+#[must_use]
+pub fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
+    let Some((header, payload)) = bytes.split_first_chunk::<HEADER>() else { return false };
+    let (version, stored) = (header[0], header.last_chunk::<8>());
+    stored.is_some_and(|stored| u64::from_le_bytes(*stored) == checksum(key, version, payload))
+}
+
 /// The value that was stored under a key.
 ///
 /// # Errors

@@ -6,12 +6,14 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the program: they play the user and other tools")]
 
 mod agents;
+mod backup;
 mod bad_files;
 mod claims;
 mod collisions;
 mod concurrency;
 mod corpus;
 mod deletions;
+mod doctor;
 mod documents;
 mod errors;
 mod facts;
