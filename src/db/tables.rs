@@ -2,7 +2,7 @@
 //!
 //! All tables have one type, so reading code serves read and write transactions alike. Record tables hold encoded
 //! values; index tables hold only keys, whose value is a checksum of the key. That a row is not there, or that there are
-//! no more of them, a [`Witness`] vouches for.
+//! no more of them, a witness vouches for (`db/witness.rs`).
 
 use std::ops::Bound;
 use std::sync::Arc;
