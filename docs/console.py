@@ -35,6 +35,8 @@ VARYING = [
     (re.compile(r"\bblocked for \d+ s\b"), "blocked for SECONDS"),
     (re.compile(r"\bdatabase   \d+ KiB"), "database   SIZE"),
     (re.compile(r"\bstate\.redb: \d+ KiB( -> \d+ KiB)?"), "state.redb: SIZE"),
+    (re.compile(r"\b(state|shop)\.redb: \d+ KiB"), r"\1.redb: SIZE"),
+    (re.compile(r"\b\d{8}T\d{6}\.\d{3}Z\b"), "STAMP"),
     (re.compile(r'"database_bytes":\s*\d+'), '"database_bytes": SIZE'),
 ]
 

@@ -11,6 +11,7 @@ mod border;
 mod config;
 mod deferred;
 mod doc;
+mod doctor;
 mod handoff;
 mod hooks;
 mod issue;
@@ -25,6 +26,7 @@ pub(super) use border::{InboxArgs, SnapshotArgs};
 pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
+pub(super) use doctor::{BackupArgs, DoctorArgs, RestoreArgs};
 pub(super) use handoff::{HandoffAddArgs, HandoffCommand};
 pub(super) use hooks::{HooksCommand, MergeDriverArgs};
 pub(super) use issue::{ClaimArgs, CreateArgs, DepCommand, IssueCommand, ListArgs, SortBy, StatusFilter, UpdateArgs};
@@ -251,6 +253,24 @@ pub(super) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Look for damage and whatever else is wrong; with --fix, mend it
+    ///
+    /// Looks at every page and every row of the database, at whether its tables agree, and at the files as `status` does.
+    /// With --fix a damaged database is put aside, everything in it that is whole is saved, the rest comes from the issue
+    /// files, and what could not be saved is named.
+    #[command(after_help = doctor::DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Copy the database to a file, while others go on using it
+    ///
+    /// The copy is of one moment, and is looked through before it gets its name. Only you can read it.
+    #[command(after_help = doctor::BACKUP_EXAMPLES)]
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database
+    ///
+    /// It is looked through first, and the present database is kept beside it. The files are not touched: `status` says how
+    /// they differ, and `sync` brings both in step.
+    #[command(after_help = doctor::RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Show and change settings
     #[command(subcommand)]
     Config(Deferred<ConfigCommand>),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::agents::AgentError;
 use crate::db::StoreError;
+use crate::db::backup::BackupError;
 use crate::db::gate::GateError;
 use crate::documents::DocumentError;
 use crate::fs::PathError;
@@ -18,7 +19,7 @@ use crate::sync::MirrorError;
 
 /// What to do about a damaged database.
 pub(super) const REBUILD: &str =
-    "move .oxi/state.redb aside and run the command again: issues are rebuilt from the files";
+    "`oxi-state doctor` says what is damaged, and `oxi-state doctor --fix` saves what is whole in .oxi/state.redb";
 
 /// The kinds of failure, by exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +177,7 @@ impl From<StoreError> for CliError {
                 .hint("try again, or wait longer with --lock-timeout SECS")
                 .detail("holder_pid", holder),
             StoreError::Gate(GateError::Path(path)) | StoreError::Path(path) => path_error(path),
-            StoreError::Corrupt { table, key, .. } => {
+            StoreError::Corrupt { table, key, .. } | StoreError::Page { table, key, .. } => {
                 Self::new(Code::Database, message).hint(REBUILD).detail("table", table).detail("key", key)
             }
             StoreError::IndexMismatch { table, id } => {
@@ -216,6 +217,29 @@ fn is_io(error: &redb::Error) -> bool {
 fn path_error(error: &PathError) -> CliError {
     let code = if error.is_not_found() { Code::NotFound } else { Code::Error };
     CliError::new(code, error).detail("path", error.path.display().to_string())
+}
+
+impl From<BackupError> for CliError {
+    fn from(error: BackupError) -> Self {
+        let message = &error;
+        match &error {
+            BackupError::Exists(path) => Self::new(Code::Conflict, message)
+                .hint("choose another name, or say --force")
+                .detail("path", path.display().to_string()),
+            BackupError::Unfit { path, .. } => Self::new(Code::Usage, message)
+                .hint("name a file of its own")
+                .detail("path", path.display().to_string()),
+            BackupError::Damaged { path, damage } => Self::new(Code::Database, message)
+                .hint("nothing was changed; `oxi-state doctor` looks at the present database")
+                .detail("path", path.display().to_string())
+                .detail("damage", damage),
+            BackupError::Contended => Self::new(Code::Busy, message).hint("try again later"),
+            BackupError::Store(_) => match error {
+                BackupError::Store(error) => error.into(),
+                other => Self::new(Code::Error, other),
+            },
+        }
+    }
 }
 
 impl From<PathError> for CliError {

@@ -4,11 +4,13 @@
 
 mod agent;
 mod args;
+mod backup;
 mod child;
 mod compact;
 mod config;
 mod context;
 mod doc;
+mod doctor;
 mod editor;
 mod error;
 mod handoff;
@@ -185,6 +187,9 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Log(args) => log::log(&context, &args).map(|()| None),
         Command::Undo(args) => history::undo(&context, &args).map(|()| None),
         Command::Stats => history::stats(&context).map(|()| None),
+        Command::Doctor(args) => doctor::run(&context, &args).map(number),
+        Command::Backup(args) => backup::back_up(&context, &args).map(|()| None),
+        Command::Restore(args) => backup::restore(&context, &args).map(|()| None),
         Command::Compact { dry_run } => compact::run(&context, dry_run).map(|()| None),
         Command::Config(command) => config::run(&context, *command.0).map(|()| None),
         Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),

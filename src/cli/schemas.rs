@@ -18,9 +18,11 @@ use crate::sync::{Report, StatusReport};
 
 use super::agent::{AgentJson, ImportJson, PrimedJson};
 use super::args::SchemaKind;
+use super::backup::{BackupJson, RestoreJson};
 use super::compact::CompactJson;
 use super::config::SettingJson;
 use super::doc::{DocumentHeadJson, DocumentJson};
+use super::doctor::DoctorJson;
 use super::history::StatsJson;
 use super::inbox::InboxJson;
 use super::issue::SummaryJson;
@@ -71,6 +73,9 @@ pub(super) fn of(kind: SchemaKind) -> Schema {
         SchemaKind::Log => generator.into_root_schema_for::<Vec<ChangeJson>>(),
         SchemaKind::Stats => generator.into_root_schema_for::<StatsJson>(),
         SchemaKind::Compact => generator.into_root_schema_for::<CompactJson>(),
+        SchemaKind::Doctor => generator.into_root_schema_for::<DoctorJson>(),
+        SchemaKind::Backup => generator.into_root_schema_for::<BackupJson>(),
+        SchemaKind::Restore => generator.into_root_schema_for::<RestoreJson>(),
         SchemaKind::Agent => generator.into_root_schema_for::<AgentJson>(),
         SchemaKind::Agents => generator.into_root_schema_for::<Vec<AgentJson>>(),
         SchemaKind::AgentPrime => generator.into_root_schema_for::<PrimedJson>(),

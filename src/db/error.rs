@@ -26,6 +26,16 @@ pub enum StoreError {
         /// What is wrong.
         cause: DecodeError,
     },
+    /// A page of the file is not what was written, so that nothing is known of the rows that it leads to.
+    #[error("the database is damaged: table `{table}`, key {key}: the page at byte {offset} is not what was written")]
+    Page {
+        /// The table.
+        table: &'static str,
+        /// The key that was looked for, readable.
+        key: String,
+        /// Where the page begins in the file.
+        offset: u64,
+    },
     /// An index and the records disagree.
     #[error("the database is damaged: index `{table}` names issue {id}, which is not as it says")]
     IndexMismatch {
@@ -82,6 +92,14 @@ fn engine_says(error: &redb::Error) -> String {
         // it gives up after the first error, and tells only that there was one
         redb::Error::PreviousIo => "it could not be read or written".to_owned(),
         error => error.to_string(),
+    }
+}
+
+impl StoreError {
+    /// Whether something in the file is not what was written.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Page { .. } | Self::IndexMismatch { .. })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bringing a database of an older schema up to date.
 //!
-//! Whoever first opens it copies the file aside, then changes all rows in one transaction: a process that is killed
+//! Whoever first opens it keeps a copy of the file (see [`super::backup`]), then changes all rows in one transaction: a process that is killed
 //! meanwhile leaves the old schema or the new one. A newer schema is never touched.
 //!
 //! | schema | what changed |
@@ -10,19 +10,22 @@
 //! | 3 | validations and handoffs, which an older program could not read in `changes`; rows are as in 2 |
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use redb::ReadableDatabase as _;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::codec::DecodeError;
+use crate::schema::codec::{self, DecodeError};
 use crate::schema::id::{ContentHash, Identity, Revision};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
 use super::error::StoreError;
+use super::gate::Gate;
 use super::read::mark;
 use super::record::{Change, Kind, Op};
 use super::tables::{ReadRows, Tables, WriteRows};
+use super::witness::Witness;
 use super::{DATABASE, Store, begin_write};
 
 /// The schema that is written: which tables there are, and which shapes their rows have.
@@ -32,8 +35,11 @@ pub const SCHEMA_VERSION: u8 = 3;
 const BATCH: usize = 10_000;
 
 /// All tables, if the database is of the present schema.
-pub(super) fn current_tables(txn: &redb::ReadTransaction) -> Result<Tables<ReadRows>, StoreError> {
-    match Tables::open_to_read(txn) {
+pub(super) fn current_tables(
+    txn: &redb::ReadTransaction,
+    witness: Option<&Arc<Witness>>,
+) -> Result<Tables<ReadRows>, StoreError> {
+    match Tables::open_to_read(txn, witness) {
         Ok(tables) => of_version(tables.meta.get(mark::SCHEMA)).map(|()| tables),
         // an older schema lacks tables
         Err(error) => Err(check_version(txn).err().unwrap_or(error)),
@@ -58,21 +64,44 @@ fn of_version(found: Result<Option<u8>, StoreError>) -> Result<(), StoreError> {
 }
 
 impl Store {
+    /// Brings the database up to date if it is of an older schema and says so without being opened, so that the copy that
+    /// is kept of it is what it was, byte for byte.
+    pub(super) fn migrate_unopened(&self, gate: &Gate) -> Result<(), StoreError> {
+        let Some(witness) = self.witness()? else { return Ok(()) };
+        match self.schema_on_file(&witness)? {
+            Some(found) if found > 0 && found < SCHEMA_VERSION => self.migrate_from(found, gate),
+            _ => Ok(()),
+        }
+    }
+
     /// Brings the database up to date; the caller holds the gate exclusively and nobody has the file open.
-    pub(super) fn migrate(&self) -> Result<(), StoreError> {
+    pub(super) fn migrate(&self, gate: &Gate) -> Result<(), StoreError> {
+        self.migrate_unopened(gate)?;
         let database = self.open_database()?;
         let Err(StoreError::Older { found, .. }) = check_version(&database.begin_read()?) else { return Ok(()) };
         drop(database);
-        self.dir().copy(&self.name, &format!("{DATABASE}.schema-{found}"))?;
-        bring_up_to_date(&self.open_database()?, found)
+        self.migrate_from(found, gate)
+    }
+
+    fn migrate_from(&self, found: u8, gate: &Gate) -> Result<(), StoreError> {
+        // of one that is only being made from a copy there is that copy
+        if self.name == DATABASE {
+            self.keep_copy(&format!("schema-{found}"), gate)?;
+        }
+        let database = self.open_database()?;
+        bring_up_to_date(&database, found, self.witness()?.as_ref())
     }
 }
 
 /// Changes all rows of a database of an older schema, in one transaction.
-pub(super) fn bring_up_to_date(database: &redb::Database, found: u8) -> Result<(), StoreError> {
+pub(super) fn bring_up_to_date(
+    database: &redb::Database,
+    found: u8,
+    witness: Option<&Arc<Witness>>,
+) -> Result<(), StoreError> {
     let txn = begin_write(database)?;
     {
-        let mut tables = Tables::open_to_write(&txn)?;
+        let mut tables = Tables::open_to_write(&txn, witness)?;
         if found < 2 {
             rewrite_changes(&mut tables)?;
         }
@@ -92,6 +121,16 @@ fn rewrite_changes(tables: &mut Tables<WriteRows<'_>>) -> Result<(), StoreError>
             tables.changes.put(&key, &Change::from(change))?;
         }
     }
+}
+
+/// Whether a row of `changes` is whole and of schema 1.
+pub(super) fn is_old_change(key: &[u8], bytes: &[u8]) -> bool {
+    codec::decode::<OldChange>(key, bytes).is_ok()
+}
+
+/// The bytes of a row of `changes` of the present schema, from those of schema 1.
+pub(super) fn present_change(key: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
+    codec::decode::<OldChange>(key, bytes).ok().map(|old| codec::encode(key, &Change::from(old)))
 }
 
 /// A row of `changes` in schema 1.

@@ -30,27 +30,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod backup;
 mod counted;
 pub mod documents;
 mod effect;
+pub mod engine;
 mod entries;
 mod error;
+mod examine;
 pub mod gate;
 mod inbox;
 mod index;
 pub mod log;
 mod migrate;
 mod mirror;
+mod pages;
 pub mod query;
 mod read;
 pub mod record;
 pub mod records;
 mod reopen;
+pub mod repair;
+mod rescue;
 pub mod retention;
+mod salvage;
 pub mod shrink;
+mod sound;
 pub mod tables;
 mod trail;
 pub mod undo;
+mod witness;
 mod write;
 
 #[cfg(test)]
@@ -65,17 +74,22 @@ use std::time::{Duration, Instant};
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
 
 use crate::fs::{Dir, Entry, PathError};
+use crate::schema::codec;
 
 pub use error::StoreError;
+pub use examine::Examination;
 use gate::Gate;
 pub use migrate::SCHEMA_VERSION;
 pub use read::FolderMark;
 use read::mark;
 pub use record::{Author, Op};
+pub use rescue::Rescued;
 pub use retention::Retention;
+pub use salvage::Damage;
 pub use shrink::Shrunk;
 use tables::{ReadRows, Tables};
 pub use trail::StandingChange;
+use witness::{Doubt, Witness};
 pub use write::{Cas, WriteTxn};
 
 /// The database's file name.
@@ -260,7 +274,7 @@ impl Store {
     }
 
     fn build(&self, name: &str) -> Result<(), StoreError> {
-        let database = engine().create_file(self.dir.open_private(name)?)?;
+        let database = builder().create_file(self.dir.open_private(name)?)?;
         make_tables(&database)?;
         // closed before it is synced: closing writes, too
         drop(database);
@@ -279,16 +293,17 @@ impl Store {
         loop {
             let gate = Gate::shared(&self.dir, self.timeout)?;
             self.require_regular_file()?;
-            match engine().open_read_only(self.path()) {
+            let witness = self.witness()?;
+            match builder().open_read_only(self.path()) {
                 Ok(database) => {
-                    let tables =
-                        database.begin_read().map_err(StoreError::from).and_then(|txn| migrate::current_tables(&txn));
+                    let tables = database.begin_read().map_err(StoreError::from);
+                    let tables = tables.and_then(|txn| migrate::current_tables(&txn, witness.as_ref()));
                     match tables {
                         Ok(tables) => return Ok(ReadTxn { tables, _database: database, _gate: gate }),
                         Err(StoreError::Older { .. }) => {
                             drop((database, gate));
-                            let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-                            self.migrate()?;
+                            let gate = Gate::exclusive(&self.dir, self.timeout)?;
+                            self.migrate(&gate)?;
                         }
                         Err(error) => return Err(error),
                     }
@@ -321,16 +336,18 @@ impl Store {
     ) -> Result<R, E> {
         let gate = Gate::exclusive(&self.dir, self.timeout).map_err(StoreError::from)?;
         self.require_regular_file()?;
+        self.migrate_unopened(&gate)?;
         let mut database = self.open_database()?;
         if let Err(error) = migrate::check_version(&database.begin_read().map_err(StoreError::from)?) {
             if !matches!(error, StoreError::Older { .. }) {
                 return Err(error.into());
             }
             drop(database);
-            self.migrate()?;
+            self.migrate(&gate)?;
             database = self.open_database()?;
         }
-        let result = write_in(&database, author, self.retention.clone(), work);
+        let witness = self.witness()?;
+        let result = write_in(&database, witness.as_ref(), author, self.retention.clone(), work);
         drop(database);
         drop(gate);
         result
@@ -344,7 +361,33 @@ impl Store {
         Err(PathError { action: "open", path: self.path(), source }.into())
     }
 
+    /// Who vouches for the file's pages; nobody where the engine must choose or refuse first.
+    fn witness(&self) -> Result<Option<Arc<Witness>>, StoreError> {
+        let (file, _) = self.dir.open_file(&self.name)?;
+        Witness::open(file).map(|witness| witness.map(Arc::new)).map_err(|doubt| self.doubt(doubt, "(tables)"))
+    }
+
+    /// The schema that the file says it has; none if it does not say so in a whole row.
+    fn schema_on_file(&self, witness: &Witness) -> Result<Option<u8>, StoreError> {
+        let row = witness.row("meta", mark::SCHEMA).map_err(|doubt| self.doubt(doubt, "meta"))?;
+        Ok(row.and_then(|bytes| codec::decode(mark::SCHEMA, &bytes).ok()))
+    }
+
+    fn doubt(&self, doubt: Doubt, table: &'static str) -> StoreError {
+        match doubt {
+            Doubt::Damaged { offset } => StoreError::Page { table, key: "(any)".into(), offset },
+            Doubt::Io(source) => PathError { action: "read", path: self.path(), source }.into(),
+        }
+    }
+
     fn open_database(&self) -> Result<Database, StoreError> {
+        if let Some(witness) = self.witness()? {
+            // opening a file for writing changes it already
+            if let Some(found) = self.schema_on_file(&witness)?.filter(|found| *found > SCHEMA_VERSION) {
+                return Err(StoreError::Newer { found, known: SCHEMA_VERSION });
+            }
+            witness.vouch_for_allocation().map_err(|doubt| self.doubt(doubt, "(free pages)"))?;
+        }
         let start = Instant::now();
         loop {
             let file = self.dir.open_existing(&self.name)?;
@@ -352,7 +395,7 @@ impl Store {
             if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
                 return Err(StoreError::NotADatabase(self.path()));
             }
-            match engine().create_file(file) {
+            match builder().create_file(file) {
                 Ok(database) => return Ok(database),
                 Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
                 Err(error) => return Err(self.open_error(error)),
@@ -388,17 +431,17 @@ impl Store {
 }
 
 /// The engine, as every process here uses it.
-fn engine() -> Builder {
-    let mut engine = Builder::new();
-    engine.set_cache_size(CACHE_BYTES);
-    engine
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 /// Makes the tables of a new database.
 fn make_tables(database: &Database) -> Result<(), StoreError> {
     let txn = begin_write(database)?;
     {
-        let mut tables = Tables::open_to_write(&txn)?;
+        let mut tables = Tables::open_to_write(&txn, None)?;
         tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
         tables.meta.put(mark::STORE_ID, &store_id())?;
     }
@@ -408,13 +451,14 @@ fn make_tables(database: &Database) -> Result<(), StoreError> {
 /// One write transaction in a database of the present schema; see [`Store::write`].
 fn write_in<R, E: From<StoreError>>(
     database: &Database,
+    witness: Option<&Arc<Witness>>,
     author: &Author,
     retention: Option<Arc<Retention>>,
     work: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E>,
 ) -> Result<R, E> {
     let txn = begin_write(database)?;
     let (result, changed) = {
-        let tables = Tables::open_to_write(&txn)?;
+        let tables = Tables::open_to_write(&txn, witness)?;
         let mut write = WriteTxn::new(tables, author.clone(), retention)?;
         let result = work(&mut write);
         let changed = result.is_ok() && write.has_changes();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::schema::agent::Agent;
+use crate::schema::codec;
 use crate::schema::document::{Document, document_key};
 use crate::schema::fact::Fact;
 use crate::schema::handoff::Handoff;
@@ -114,6 +115,29 @@ impl Record for Telemetry {
     fn key(&self) -> String {
         format!("{}/{}/{}", self.day, self.measure.as_str(), self.name)
     }
+}
+
+/// Whether the bytes of a row say what records of its kind say, and under their own key; none if there is no such kind.
+pub(super) fn is_record(kind: &[u8], key: &[u8], value: &[u8]) -> Option<bool> {
+    fn of<R: Record>(key: &[u8], value: &[u8]) -> bool {
+        codec::decode::<R>(key, value).is_ok_and(|record| row(R::KIND, &record.key()) == key)
+    }
+    Some(match Kind::ALL.into_iter().find(|known| known.as_str().as_bytes() == kind)? {
+        Kind::Session => of::<Session>(key, value),
+        Kind::Agent => of::<Agent>(key, value),
+        Kind::Document => of::<Document>(key, value),
+        Kind::Pointer => of::<Pointer>(key, value),
+        Kind::Fact => of::<Fact>(key, value),
+        Kind::Runtime => of::<Runtime>(key, value),
+        Kind::Health => of::<Health>(key, value),
+        Kind::Registry => of::<Registration>(key, value),
+        Kind::Usage => of::<UsageDay>(key, value),
+        Kind::UsageSource => of::<UsageSource>(key, value),
+        Kind::Telemetry => of::<Telemetry>(key, value),
+        Kind::Validation => of::<Validation>(key, value),
+        Kind::Handoff => of::<Handoff>(key, value),
+        Kind::Issue => false,
+    })
 }
 
 /// The row of a record: its kind, a NUL, its key.

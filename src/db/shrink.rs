@@ -9,7 +9,7 @@ use crate::fs::PathError;
 
 use super::error::StoreError;
 use super::gate::Gate;
-use super::{Store, engine};
+use super::{Store, builder};
 
 /// How often a copy is made because somebody wrote meanwhile.
 const MAX_TRIES: usize = 5;
@@ -95,7 +95,7 @@ impl Store {
         Ok((size, header))
     }
 
-    fn header(&self) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn header(&self) -> Result<Vec<u8>, StoreError> {
         Ok(self.dir.read(&self.name, HEADER_BYTES)?.0)
     }
 
@@ -104,7 +104,7 @@ impl Store {
         let mut size = u64::MAX;
         for _ in 0..MAX_PASSES {
             let file = self.dir.open_existing(name)?;
-            let mut database = engine().create_file(file)?;
+            let mut database = builder().create_file(file)?;
             database.compact()?;
             // closed before it is synced: closing writes, too
             drop(database);

@@ -1,17 +1,21 @@
 //! The tables: rows under byte keys, each sealed with a checksum that every read verifies.
 //!
 //! All tables have one type, so reading code serves read and write transactions alike. Record tables hold encoded
-//! values; index tables hold only keys, whose value is a checksum of the key.
+//! values; index tables hold only keys, whose value is a checksum of the key. That a row is not there, or that there are
+//! no more of them, a witness vouches for (`db/witness.rs`).
 
 use std::ops::Bound;
+use std::sync::Arc;
 
-use redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition};
+use redb::{AccessGuard, ReadOnlyTable, ReadableTable, Table, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::schema::codec::{self, DecodeError};
+use crate::schema::id::Identity;
 
 use super::error::StoreError;
+use super::witness::{Doubt, Probe, Watch, Witness};
 
 type Bytes = &'static [u8];
 
@@ -29,6 +33,7 @@ impl<T: ReadableTable<Bytes, Bytes>> Readable for T {}
 pub struct Rows<T> {
     table: T,
     name: &'static str,
+    witness: Option<Arc<Witness>>,
 }
 
 macro_rules! tables {
@@ -39,15 +44,32 @@ macro_rules! tables {
             $($(#[$doc])* pub(crate) $field: Rows<T>,)*
         }
 
+        /// The names of all tables.
+        pub(super) const NAMES: [&str; [$($name),*].len()] = [$($name),*];
+
         impl Tables<ReadRows> {
-            pub(crate) fn open_to_read(txn: &redb::ReadTransaction) -> Result<Self, StoreError> {
-                Ok(Self { $($field: Rows { table: txn.open_table(definition($name))?, name: $name },)* })
+            pub(super) fn open_to_read(
+                txn: &redb::ReadTransaction,
+                witness: Option<&Arc<Witness>>,
+            ) -> Result<Self, StoreError> {
+                Ok(Self { $($field: Rows {
+                    table: txn.open_table(definition($name))?,
+                    name: $name,
+                    witness: witness.cloned(),
+                },)* })
             }
         }
 
         impl<'t> Tables<WriteRows<'t>> {
-            pub(crate) fn open_to_write(txn: &'t redb::WriteTransaction) -> Result<Self, StoreError> {
-                Ok(Self { $($field: Rows { table: txn.open_table(definition($name))?, name: $name },)* })
+            pub(super) fn open_to_write(
+                txn: &'t redb::WriteTransaction,
+                witness: Option<&Arc<Witness>>,
+            ) -> Result<Self, StoreError> {
+                Ok(Self { $($field: Rows {
+                    table: txn.open_table(definition($name))?,
+                    name: $name,
+                    witness: witness.cloned(),
+                },)* })
             }
         }
     };
@@ -90,7 +112,7 @@ tables! {
 
 /// The table that every schema has, alone.
 pub(crate) fn open_meta(txn: &redb::ReadTransaction) -> Result<Rows<ReadRows>, StoreError> {
-    Ok(Rows { table: txn.open_table(definition("meta"))?, name: "meta" })
+    Ok(Rows { table: txn.open_table(definition("meta"))?, name: "meta", witness: None })
 }
 
 const fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
@@ -120,12 +142,15 @@ fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 impl<T: Readable> Rows<T> {
     /// The value of a key.
     pub(crate) fn get<V: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<V>, StoreError> {
-        self.table.get(key)?.map(|guard| self.decode(key, guard.value())).transpose()
+        match self.look_up(key)? {
+            Some(guard) => self.decode(key, guard.value()).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Whether there is a row of that key.
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.table.get(key)?.is_some())
+        Ok(self.look_up(key)?.is_some())
     }
 
     /// All rows whose key begins with a prefix, in order.
@@ -186,14 +211,43 @@ impl<T: Readable> Rows<T> {
 
     /// Whether there is no row at all.
     pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
+        self.vouch(Probe::First)?;
         Ok(self.table.first()?.is_none())
     }
 
-    fn raw(
-        &self,
-        (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>),
-    ) -> Result<redb::Range<'_, Bytes, Bytes>, StoreError> {
-        Ok(self.table.range::<&[u8]>((borrowed(start), borrowed(end)))?)
+    fn raw(&self, (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<Raw<'_>, StoreError> {
+        let (start, end) = (borrowed(start), borrowed(end));
+        let key = |bound| match bound {
+            Bound::Included(key) | Bound::Excluded(key) => Some(key),
+            Bound::Unbounded => None,
+        };
+        let watch = self.witness.as_deref().map(|witness| Watch::new(witness, self.name, key(start), key(end)));
+        let watch = watch.transpose().map_err(|doubt| doubtful(self.name, key(start), doubt))?;
+        let rows = self.table.range::<&[u8]>((start, end))?;
+        Ok(Raw { rows, watch, table: self.name, failed: false })
+    }
+
+    /// A row as bytes. One that is there says by itself whether it is whole, so that others in its page may be damaged.
+    fn look_up(&self, key: &[u8]) -> Result<Option<AccessGuard<'_, Bytes>>, StoreError> {
+        if let Some(witness) = &self.witness {
+            let way = witness.vouch_for_way(self.name, key);
+            way.map_err(|doubt| doubtful(self.name, Some(key), doubt))?;
+        }
+        let found = self.table.get(key)?;
+        if found.is_none() {
+            self.vouch(Probe::At(key))?;
+        }
+        Ok(found)
+    }
+
+    /// Has all pages verified on the way to a row, or to where it would be.
+    fn vouch(&self, probe: Probe<'_>) -> Result<(), StoreError> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        let key = match probe {
+            Probe::At(key) | Probe::After(key) => Some(key),
+            Probe::First | Probe::Last => None,
+        };
+        witness.vouch(self.name, probe).map(drop).map_err(|doubt| doubtful(self.name, key, doubt))
     }
 
     fn decode<V: DeserializeOwned>(&self, key: &[u8], bytes: &[u8]) -> Result<V, StoreError> {
@@ -202,35 +256,136 @@ impl<T: Readable> Rows<T> {
 
     /// An error that names this table and a key in readable form.
     pub(crate) fn corrupt(&self, key: &[u8], cause: DecodeError) -> StoreError {
-        let readable = match (key, std::str::from_utf8(key)) {
-            (&[a, b, c, d], _) if matches!(self.name, "issues" | "bodies") => {
-                u32::from_be_bytes([a, b, c, d]).to_string()
-            }
-            (_, Ok(text)) if self.name == "records" => {
-                crate::schema::id::printable(&text.replacen('\0', "/", 1), false).into_owned()
-            }
-            (_, Ok(text)) if !text.is_empty() && text.chars().all(|c| !c.is_control()) => text.to_owned(),
-            _ => key.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}")),
+        StoreError::Corrupt { table: self.name, key: readable(self.name, key), cause }
+    }
+}
+
+/// A key as a person can read it.
+pub(super) fn readable(table: &str, key: &[u8]) -> String {
+    match (key, std::str::from_utf8(key)) {
+        (&[a, b, c, d], _) if matches!(table, "issues" | "bodies") => u32::from_be_bytes([a, b, c, d]).to_string(),
+        (&[_, _, _, _, _, _, _, _], _) if matches!(table, "changes" | "superseded") => {
+            key.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)).to_string()
+        }
+        _ if matches!(
+            table,
+            "baseline" | "baseline_content" | "tombstones" | "conflicts" | "identities" | "pending"
+        ) =>
+        {
+            Identity::from_key(key).map_or_else(|| hexadecimal(key), |identity| identity.to_string())
+        }
+        (_, Ok(text)) if table == "records" => {
+            crate::schema::id::printable(&text.replacen('\0', "/", 1), false).into_owned()
+        }
+        (_, Ok(text)) if !text.is_empty() && text.chars().all(|c| !c.is_control()) => text.to_owned(),
+        _ => hexadecimal(key),
+    }
+}
+
+fn hexadecimal(key: &[u8]) -> String {
+    key.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// That a page on the way to a key is not as it was written.
+fn doubtful(table: &'static str, key: Option<&[u8]>, doubt: Doubt) -> StoreError {
+    match doubt {
+        Doubt::Damaged { offset } => {
+            let key = key.map_or_else(|| "(any)".to_owned(), |key| readable(table, key));
+            StoreError::Page { table, key, offset }
+        }
+        Doubt::Io(source) => StoreError::Engine(Box::new(source.into())),
+    }
+}
+
+/// Rows of a table as bytes, in order; the pages that they lie in are verified before the engine comes to them.
+struct Raw<'t> {
+    rows: redb::Range<'t, Bytes, Bytes>,
+    watch: Option<Watch<'t>>,
+    table: &'static str,
+    failed: bool,
+}
+
+type RawRow<'t> = Result<(AccessGuard<'t, Bytes>, AccessGuard<'t, Bytes>), StoreError>;
+
+impl<'t> Raw<'t> {
+    fn guarded(
+        &mut self,
+        begin: impl FnOnce(&mut Watch<'t>) -> Result<(), Doubt>,
+        step: impl FnOnce(&mut redb::Range<'t, Bytes, Bytes>) -> Option<RawRow<'t>>,
+        passed: impl FnOnce(&mut Watch<'t>, &[u8]) -> Result<(), Doubt>,
+    ) -> Option<RawRow<'t>> {
+        if self.failed {
+            return None;
+        }
+        let vouched = self.watch.as_mut().map_or(Ok(()), begin).map_err(|doubt| doubtful(self.table, None, doubt));
+        let row = match vouched {
+            Ok(()) => step(&mut self.rows)?,
+            Err(error) => Err(error),
         };
-        StoreError::Corrupt { table: self.name, key: readable, cause }
+        let row = row.and_then(|(key, value)| {
+            let vouched = self.watch.as_mut().map_or(Ok(()), |watch| passed(watch, key.value()));
+            vouched.map_err(|doubt| doubtful(self.table, Some(key.value()), doubt))?;
+            Ok((key, value))
+        });
+        self.failed = row.is_err();
+        Some(row)
+    }
+}
+
+impl<'t> Iterator for Raw<'t> {
+    type Item = RawRow<'t>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.guarded(Watch::begin, |rows| Some(rows.next()?.map_err(StoreError::from)), Watch::passed)
+    }
+}
+
+impl DoubleEndedIterator for Raw<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.guarded(Watch::begin_back, |rows| Some(rows.next_back()?.map_err(StoreError::from)), Watch::passed_back)
     }
 }
 
 impl Rows<WriteRows<'_>> {
     /// Stores a value, over the old one if there is one.
     pub(crate) fn put<V: Serialize + ?Sized>(&mut self, key: &[u8], value: &V) -> Result<(), StoreError> {
+        // what is written beside damage would have checksums that vouch for it
+        self.vouch(Probe::At(key))?;
         self.table.insert(key, codec::encode(key, value).as_slice())?;
         Ok(())
     }
 
+    /// Stores the bytes of a value as they were stored before.
+    pub(super) fn put_bytes(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
+        self.table.insert(key, bytes)?;
+        Ok(())
+    }
+
+    /// As [`Rows::vouch`], for a page that may become one with those beside it.
+    fn vouch_around(&self, key: &[u8]) -> Result<(), StoreError> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        let vouched = witness.vouch(self.name, Probe::At(key)).and_then(|span| {
+            if let Some(before) = &span.after {
+                witness.vouch(self.name, Probe::At(before))?;
+            }
+            if let Some(last) = &span.upto {
+                witness.vouch(self.name, Probe::After(last))?;
+            }
+            Ok(())
+        });
+        vouched.map_err(|doubt| doubtful(self.name, Some(key), doubt))
+    }
+
     /// Adds a key to an index.
     pub(crate) fn put_key(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        self.vouch(Probe::At(key))?;
         self.table.insert(key, codec::index_seal(key).as_slice())?;
         Ok(())
     }
 
     /// Removes a row; says whether there was one.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
+        self.vouch_around(key)?;
         Ok(self.table.remove(key)?.is_some())
     }
 }

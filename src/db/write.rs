@@ -406,7 +406,7 @@ impl<'t> WriteTxn<'t> {
 
     /// Replaces an issue's rows and those of the indexes and counters. The rows of a number that another issue has taken
     /// since are left alone.
-    fn write_rows(
+    pub(super) fn write_rows(
         &mut self,
         identity: &Identity,
         old: Option<&Versioned>,

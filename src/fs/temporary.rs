@@ -46,6 +46,20 @@ impl Temporary<'_> {
         self.file.sync_data().map_err(|source| PathError { action: "sync", path: path(), source })
     }
 
+    /// It, open for writing.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Opens it once more, for reading.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn read_back(&self) -> Result<File, PathError> {
+        self.dir.open_file(&self.name).map(|(file, _)| file)
+    }
+
     /// Gives it its name: over the file of that name if `replace`, else only where there is none.
     ///
     /// # Errors

@@ -42,6 +42,14 @@ pub fn encode<T: Serialize + ?Sized>(key: &[u8], value: &T) -> Vec<u8> {
     bytes
 }
 
+/// Whether bytes are what was stored under a key, whatever that says.
+#[must_use]
+pub fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
+    let Some((header, payload)) = bytes.split_first_chunk::<HEADER>() else { return false };
+    let (version, stored) = (header[0], header.last_chunk::<8>());
+    stored.is_some_and(|stored| u64::from_le_bytes(*stored) == checksum(key, version, payload))
+}
+
 /// The value that was stored under a key.
 ///
 /// # Errors
@@ -66,15 +74,6 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Decode
 #[must_use]
 pub fn index_seal(key: &[u8]) -> [u8; 8] {
     checksum(key, FORMAT, &[]).to_le_bytes()
-}
-
-/// Whether a row's checksum says that it is as it was stored, whatever its type.
-#[cfg(test)]
-pub(crate) fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
-    let sealed = bytes
-        .split_at_checked(HEADER)
-        .is_some_and(|(header, payload)| header[1..] == checksum(key, header[0], payload).to_le_bytes());
-    sealed || bytes == index_seal(key)
 }
 
 fn checksum(key: &[u8], version: u8, payload: &[u8]) -> u64 {

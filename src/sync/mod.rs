@@ -27,10 +27,12 @@ mod unmerged;
 use std::path::PathBuf;
 
 use crate::db::gate::{Gate, GateError};
-use crate::db::{Author, Birth, FolderMark, Store, StoreError};
+use crate::db::{Author, Birth, Damage, FolderMark, Rescued, Store, StoreError};
 use crate::fs::{Dir, FileStat, PathError};
 use crate::git::{Git, GitError};
+use crate::import::scan;
 use crate::project::Project;
+use crate::schema::id::{FileName, Identity};
 
 pub use report::{Problem, Report, Secret, StatusReport};
 
@@ -87,6 +89,22 @@ pub struct Options {
     /// What git is at the end of, and that therefore does not count as going on: a `merge` or `rebase` whose hook runs.
     pub ended: Option<&'static str>,
 }
+
+/// A damaged database that was replaced.
+#[derive(Debug)]
+pub struct Fixed {
+    /// The name of the damaged file in the state folder.
+    pub aside: String,
+    /// What was wrong with it.
+    pub damage: Vec<Damage>,
+    /// What was saved of it.
+    pub rescued: Rescued,
+    /// What the files brought in.
+    pub report: Report,
+}
+
+/// How often it is tried to replace a damaged database because somebody wrote to it meanwhile.
+const FIXES: usize = 5;
 
 /// Told how far a long step is: what, how many are done, of how many.
 pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
@@ -176,6 +194,36 @@ impl Mirror<'_> {
             unborn.write(&self.author, |txn| Ok::<_, MirrorError>(txn.set_born()?))
         })?;
         Ok(report.filter(|_| birth == Birth::Created))
+    }
+
+    /// Puts a whole database in the place of a damaged one: what is whole in it, and what the files have. None if nothing
+    /// is wrong with it, and no `other` damage was told, which only the engine sees.
+    ///
+    /// # Errors
+    /// If the database, the folder or git fails as a whole; the damaged database is then still there.
+    pub fn fix(&self, other: &[Damage]) -> Result<Option<Fixed>, MirrorError> {
+        let gate = self.lock()?;
+        let issues = self.project.issues()?;
+        let now = gate.file_system_now(self.store.dir())?;
+        let text_of = |name: &FileName, identity: &Identity| {
+            let read = scan::read_file(issues.as_ref()?, name, now).ok()?;
+            (read.issue.head.identity() == *identity).then_some(read.issue.body)
+        };
+        for _ in 0..FIXES {
+            let Some(aside) = self.store.set_aside(&gate, other.to_vec())? else { return Ok(None) };
+            let mut report = Report::default();
+            let rescued = self.store.rebuild(&aside, &self.author, &text_of, |unborn| {
+                let mirror =
+                    Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
+                report = mirror.import_from(&gate, mirror.snapshot(&gate)?)?;
+                Ok::<_, MirrorError>(())
+            })?;
+            if let Some(rescued) = rescued {
+                return Ok(Some(Fixed { aside: aside.name, damage: aside.damage, rescued, report }));
+            }
+            self.store.dir().remove(&aside.name)?;
+        }
+        Err(MirrorError::Contended)
     }
 
     fn lock(&self) -> Result<Gate, MirrorError> {

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the program: they play the user and other tools")]
 
 mod agents;
+mod backup;
 mod bad_files;
 mod batches;
 mod claims;
@@ -13,6 +14,7 @@ mod collisions;
 mod concurrency;
 mod corpus;
 mod deletions;
+mod doctor;
 mod documents;
 mod errors;
 mod facts;

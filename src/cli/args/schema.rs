@@ -24,6 +24,12 @@ pub(in crate::cli) enum SchemaKind {
     Stats,
     /// `compact`
     Compact,
+    /// `doctor`
+    Doctor,
+    /// `backup`
+    Backup,
+    /// `restore`
+    Restore,
     /// `agent show`, `agent count-context`
     Agent,
     /// `agent list`

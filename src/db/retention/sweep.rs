@@ -80,7 +80,7 @@ impl WriteTxn<'_> {
         let today = Day::of(self.author.now);
         let sweep = match self.tables.meta.get::<Sweep>(mark::SWEEP) {
             Ok(found) => found.unwrap_or_default(),
-            Err(StoreError::Corrupt { .. }) => Sweep::default(),
+            Err(error) if error.is_damage() => Sweep::default(),
             Err(error) => return Err(error),
         };
         if sweep.stage.is_none() && sweep.ended == Some(today) {
@@ -89,7 +89,7 @@ impl WriteTxn<'_> {
         let ended = Sweep { ended: Some(today), ..Sweep::default() };
         let sweep = match self.go_on(&retention, sweep, ended.clone()) {
             Ok(sweep) => sweep,
-            Err(StoreError::Corrupt { .. } | StoreError::IndexMismatch { .. }) => ended,
+            Err(error) if error.is_damage() => ended,
             Err(error) => return Err(error),
         };
         self.tables.meta.put(mark::SWEEP, &sweep)
@@ -125,7 +125,7 @@ impl WriteTxn<'_> {
         for key in &keys {
             let revision = self.revision_of(key)?;
             let needed = match self.row_is_needed(revision) {
-                Err(StoreError::Corrupt { .. }) => true,
+                Err(error) if error.is_damage() => true,
                 other => other?,
             };
             if !needed {

@@ -1,0 +1,441 @@
+//! `doctor`: what is wrong with the project's state, and mending it.
+
+use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::db::engine::CHECKED;
+use crate::db::repair::DAMAGED;
+use crate::db::{DATABASE, Damage, Examination, SCHEMA_VERSION, Store, StoreError};
+use crate::fs::{Entry, is_temporary};
+use crate::project::{GITIGNORE, Project};
+use crate::schema::id::printable;
+use crate::sync::{Fixed, MirrorError, Options, Report};
+
+use super::args::DoctorArgs;
+use super::context::Context;
+use super::error::{CliError, CliResult, Code};
+use super::mirror;
+use super::output;
+
+/// How long the engine may take to check a copy.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How many of one kind are shown to a person.
+const SHOWN: usize = 20;
+
+/// How grave something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    /// The database is damaged or cannot be used: exit 9.
+    Damage,
+    /// Something that calls for a person.
+    Problem,
+    /// Good to know.
+    Note,
+}
+
+impl Severity {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Damage => "damaged",
+            Self::Problem => "problem",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct FindingJson {
+    severity: Severity,
+    /// The table of the database, where one is concerned.
+    table: Option<String>,
+    /// The key in it, where it is known.
+    key: Option<String>,
+    /// The first byte of the page in the file, where one is concerned.
+    offset: Option<u64>,
+    /// The file concerned, from the project's root, where it is another than the database.
+    path: Option<String>,
+    message: String,
+}
+
+/// What is known of the database.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DatabaseJson {
+    bytes: u64,
+    /// The schema that it was written with; null if that cannot be told.
+    schema: Option<u8>,
+    /// Rows that are whole.
+    rows: u64,
+    issues: u64,
+    /// The last change.
+    revision: u64,
+}
+
+/// What was done by `--fix`.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FixedJson {
+    /// Where the damaged file is, from the project's root.
+    damaged: String,
+    /// Rows that were saved, without those of indexes, which were made anew.
+    saved: u64,
+    /// What could not be saved, or not as it was.
+    lost: Vec<Damage>,
+    /// What the files brought in.
+    import: Report,
+}
+
+/// What `doctor` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DoctorJson {
+    /// Whether the database can be relied on; also where there is none.
+    healthy: bool,
+    /// The database; null if there is none.
+    database: Option<DatabaseJson>,
+    findings: Vec<FindingJson>,
+    /// What was mended; null if that was not asked for, or nothing was damaged.
+    fixed: Option<FixedJson>,
+    /// What was removed of what killed processes left.
+    removed: Vec<String>,
+}
+
+pub(super) fn run(context: &Context, args: &DoctorArgs) -> CliResult<Option<Code>> {
+    let project = context.project()?;
+    let store = context.store(&project);
+    if args.engine {
+        return store.check_engine().map(|()| None).map_err(CliError::from);
+    }
+    let mut doctor = Doctor {
+        context,
+        project: &project,
+        store: &store,
+        findings: Vec::new(),
+        engine: Vec::new(),
+        removed: Vec::new(),
+    };
+    let mut database = doctor.database()?;
+    let mut fixed = None;
+    if args.fix {
+        if doctor.is_damaged() {
+            fixed = doctor.fix()?;
+            doctor.findings.clear();
+            database = doctor.database()?;
+        }
+        doctor.remove_leftovers()?;
+    }
+    doctor.surroundings()?;
+    let is_damaged = doctor.is_damaged();
+    let has_bad_files = doctor.issue_files(is_damaged)?;
+    let Doctor { mut findings, removed, .. } = doctor;
+    findings.sort_by_key(|finding| finding.severity);
+    let report = DoctorJson {
+        healthy: !is_damaged,
+        database,
+        findings,
+        fixed: fixed.as_ref().map(|fixed| FixedJson {
+            damaged: project.state_path(&fixed.aside),
+            saved: fixed.rescued.saved,
+            lost: fixed.rescued.lost.clone(),
+            import: fixed.report.clone(),
+        }),
+        removed,
+    };
+    if context.json {
+        output::json(&report)?;
+    } else {
+        output::text(&text(&report))?;
+        if is_damaged && !args.fix {
+            context.note("hint: `oxi-state doctor --fix` saves what is whole and rebuilds the rest from the files");
+        }
+    }
+    Ok(if is_damaged { Some(Code::Database) } else { has_bad_files.then_some(Code::BadInput) })
+}
+
+struct Doctor<'a> {
+    context: &'a Context,
+    project: &'a Project,
+    store: &'a Store,
+    findings: Vec<FindingJson>,
+    /// What only the engine sees.
+    engine: Vec<Damage>,
+    removed: Vec<String>,
+}
+
+impl Doctor<'_> {
+    fn add_of_engine(&mut self, message: String) {
+        self.engine.push(Damage { table: None, key: None, offset: None, message: message.clone() });
+        self.add(Severity::Damage, None, message);
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Damage)
+    }
+
+    fn add(&mut self, severity: Severity, path: Option<String>, message: impl Into<String>) {
+        let (table, key, offset) = (None, None, None);
+        self.findings.push(FindingJson { severity, table, key, offset, path, message: message.into() });
+    }
+
+    /// Looks at the database, page by page and row by row.
+    fn database(&mut self) -> CliResult<Option<DatabaseJson>> {
+        let bytes = match self.store.dir().entry(DATABASE)? {
+            None => {
+                self.add(Severity::Note, None, "there is no database; the next command builds it from the files");
+                return Ok(None);
+            }
+            Some(Entry::File(stat)) => stat.size,
+            Some(_) => {
+                self.add(Severity::Damage, None, "the database is not a regular file, and is never opened");
+                return Ok(None);
+            }
+        };
+        let examined = self.store.examine()?;
+        for damage in &examined.damage {
+            let Damage { table, key, offset, message } = damage.clone();
+            self.findings.push(FindingJson { severity: Severity::Damage, table, key, offset, path: None, message });
+        }
+        let Examination { schema, rows, issues, revision, .. } = examined;
+        match schema {
+            Some(found) if found > SCHEMA_VERSION => {
+                self.add(
+                    Severity::Damage,
+                    None,
+                    format!("the database is of a newer version (schema {found}, this one knows {SCHEMA_VERSION})"),
+                );
+            }
+            Some(found) if found < SCHEMA_VERSION => {
+                let message = format!(
+                    "the database is of an older version (schema {found}); the next command brings it up to date"
+                );
+                self.add(Severity::Note, None, message);
+            }
+            _ => {}
+        }
+        if !self.is_damaged() {
+            self.engine()?;
+        }
+        Ok(Some(DatabaseJson { bytes, schema, rows, issues, revision: revision.0 }))
+    }
+
+    /// Has the engine check a copy, in a process of its own: it may end that.
+    fn engine(&mut self) -> CliResult<()> {
+        let failed = |error: std::io::Error| CliError::new(Code::Error, format!("cannot run the check: {error}"));
+        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        command.arg("-C").arg(self.project.root()).args(["-q", "doctor", "--engine"]);
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+        let (start, name) = (Instant::now(), format!("{CHECKED}{}", child.id()));
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(failed)? {
+                break Some(status);
+            }
+            if start.elapsed() > PATIENCE {
+                child.kill().and_then(|()| child.wait()).map_err(failed)?;
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.store.dir().remove(&name)?;
+        let mut said = String::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            let _ = std::io::Read::read_to_string(&mut stderr, &mut said);
+        }
+        let line = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        match status {
+            Some(status) if status.success() => {}
+            Some(status) if status.code() == Some(i32::from(Code::Database as u8)) => {
+                self.add_of_engine(format!("the database engine says: {line}"));
+            }
+            Some(status) => match status.signal() {
+                Some(signal) => {
+                    let message =
+                        format!("the database engine ended its process while it checked a copy (signal {signal})");
+                    self.add_of_engine(message);
+                }
+                None => {
+                    self.add(Severity::Problem, None, format!("the database engine could not check a copy: {line}"));
+                }
+            },
+            None => self.add(Severity::Problem, None, "the database engine did not end its check in time"),
+        }
+        Ok(())
+    }
+
+    fn fix(&self) -> CliResult<Option<Fixed>> {
+        self.project.write_gitignore()?;
+        let options = Options::default();
+        let mut fixed =
+            self.context.with_mirror(self.project, self.store, options, |mirror| Ok(mirror.fix(&self.engine)?))?;
+        if let Some(fixed) = &mut fixed {
+            mirror::pass_over_allowed(self.context, &mut fixed.report);
+        }
+        Ok(fixed)
+    }
+
+    /// What lies about, and what could do harm.
+    fn surroundings(&mut self) -> CliResult<()> {
+        match self
+            .context
+            .with_mirror(self.project, self.store, Options::default(), |mirror| Ok(mirror.refuse_tracked_database()))?
+        {
+            Ok(()) => {}
+            Err(MirrorError::Store(error @ StoreError::TrackedByGit(_))) => {
+                self.add(Severity::Damage, None, format!("{error}; `git rm --cached` it"));
+            }
+            Err(error) => self.add(Severity::Problem, None, error.to_string()),
+        }
+        let ignored = self.store.dir().read(".gitignore", 1 << 20).map(|(bytes, _)| bytes).unwrap_or_default();
+        let ignored = String::from_utf8_lossy(&ignored).into_owned();
+        if GITIGNORE.lines().any(|line| !ignored.lines().any(|have| have.trim() == line)) {
+            let path = self.project.state_path(".gitignore");
+            self.add(
+                Severity::Problem,
+                Some(path),
+                "it lacks lines that keep the database out of git; `oxi-state init` adds them",
+            );
+        }
+        for name in self.leftovers()? {
+            let path = self.project.state_path(&name);
+            self.add(
+                Severity::Note,
+                Some(path),
+                "a process that was killed left it; `oxi-state doctor --fix` removes it",
+            );
+        }
+        let backups = self.store.automatic_copies()?;
+        if let Some(newest) = backups.last() {
+            let path = self.project.state_path(newest);
+            let message =
+                format!("a copy that was made by itself ({} in all); `oxi-state restore` takes it", backups.len());
+            self.add(Severity::Note, Some(path), message);
+        }
+        let mut damaged = self.store.dir().names()?;
+        damaged.retain(|name| name.starts_with(DAMAGED));
+        damaged.sort_unstable();
+        for name in damaged {
+            let path = self.project.state_path(&name);
+            self.add(
+                Severity::Note,
+                Some(path),
+                "a damaged database that was put aside; remove it once nothing is missed",
+            );
+        }
+        Ok(())
+    }
+
+    /// Files of processes that are no more.
+    fn leftovers(&self) -> CliResult<Vec<String>> {
+        let mut names = self.store.dir().names()?;
+        names.retain(|name| {
+            let made = is_temporary(name.as_ref()) || name.starts_with(&format!("{DATABASE}.tmp-"));
+            let pid = if made {
+                name.rsplit_once(".tmp-").map(|(_, rest)| rest.split('-').next().unwrap_or_default())
+            } else {
+                name.strip_prefix(CHECKED)
+            };
+            pid.and_then(|pid| pid.parse().ok()).is_some_and(|pid| !is_running(pid))
+        });
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn remove_leftovers(&mut self) -> CliResult<()> {
+        for name in self.leftovers()? {
+            self.store.dir().remove(&name)?;
+            self.removed.push(self.project.state_path(&name));
+        }
+        Ok(())
+    }
+
+    /// What `status` says; answers whether files are bad.
+    fn issue_files(&mut self, is_damaged: bool) -> CliResult<bool> {
+        if is_damaged || !self.store.exists()? {
+            return Ok(false);
+        }
+        let status =
+            self.context.with_mirror(self.project, self.store, Options::default(), |mirror| Ok(mirror.status()))?;
+        let status = match status {
+            Ok(status) => status,
+            Err(error) => {
+                self.add(Severity::Problem, None, error.to_string());
+                return Ok(false);
+            }
+        };
+        for bad in &status.bad {
+            let line = bad.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            self.add(Severity::Problem, Some(bad.path.clone()), format!("{line}{}", bad.reason));
+        }
+        if status.conflicts > 0 {
+            let message = format!("{} in conflict; `oxi-state conflicts` shows them", status.conflicts);
+            self.add(Severity::Problem, None, message);
+        }
+        if status.to_import + status.to_export > 0 {
+            let message = format!(
+                "files and database are not in step (to import {}, to export {}); `oxi-state sync` brings them in step",
+                status.to_import, status.to_export
+            );
+            self.add(Severity::Note, None, message);
+        }
+        Ok(!status.bad.is_empty())
+    }
+}
+
+fn is_running(pid: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return false };
+    rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+}
+
+fn text(report: &DoctorJson) -> String {
+    let mut text = String::new();
+    if let Some(fixed) = &report.fixed {
+        let _ = writeln!(text, "the damaged database is now {}", fixed.damaged);
+        let brought = fixed.import.created.len() + fixed.import.updated.len() + fixed.import.merged.len();
+        let _ = writeln!(text, "saved {} rows, and {brought} issues from the files", fixed.saved);
+        for damage in &fixed.lost {
+            let place = place(damage.table.as_deref(), damage.key.as_deref(), None);
+            let _ = writeln!(text, "lost: {place}{}", printable(&damage.message, false));
+        }
+        if fixed.lost.is_empty() {
+            text.push_str("nothing was lost\n");
+        }
+    }
+    for path in &report.removed {
+        let _ = writeln!(text, "removed {}", printable(path, false));
+    }
+    if let Some(database) = &report.database {
+        let DatabaseJson { bytes, rows, issues, revision, .. } = database;
+        let _ =
+            writeln!(text, "{DATABASE}: {} KiB, {issues} issues, {rows} rows, last change {revision}", bytes / 1024);
+    }
+    for severity in [Severity::Damage, Severity::Problem, Severity::Note] {
+        let all = report.findings.iter().filter(|finding| finding.severity == severity);
+        let more = all.clone().count().saturating_sub(SHOWN);
+        for finding in all.take(SHOWN) {
+            let place = place(finding.table.as_deref(), finding.key.as_deref(), finding.path.as_deref());
+            let _ = writeln!(text, "{}: {place}{}", severity.as_str(), printable(&finding.message, false));
+        }
+        if more > 0 {
+            let _ = writeln!(text, "{}: {more} more; --json lists them all", severity.as_str());
+        }
+    }
+    if report.findings.iter().all(|finding| finding.severity == Severity::Note) {
+        text.push_str("nothing is wrong\n");
+    }
+    text
+}
+
+fn place(table: Option<&str>, key: Option<&str>, path: Option<&str>) -> String {
+    let place = match (table, key, path) {
+        (Some(table), Some(key), _) => format!("table `{table}`, key {key}: "),
+        (Some(table), None, _) => format!("table `{table}`: "),
+        (None, _, Some(path)) => format!("{path}: "),
+        (None, _, None) => String::new(),
+    };
+    printable(&place, false).into_owned()
+}

@@ -1,0 +1,44 @@
+//! What the engine itself says of a file. On some kinds of damage it panics, and may even end the process: whoever asks
+//! does so in a process of its own.
+
+use redb::Builder;
+
+use crate::fs::PathError;
+
+use super::error::StoreError;
+use super::gate::Gate;
+use super::{CACHE_BYTES, Store};
+
+/// What the name of a copy begins with that the engine checks; the id of the process follows.
+pub const CHECKED: &str = "state.redb.check-";
+
+impl Store {
+    /// Has the engine check a copy of the database.
+    ///
+    /// # Errors
+    /// What is wrong with it; or if it cannot be copied.
+    pub fn check_engine(&self) -> Result<(), StoreError> {
+        let copy = format!("{CHECKED}{}", std::process::id());
+        let checked = self.check_copy(&copy);
+        self.dir.remove(&copy)?;
+        checked
+    }
+
+    fn check_copy(&self, copy: &str) -> Result<(), StoreError> {
+        {
+            let _gate = Gate::shared(&self.dir, self.timeout)?;
+            self.require_regular_file()?;
+            let (mut from, _) = self.dir.open_file(&self.name)?;
+            let mut to = self.dir.open_private(copy)?;
+            let at = |source| PathError { action: "write", path: self.dir.path().join(copy), source };
+            std::io::copy(&mut from, &mut to).map_err(at)?;
+        }
+        let file = self.dir.open_existing(copy)?;
+        let mut database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
+        match database.check_integrity() {
+            // false: what a killed process left was put in order, as the next command does
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::db::examine::value;
+use crate::db::record::StoredHead;
+use crate::db::salvage::Found;
+use crate::db::{DATABASE, Op, WriteTxn};
+use crate::fs::Dir;
+use crate::schema::document::{DocumentKind, DocumentPath};
+use crate::schema::id::{ContentHash, IssueId};
+use crate::schema::issue::{Issue, IssueHead, Status};
+
+/// A source of bits that is the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides as u64).unwrap()
+    }
+}
+
+fn author() -> Author {
+    Author { actor: "test".into(), session: None, now: "2026-06-17T12:00:00Z".parse().unwrap() }
+}
+
+fn write(store: &Store, work: impl FnOnce(&mut WriteTxn<'_>) -> Result<(), StoreError>) {
+    store.write(&author(), work).unwrap();
+}
+
+/// Issues with texts of many sizes, changes of them, deletions and documents; so many that there are branch pages.
+fn filled(issues: u32) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
+    store.create_if_missing().unwrap();
+    write(&store, |txn| {
+        for number in 0..issues {
+            let body = format!("text {number}\n").repeat(number as usize % 40);
+            let title = format!("issue {number}");
+            txn.create(|id, now| Issue { head: IssueHead::new(id, title, now), body })?;
+        }
+        Ok(())
+    });
+    write(&store, |txn| {
+        for id in (1..issues).step_by(7) {
+            let changed = txn.update(IssueId(id), None, Op::Close, |issue, _| issue.head.status = Status::Closed)?;
+            assert!(matches!(changed, crate::db::Cas::Changed(_)));
+        }
+        for id in (5..issues).step_by(11) {
+            assert!(txn.delete(IssueId(id), Op::Delete)?);
+        }
+        for number in 0..30 {
+            let path: DocumentPath = format!("notes/{number}").parse().unwrap();
+            txn.put_document(&path, DocumentKind::Markdown, &format!("note {number}\n").repeat(number), Op::Create)?;
+        }
+        Ok(())
+    });
+    (folder, store)
+}
+
+/// Damages a file in one of many ways, and says how.
+fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
+    let pages = bytes.len() / 4096;
+    match dice.roll(8) {
+        0 => {
+            bytes.truncate(dice.roll(bytes.len()));
+            format!("cut to {}", bytes.len())
+        }
+        1 => {
+            let (from, to) = (dice.roll(pages), dice.roll(pages));
+            bytes.copy_within(from * 4096..(from + 1) * 4096, to * 4096);
+            format!("page {from} over page {to}")
+        }
+        2 => {
+            let page = dice.roll(pages);
+            bytes[page * 4096..(page + 1) * 4096].fill_with(|| dice.roll(256).try_into().unwrap());
+            format!("page {page} is garbage")
+        }
+        3 => {
+            let page = dice.roll(pages);
+            bytes[page * 4096..(page + 1) * 4096].fill(0);
+            format!("page {page} is zero")
+        }
+        _ => {
+            let bits: Vec<_> = (0..=dice.roll(4)).map(|_| dice.roll(bytes.len() * 8)).collect();
+            for bit in &bits {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            format!("bits {bits:?}")
+        }
+    }
+}
+
+/// Every row that was whole is there, byte for byte, or says the same.
+fn assert_kept(before: &Found, after: &Found, how: &str) {
+    let text_of = |key: &[u8]| Some([b"document.text\0", key.strip_prefix(b"document\0")?].concat());
+    for table in ["records", "changes", "superseded", "moved"] {
+        for (key, bytes) in before.of(table) {
+            // what is known of a text that is gone is of no use
+            if text_of(key).is_some_and(|text| !before.of(table).contains_key(&text)) {
+                continue;
+            }
+            assert_eq!(after.of(table).get(key), Some(bytes), "{how}: {table} {key:?}");
+        }
+    }
+    for key in before.of("issues").keys() {
+        let (old, new) = (value::<StoredHead>(before, "issues", key), value::<StoredHead>(after, "issues", key));
+        assert_eq!(old.map(|old| old.head), new.map(|new| new.head), "{how}: {key:?}");
+        if let Some(body) = before.of("bodies").get(key) {
+            assert_eq!(after.of("bodies").get(key), Some(body), "{how}: {key:?}");
+        }
+    }
+    for (key, bytes) in before.of("tombstones") {
+        assert_eq!(after.of("tombstones").get(key), Some(bytes), "{how}: {key:?}");
+    }
+}
+
+fn turn(store: &Store) -> Gate {
+    Gate::sync(store.dir(), Duration::from_secs(10)).unwrap()
+}
+
+#[test]
+fn whatever_is_whole_is_kept_and_the_new_database_has_no_fault() {
+    let (folder, store) = filled(120);
+    let whole = std::fs::read(folder.path().join(DATABASE)).unwrap();
+    let expected = store.found_in(DATABASE).unwrap();
+    assert_eq!(examination(&expected).damage, []);
+    let rounds = if std::env::var_os("OXI_STATE_LONG").is_some() { 6_000 } else { 30 };
+    let (mut dice, mut damaged, mut lossless) = (Dice(0x5eed), 0, 0);
+    for _ in 0..rounds {
+        let mut bytes = whole.clone();
+        let how = damage(&mut bytes, &mut dice);
+        crate::fs::overwrite(&folder.path().join(DATABASE), &bytes).unwrap();
+        let before = store.found_in(DATABASE).unwrap();
+        let turn = turn(&store);
+        let Some(aside) = store.set_aside(&turn, Vec::new()).unwrap() else {
+            // only room that nothing uses was hit
+            assert_kept(&expected, &before, &how);
+            continue;
+        };
+        damaged += 1;
+        let none = |_: &_, _: &_| None;
+        let rescued = store.rebuild(&aside, &author(), &none, |_| Ok::<_, StoreError>(())).unwrap().unwrap();
+        lossless += u32::from(rescued.lost.is_empty());
+        let after = store.found_in(DATABASE).unwrap();
+        assert_eq!(examination(&after).damage, [], "{how}");
+        assert_kept(&before, &after, &how);
+        // the engine agrees, and numbers do not come again
+        store.check_engine().unwrap();
+        if !before.of("issues").is_empty() {
+            let highest = before.of("issues").keys().last().unwrap().clone();
+            assert!(store.read().unwrap().high_water().unwrap().0.to_be_bytes().as_slice() >= highest.as_slice());
+        }
+        assert!(std::fs::read(folder.path().join(&aside.name)).unwrap() == bytes, "{how}");
+        store.dir().remove(&aside.name).unwrap();
+    }
+    eprintln!("{damaged} of {rounds} were damaged; of {lossless} nothing was lost");
+    assert!(damaged > rounds / 4);
+}
+
+#[test]
+fn a_row_that_is_lost_is_named() {
+    let (folder, store) = filled(40);
+    let path = folder.path().join(DATABASE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let found = store.found_in(DATABASE).unwrap();
+    let body = found.of("bodies").get(&8_u32.to_be_bytes()[..]).unwrap().clone();
+    let places: Vec<_> =
+        bytes.windows(body.len()).enumerate().filter(|(_, at)| *at == body).map(|(at, _)| at).collect();
+    for at in places {
+        bytes[at + body.len() - 1] ^= 1;
+    }
+    crate::fs::overwrite(&path, &bytes).unwrap();
+    let error = store.read().unwrap().issue(IssueId(8)).unwrap_err();
+    assert!(error.to_string().contains("table `bodies`, key 8"), "{error}");
+    assert_eq!(store.read().unwrap().head(IssueId(8)).unwrap().unwrap().head.title, "issue 7");
+    let aside = store.set_aside(&turn(&store), Vec::new()).unwrap().unwrap();
+    let named = |damage: &Damage| damage.table.as_deref() == Some("bodies") && damage.key.as_deref() == Some("8");
+    assert!(aside.damage.iter().any(named), "{:?}", aside.damage);
+    let from_file = |_: &_, _: &_| Some("from its file\n".to_owned());
+    let rescued = store.rebuild(&aside, &author(), &from_file, |_| Ok::<_, StoreError>(())).unwrap().unwrap();
+    assert_eq!(rescued.lost.len(), 1, "{:?}", rescued.lost);
+    assert!(named(&rescued.lost[0]) && rescued.lost[0].message.ends_with("it has that of its file"));
+    let issue = store.read().unwrap().issue(IssueId(8)).unwrap().unwrap();
+    assert_eq!((issue.issue.body.as_str(), issue.hash), ("from its file\n", issue.issue.content_hash()));
+    assert_ne!(issue.hash, ContentHash(0));
+}
+
+#[test]
+fn who_writes_meanwhile_is_not_overwritten() {
+    let (folder, store) = filled(10);
+    let path = folder.path().join(DATABASE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let body = store.found_in(DATABASE).unwrap().of("bodies").get(&8_u32.to_be_bytes()[..]).unwrap().clone();
+    let places: Vec<_> =
+        bytes.windows(body.len()).enumerate().filter(|(_, at)| *at == body).map(|(at, _)| at).collect();
+    for at in places {
+        bytes[at + body.len() - 1] ^= 1;
+    }
+    crate::fs::overwrite(&path, &bytes).unwrap();
+    let aside = store.set_aside(&turn(&store), Vec::new()).unwrap().unwrap();
+    let path: DocumentPath = "notes/late".parse().unwrap();
+    let late = |_: &Store| {
+        write(&store, |txn| txn.put_document(&path, DocumentKind::Markdown, "late\n", Op::Create).map(drop));
+        Ok::<_, StoreError>(())
+    };
+    assert_eq!(store.rebuild(&aside, &author(), &|_, _| None, late).unwrap(), None);
+    assert!(store.read().unwrap().document(&path, DocumentKind::Markdown).unwrap().is_some());
+    let left = Dir::names(&Arc::clone(store.dir())).unwrap();
+    assert!(left.iter().all(|name| !name.contains("tmp")), "{left:?}");
+}

@@ -1,0 +1,300 @@
+//! Vouches for what the engine reads: every page on the way to a row, or to where it would be, is as it was written.
+//!
+//! The engine writes a checksum of each page into the page above it and does not look at it when it reads. The rows' own
+//! checksums tell a changed row, but not one that is passed over because a page above it leads elsewhere: it would seem
+//! not to be there, or to be as it was once. So each page is verified before the engine comes to it, once in a
+//! transaction. In a write transaction these are the pages of the last commit, which stay as they are until the next.
+//!
+//! Not noticed: a header of which the bit that chooses between its two places has flipped, so that the last commit but
+//! one is the present state, if none of its pages has been used again since.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::pages::{Header, Node, Pages, Root, Shape, TableRoot, offset_of};
+
+/// How many pages may lie above each other; more is damage.
+const MAX_DEPTH: usize = 128;
+
+/// Why nothing can be vouched for.
+#[derive(Debug)]
+pub(super) enum Doubt {
+    /// A page is not as it was written.
+    Damaged {
+        /// Its place in the file.
+        offset: u64,
+    },
+    /// The file cannot be read.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Doubt {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Which page of rows is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Probe<'k> {
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// The one where a key would be.
+    At(&'k [u8]),
+    /// The one where the key after this one would be.
+    After(&'k [u8]),
+}
+
+/// The keys that may lie in a page of rows: those after one and up to another, where there are such.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) after: Option<Vec<u8>>,
+    pub(super) upto: Option<Vec<u8>>,
+}
+
+/// Is shown a row's key and value; answers nothing if they cannot be.
+type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
+
+/// Vouches for the tables of one file, as of one commit.
+#[derive(Debug)]
+pub(super) struct Witness {
+    pages: Pages,
+    header: Header,
+    tables: HashMap<Vec<u8>, TableRoot>,
+    known: Mutex<Known>,
+}
+
+/// What was verified already.
+#[derive(Debug, Default)]
+struct Known {
+    branches: HashMap<u64, Arc<[u8]>>,
+    leaves: HashSet<u64>,
+    /// Pages of rows to which the way was verified.
+    ends: HashSet<u64>,
+}
+
+impl Witness {
+    /// Looks at a file's header and list of tables. None if the engine must have its say first: it refuses what is no
+    /// database, and repairs what a killed process left.
+    pub(super) fn open(file: File) -> Result<Option<Self>, Doubt> {
+        let pages = Pages::new(file)?;
+        let Ok(header) = Header::parse(&pages.start()?) else { return Ok(None) };
+        if header.unsettled {
+            return Ok(None);
+        }
+        let mut witness = Self { pages, header, tables: HashMap::new(), known: Mutex::default() };
+        let mut tables = HashMap::new();
+        witness.walk(header.tables, Shape::default(), &mut |key, value| {
+            tables.insert(key.to_vec(), TableRoot::parse(value)?);
+            Some(())
+        })?;
+        witness.tables = tables;
+        Ok(Some(witness))
+    }
+
+    /// Verifies the engine's own tables, by which it tells pages that are in use from those that are free: after damage
+    /// to those a commit could write over rows.
+    pub(super) fn vouch_for_allocation(&self) -> Result<(), Doubt> {
+        let mut roots = Vec::new();
+        self.walk(self.header.system, Shape::default(), &mut |_, value| {
+            roots.push(TableRoot::parse(value)?);
+            Some(())
+        })?;
+        roots.into_iter().try_for_each(|table| self.walk(table.root, table.shape, &mut |_, _| Some(())))
+    }
+
+    /// Verifies all pages on the way to a page of rows, and that; answers which keys may lie in it.
+    pub(super) fn vouch(&self, table: &str, probe: Probe<'_>) -> Result<Span, Doubt> {
+        self.descend(table, probe, true)
+    }
+
+    /// Verifies all pages on the way to a page of rows where a key would be, but not that.
+    pub(super) fn vouch_for_way(&self, table: &str, key: &[u8]) -> Result<(), Doubt> {
+        self.descend(table, Probe::At(key), false).map(drop)
+    }
+
+    fn descend(&self, table: &str, probe: Probe<'_>, to_leaf: bool) -> Result<Span, Doubt> {
+        let mut span = Span::default();
+        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(span) };
+        let (mut page, mut checksum) = (root.page, root.checksum);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..MAX_DEPTH {
+            if known.leaves.contains(&page) || (!to_leaf && known.ends.contains(&page)) {
+                return Ok(span);
+            }
+            let bytes = match known.branches.get(&page) {
+                Some(bytes) => Arc::clone(bytes),
+                None if !to_leaf && self.pages.kind(&self.header, page)? == Some(1) => {
+                    known.ends.insert(page);
+                    return Ok(span);
+                }
+                None => {
+                    let bytes: Arc<[u8]> = self.verified(page, checksum, *shape)?.into();
+                    if bytes.first() == Some(&1) {
+                        known.leaves.insert(page);
+                        return Ok(span);
+                    }
+                    known.branches.insert(page, Arc::clone(&bytes));
+                    bytes
+                }
+            };
+            let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
+            let child = match probe {
+                Probe::First => 0,
+                Probe::Last => branch.len() - 1,
+                Probe::At(key) => branch.child_for(key),
+                Probe::After(key) => {
+                    let child = branch.child_for(key);
+                    child + usize::from(branch.key(child) == Some(key))
+                }
+            };
+            if let Some(before) = child.checked_sub(1).filter(|_| to_leaf) {
+                span.after = branch.key(before).map(<[u8]>::to_vec);
+            }
+            if let Some(last) = branch.key(child).filter(|_| to_leaf) {
+                span.upto = Some(last.to_vec());
+            }
+            (page, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
+        }
+        Err(self.damaged(page))
+    }
+
+    /// The value of a row as bytes, without the engine; none if there is none.
+    pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Doubt> {
+        let mut found = None;
+        if let Some(TableRoot { root, shape }) = self.tables.get(table.as_bytes()) {
+            self.walk(*root, *shape, &mut |present, value| {
+                if present == key {
+                    found = Some(value.to_vec());
+                }
+                Some(())
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Verifies all pages of a tree and shows its rows.
+    fn walk(&self, root: Option<Root>, shape: Shape, each: EachRow<'_>) -> Result<(), Doubt> {
+        let mut open: Vec<_> = root.map(|root| (root.page, root.checksum, 0)).into_iter().collect();
+        while let Some((page, checksum, depth)) = open.pop() {
+            let bytes = self.verified(page, checksum, shape)?;
+            match Node::parse(&bytes, shape) {
+                Some(Node::Leaf(leaf)) => {
+                    for row in 0..leaf.len() {
+                        let shown = leaf.row(row).and_then(|(key, value)| each(key, value));
+                        shown.ok_or_else(|| self.damaged(page))?;
+                    }
+                }
+                Some(Node::Branch(branch)) if depth < MAX_DEPTH => {
+                    for child in 0..branch.len() {
+                        let (below, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
+                        open.push((below, checksum, depth + 1));
+                    }
+                }
+                _ => return Err(self.damaged(page)),
+            }
+        }
+        Ok(())
+    }
+
+    fn verified(&self, page: u64, checksum: u128, shape: Shape) -> Result<Vec<u8>, Doubt> {
+        let bytes = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
+        let found = Node::parse(&bytes, shape).and_then(|node| node.checksum());
+        if found == Some(checksum) { Ok(bytes) } else { Err(self.damaged(page)) }
+    }
+
+    fn damaged(&self, page: u64) -> Doubt {
+        Doubt::Damaged { offset: offset_of(&self.header, page) }
+    }
+}
+
+/// Goes ahead of the engine over a range of a table, so that each page is verified before the engine comes to it.
+#[derive(Debug)]
+pub(super) struct Watch<'w> {
+    witness: &'w Witness,
+    table: &'static str,
+    low: Option<Vec<u8>>,
+    high: Option<Vec<u8>>,
+    front: Option<Ahead>,
+    back: Option<Ahead>,
+}
+
+/// How far from one end of a range pages are verified.
+#[derive(Debug)]
+struct Ahead {
+    /// Where the page ends in which the engine is.
+    here: Option<Vec<u8>>,
+    /// Where the page after that ends.
+    next: Option<Vec<u8>>,
+}
+
+impl<'w> Watch<'w> {
+    /// Verifies both ends of a range.
+    pub(super) fn new(
+        witness: &'w Witness,
+        table: &'static str,
+        low: Option<&[u8]>,
+        high: Option<&[u8]>,
+    ) -> Result<Self, Doubt> {
+        witness.vouch(table, low.map_or(Probe::First, Probe::At))?;
+        witness.vouch(table, high.map_or(Probe::Last, Probe::At))?;
+        let own = |bound: Option<&[u8]>| bound.map(<[u8]>::to_vec);
+        Ok(Self { witness, table, low: own(low), high: own(high), front: None, back: None })
+    }
+
+    /// Verifies what the engine may look at to find the first row.
+    pub(super) fn begin(&mut self) -> Result<(), Doubt> {
+        if self.front.is_none() {
+            let here = self.witness.vouch(self.table, self.low.as_deref().map_or(Probe::First, Probe::At))?.upto;
+            let next = self.after(here.as_deref())?;
+            self.front = Some(Ahead { here, next });
+        }
+        Ok(())
+    }
+
+    /// Verifies what it may look at to find the row after one.
+    pub(super) fn passed(&mut self, key: &[u8]) -> Result<(), Doubt> {
+        while let Some(Ahead { here: Some(here), next }) = &mut self.front
+            && key > here.as_slice()
+        {
+            let here = next.take();
+            let next = self.after(here.as_deref())?;
+            self.front = Some(Ahead { here, next });
+        }
+        Ok(())
+    }
+
+    /// As [`Watch::begin`], from the end.
+    pub(super) fn begin_back(&mut self) -> Result<(), Doubt> {
+        if self.back.is_none() {
+            let here = self.witness.vouch(self.table, self.high.as_deref().map_or(Probe::Last, Probe::At))?.after;
+            let next = self.before(here.as_deref())?;
+            self.back = Some(Ahead { here, next });
+        }
+        Ok(())
+    }
+
+    /// As [`Watch::passed`], from the end.
+    pub(super) fn passed_back(&mut self, key: &[u8]) -> Result<(), Doubt> {
+        while let Some(Ahead { here: Some(here), next }) = &mut self.back
+            && key <= here.as_slice()
+        {
+            let here = next.take();
+            let next = self.before(here.as_deref())?;
+            self.back = Some(Ahead { here, next });
+        }
+        Ok(())
+    }
+
+    fn after(&self, end: Option<&[u8]>) -> Result<Option<Vec<u8>>, Doubt> {
+        end.map_or(Ok(None), |end| Ok(self.witness.vouch(self.table, Probe::After(end))?.upto))
+    }
+
+    fn before(&self, start: Option<&[u8]>) -> Result<Option<Vec<u8>>, Doubt> {
+        start.map_or(Ok(None), |start| Ok(self.witness.vouch(self.table, Probe::At(start))?.after))
+    }
+}

@@ -1,0 +1,318 @@
+//! `doctor`, and damaged databases: never a wrong answer, and nothing lost that is whole.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::issues::ids;
+use crate::project::{Project, Run, issue, keys, project, project_with};
+
+const DATABASE: &str = ".oxi/state.redb";
+
+/// A source of bits that is the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides as u64).unwrap()
+    }
+}
+
+/// A project with rows of many kinds, some of which no file has: an issue that was never exported, an edit that was not,
+/// a deletion that was not.
+fn with_everything() -> Project {
+    let files: Vec<_> = (1..=60).map(|id| issue(id, "an issue").body(&format!("text of {id}\n").repeat(9))).collect();
+    let project = project_with(&files);
+    for line in [
+        "issue create unexported -b 'no file has it'",
+        "issue update 5 --append edited",
+        "issue delete 9",
+        "issue update 7 -l bug --assignee ada",
+        "issue dep add 7 6",
+        "--session s1 session run -- true",
+        "pointer set branch main",
+        "fact set theme dark",
+        "runtime set proxy --state running --pid 7",
+        "health record openai/a/b --ok --limit 9",
+        "validation record --result passed tests --issue 3",
+        "handoff add 'half done' --issue 3",
+        "telemetry count sessions --day 2099-01-01",
+    ] {
+        project.oxi(line).ok();
+    }
+    let text = project.scratch().join("one.md");
+    std::fs::write(&text, "hello\n").unwrap();
+    project.oxi(&format!("doc put notes/one {}", text.display())).ok();
+    project
+}
+
+const QUERIES: [&str; 12] = [
+    "issue list --status all --sort id --json",
+    "issue list -l bug --json",
+    "issue list --ready --limit 5 --json",
+    "issue show 17 --json",
+    "issue show 61 --json",
+    "issue show 999",
+    "issue summary --json",
+    "issue search text --json",
+    "log --json",
+    "validation list --json",
+    "pointer get branch --json",
+    "doc get notes/one",
+];
+
+/// Damages a file in one of many ways, and says how.
+fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
+    let pages = bytes.len() / 4096;
+    match dice.roll(12) {
+        0 => {
+            bytes.truncate(dice.roll(bytes.len()));
+            format!("cut to {}", bytes.len())
+        }
+        1 => {
+            let (from, to) = (dice.roll(pages), dice.roll(pages));
+            bytes.copy_within(from * 4096..(from + 1) * 4096, to * 4096);
+            format!("page {from} over page {to}")
+        }
+        2 => {
+            let page = dice.roll(pages);
+            bytes[page * 4096..(page + 1) * 4096].fill_with(|| dice.roll(256).try_into().unwrap());
+            format!("page {page} is garbage")
+        }
+        _ => {
+            let bit = dice.roll(bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            format!("bit {} of byte {}", bit % 8, bit / 8)
+        }
+    }
+}
+
+fn long(short: usize, long: usize) -> usize {
+    if std::env::var_os("OXI_STATE_LONG").is_some() { long } else { short }
+}
+
+#[test]
+fn a_damaged_database_gives_the_right_answer_or_none() {
+    let project = with_everything();
+    let whole = std::fs::read(project.path(DATABASE)).unwrap();
+    let ask = |line: &str| -> Output { project.command(line).output().unwrap() };
+    let right = QUERIES.map(ask);
+    let (mut dice, mut refused, mut answered) = (Dice(7), 0, 0);
+    let rounds = long(120, 6_000);
+    for round in 0..rounds {
+        let mut bytes = whole.clone();
+        let how = damage(&mut bytes, &mut dice);
+        std::fs::write(project.path(DATABASE), bytes).unwrap();
+        let query = round % QUERIES.len();
+        let answer = ask(QUERIES[query]);
+        if answer.status.code() == Some(9) {
+            refused += 1;
+            let said = String::from_utf8(answer.stderr).unwrap();
+            assert!(said.contains("damaged") || said.contains("database"), "{how}: {said}");
+        } else {
+            answered += 1;
+            let same = (answer.status, &answer.stdout) == (right[query].status, &right[query].stdout);
+            assert!(same, "{}: {how}: {answer:?}", QUERIES[query]);
+        }
+    }
+    eprintln!("{rounds} damaged files: {answered} right answers, {refused} refusals");
+    assert!(refused > 0 && answered > 0);
+}
+
+#[test]
+fn a_change_of_a_damaged_database_happens_whole_or_not_at_all() {
+    let project = with_everything();
+    let whole = std::fs::read(project.path(DATABASE)).unwrap();
+    let all = ids(&project.json("issue list --status all --sort id"));
+    let (mut dice, mut refused) = (Dice(11), 0);
+    for _ in 0..long(40, 3_000) {
+        let mut bytes = whole.clone();
+        let how = damage(&mut bytes, &mut dice);
+        std::fs::write(project.path(DATABASE), &bytes).unwrap();
+        let made = project.oxi("issue create late");
+        if made.code == 9 {
+            refused += 1;
+            continue;
+        }
+        assert_eq!((made.code, made.stdout.as_str()), (0, "62\n"), "{how}: {made:?}");
+        let list = project.oxi("issue list --status all --sort id --json");
+        if list.code == 0 {
+            assert_eq!(ids(&list.json()), [all.clone(), vec![62]].concat(), "{how}");
+        } else {
+            assert_eq!(list.code, 9, "{how}: {list:?}");
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[test]
+fn what_is_whole_is_saved_and_what_is_not_is_named() {
+    let project = with_everything();
+    let whole = std::fs::read(project.path(DATABASE)).unwrap();
+    let (list, log) = (project.json("issue list --status all --sort id"), project.json("log"));
+    let mut dice = Dice(13);
+    let (mut damaged, mut lost) = (0, 0);
+    for _ in 0..long(10, 400) {
+        let mut bytes = whole.clone();
+        let how = damage(&mut bytes, &mut dice);
+        std::fs::write(project.path(DATABASE), &bytes).unwrap();
+        let before = project.oxi("doctor --json");
+        if before.code == 0 {
+            assert_eq!(project.json("log"), log, "{how}");
+            continue;
+        }
+        damaged += 1;
+        before.exits(9);
+        let fixed = project.oxi("doctor --fix --json").ok().json();
+        assert_eq!(fixed["healthy"], json!(true), "{how}");
+        let aside = fixed["fixed"]["damaged"].as_str().unwrap();
+        assert!(std::fs::read(project.path(aside)).unwrap() == bytes, "{how}");
+        std::fs::remove_file(project.path(aside)).unwrap();
+        let is_lost = fixed["fixed"]["lost"].as_array().unwrap().len();
+        lost += usize::from(is_lost > 0);
+        if is_lost == 0 {
+            assert_eq!(project.json("issue list --status all --sort id"), list, "{how}");
+            assert_eq!(project.json("log"), log, "{how}");
+        }
+        project.oxi("sync").ok();
+        project.oxi("status --check").ok();
+        // as a test of its own needs them
+        project.git("checkout -q -- .oxi/issues");
+        for name in project.files() {
+            if project.git(&format!("ls-files .oxi/issues/{name}")).is_empty() {
+                project.remove(&name);
+            }
+        }
+    }
+    eprintln!("{damaged} were damaged, of {lost} something was lost");
+    assert!(damaged > 0);
+}
+
+#[test]
+fn one_damaged_text_is_named_and_only_that_is_lost() {
+    let project = with_everything();
+    let path = project.path(DATABASE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let needle = b"text of 17\n".repeat(9);
+    let mut hits = 0;
+    for at in 0..bytes.len() - needle.len() {
+        if bytes[at..].starts_with(&needle) {
+            bytes[at + 5] ^= 4;
+            hits += 1;
+        }
+    }
+    assert!(hits > 0);
+    std::fs::write(&path, &bytes).unwrap();
+    let error = project.oxi("issue show 17 --json").exits(9).error();
+    assert_eq!((&error["table"], &error["key"]), (&json!("bodies"), &json!("17")));
+    assert!(error["hint"].as_str().unwrap().contains("oxi-state doctor"), "{error}");
+    project.oxi("issue show 18").ok().says("text of 18");
+    let list = project.json("issue list --status all --sort id");
+    project.oxi("doctor").exits(9).says("damaged: table `bodies`, key 17: the row is not what").warns("--fix");
+    assert!(std::fs::read(&path).unwrap() == bytes, "looking changes nothing");
+    let run = project.oxi("doctor --fix").ok().says("lost: table `bodies`, key 17").says("that of its file");
+    run.says("nothing is wrong");
+    assert_eq!(project.json("issue list --status all --sort id"), list);
+    project.oxi("issue show 17").ok().says("text of 17");
+    // what no file had is there still
+    project.oxi("issue show 61").ok().says("no file has it");
+    project.oxi("issue show 5").ok().says("edited");
+    project.oxi("issue show 9").exits(3);
+    project.oxi("doc get notes/one").ok().says("hello");
+    project.oxi("issue create next").ok().prints("62\n");
+    project.oxi("sync").ok();
+    assert!(!project.exists("0009-an-issue.md"), "the deletion that was not exported yet");
+    project.oxi("status --check").ok();
+    assert_eq!(project.git("status --porcelain -- .oxi/state.redb*"), "");
+}
+
+#[test]
+fn what_is_no_database_at_all_is_rebuilt_from_the_files() {
+    for bytes in [&b""[..], b"not a database", &[0; 8192]] {
+        let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+        std::fs::write(project.path(DATABASE), bytes).unwrap();
+        project.oxi("doctor").exits(9).says("damaged: the file does not begin as a database does");
+        let run = project.oxi("doctor --fix").ok();
+        run.says("the damaged database is now .oxi/state.redb.damaged-").says("2 issues from the files");
+        assert_eq!(ids(&project.json("issue list --sort id")), [1, 2]);
+        project.oxi("doctor").ok();
+    }
+}
+
+#[test]
+fn a_healthy_project_has_nothing_wrong() {
+    let project = with_everything();
+    let before = std::fs::read(project.path(DATABASE)).unwrap();
+    let run = project.oxi("doctor").ok().says("state.redb: ").says("60 issues").silent();
+    run.says("note: files and database are not in step").says("nothing is wrong\n");
+    let report = project.json("doctor");
+    assert_eq!(report["healthy"], json!(true));
+    assert_eq!(report["fixed"], Value::Null);
+    assert_eq!(keys(&report), ["healthy", "database", "findings", "fixed", "removed"]);
+    let schema = project.json("schema doctor");
+    for key in keys(&report) {
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+    project.oxi("doctor --fix").ok().says("nothing is wrong\n");
+    assert!(std::fs::read(project.path(DATABASE)).unwrap() == before);
+    project.oxi("doctor --engine").ok().prints("").silent();
+}
+
+#[test]
+fn no_database_is_no_error() {
+    let project = project_with(&[issue(1, "first")]);
+    project.drop_database();
+    project.oxi("doctor").ok().says("note: there is no database; the next command builds it from the files");
+    assert!(!project.path(DATABASE).exists());
+    assert_eq!(project.json("doctor --fix")["database"], Value::Null);
+    project.oxi("issue list").ok().says("first");
+}
+
+#[test]
+fn whatever_else_is_odd_is_told() {
+    let project = project_with(&[issue(1, "first")]);
+    project.write("0002-bad.md", "no frontmatter\n");
+    // no process has that id: it is above what the system gives
+    let leftover = project.path(".oxi/state.redb.tmp-999999999");
+    std::fs::write(&leftover, "x").unwrap();
+    std::fs::write(project.path(".oxi/.settings.toml.tmp-999999999-0"), "x").unwrap();
+    std::fs::write(project.path(".oxi/.gitignore"), "state.lock*\n").unwrap();
+    let run = project.oxi("doctor").exits(7).says("problem: .oxi/issues/0002-bad.md: ").says("frontmatter");
+    run.says(".oxi/state.redb.tmp-999999999: a process that was killed left it").says(".oxi/.gitignore: it lacks");
+    std::fs::write(&leftover, "x").unwrap();
+    project.oxi("doctor --fix").exits(7).says("removed .oxi/.settings.toml.tmp-999999999-0\n");
+    assert!(!leftover.exists());
+    project.oxi("init").exits(7);
+    project.remove("0002-bad.md");
+    project.oxi("doctor").ok().says("nothing is wrong");
+    project.git("add -f .oxi/state.redb");
+    project.oxi("doctor").exits(9).says("is tracked by git");
+    std::fs::remove_file(project.path(DATABASE)).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", project.path(DATABASE)).unwrap();
+    project.oxi("doctor").exits(9).says("not a regular file");
+}
+
+#[test]
+fn doctors_at_once_do_not_get_in_each_others_way() {
+    let project = project();
+    project.oxi("issue create first -b text").ok();
+    let path = project.path(DATABASE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = bytes.len() / 2 / 4096 * 4096;
+    bytes[64..320].fill(0);
+    bytes[page..page + 4096].fill(7);
+    std::fs::write(&path, bytes).unwrap();
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            project.command("--lock-timeout 60 doctor --fix").stdout(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        Run::of("doctor --fix", child.wait_with_output().unwrap()).ok().says("nothing is wrong");
+    }
+    project.oxi("issue create second").ok();
+    project.oxi("doctor").ok();
+}
