@@ -39,6 +39,12 @@ impl GitError {
         self.not_installed
     }
 
+    /// Whether it was asked about a revision that a caller named.
+    #[must_use]
+    pub fn is_of_revision(&self) -> bool {
+        self.question == staged::SINCE && !self.not_installed
+    }
+
     fn of_start(question: &'static str, error: &std::io::Error) -> Self {
         let not_installed = error.kind() == std::io::ErrorKind::NotFound;
         Self { question, detail: error.to_string(), not_installed }

@@ -304,7 +304,7 @@ impl<'a> Registration<'a> {
     fn remove_attributes(&self) -> Result<(), HooksError> {
         let top = Dir::open(self.git.top())?;
         let Some(text) = read_attributes(&top)? else { return Ok(()) };
-        let Some(found) = section::find(&text).filter(|found| found.project == self.prefix) else { return Ok(()) };
+        let Some(found) = section::find(&text).filter(|found| !self.serves_another(found)) else { return Ok(()) };
         let rest = section::without(&text, &found);
         if found.origin == Origin::Made && rest.is_empty() {
             return Ok(top.remove(ATTRIBUTES)?);
@@ -334,7 +334,7 @@ impl<'a> Registration<'a> {
             Some(_) => return Ok(part(State::Foreign, Some("it is not a file; it was left"))),
         };
         let Some(found) = section::find(&text) else { return Ok(part(State::Foreign, None)) };
-        if found.project != self.prefix {
+        if self.serves_another(&found) {
             return Ok(part(State::Foreign, Some("it serves another project of this repository")));
         }
         let expected = self.section(hook, found.origin);
@@ -380,7 +380,7 @@ impl<'a> Registration<'a> {
         };
         if let Some(found) = text.as_deref().and_then(section::find) {
             // of another project: it stays
-            if found.project != self.prefix {
+            if self.serves_another(&found) {
                 return Ok(());
             }
             let text = text.unwrap_or_default();
@@ -414,7 +414,7 @@ impl<'a> Registration<'a> {
             return Ok(());
         }
         let Some(text) = read_short(dir, name)? else { return Ok(()) };
-        let Some(found) = section::find(&text).filter(|found| found.project == self.prefix) else { return Ok(()) };
+        let Some(found) = section::find(&text).filter(|found| !self.serves_another(found)) else { return Ok(()) };
         let rest = section::without(&text, &found);
         let is_bare = rest == b"#!/bin/sh\n";
         match found.origin {
@@ -424,6 +424,12 @@ impl<'a> Registration<'a> {
             _ => dir.rewrite(name, &rest)?,
         }
         Ok(())
+    }
+
+    /// Whether a section is for another project that is still there: a folder may have been renamed.
+    fn serves_another(&self, found: &section::Found) -> bool {
+        let folder = self.git.top().join(&found.project);
+        found.project != self.prefix && [".oxi", ".oxicode"].iter().any(|state| folder.join(state).is_dir())
     }
 
     /// A path for people: from the top where it is beneath it.

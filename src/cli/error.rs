@@ -383,6 +383,9 @@ impl From<MirrorError> for CliError {
         match error {
             MirrorError::Store(error) => error.into(),
             MirrorError::Path(error) => error.into(),
+            MirrorError::Git(error) if error.is_of_revision() => {
+                Self::new(Code::Error, error).hint("name a commit, such as ORIG_HEAD or HEAD~1; `git log` shows them")
+            }
             MirrorError::Git(error) => {
                 Self::new(Code::Error, error).hint("is git installed, and this work tree in order? try `git status`")
             }

@@ -202,7 +202,13 @@ fn in_step(context: &Context, project: &Project, git: &Git, remedy: &str, comman
         report.conflicts,
         report.bad.len()
     ));
-    tell(&format!("run {remedy} (`git {command} --no-verify` skips this check)"));
+    if !report.bad.is_empty() {
+        tell(&format!("mend the bad file, then run {remedy} (`git {command} --no-verify` skips this check)"));
+    } else if report.conflicts > 0 {
+        tell(&format!("end the conflict with `oxi-state resolve` (`oxi-state conflicts` shows it), then run {remedy}"));
+    } else {
+        tell(&format!("run {remedy} (`git {command} --no-verify` skips this check)"));
+    }
     Ok(Some(Code::Conflict))
 }
 

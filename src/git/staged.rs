@@ -8,6 +8,9 @@ use std::process::Stdio;
 
 use super::{Git, GitError};
 
+/// What [`Git::changed_since`] asks.
+pub(super) const SINCE: &str = "what has changed since that revision";
+
 /// A file that the next commit changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staged {
@@ -105,16 +108,15 @@ impl Git {
     /// # Errors
     /// If there is no such revision, or git cannot be run.
     pub fn changed_since(&self, root: &Path, revision: &str, folder: &str) -> Result<BTreeSet<String>, GitError> {
-        const QUESTION: &str = "what has changed";
         if revision.starts_with('-') {
             let detail = format!("{revision} is no revision");
-            return Err(GitError { question: QUESTION, detail, not_installed: false });
+            return Err(GitError { question: SINCE, detail, not_installed: false });
         }
         // a tree or a file has a name of that kind, too
         let (commit, folder) = (format!("{revision}^{{commit}}"), format!("{folder}/"));
         let arguments =
             ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--relative", &commit, "HEAD", "--", &folder];
-        let output = Self::run(root, QUESTION, &arguments)?;
+        let output = Self::run(root, SINCE, &arguments)?;
         let paths = output.split(|&byte| byte == 0).map(String::from_utf8_lossy);
         Ok(paths.filter_map(|path| path.rsplit('/').next().map(str::to_owned)).collect())
     }

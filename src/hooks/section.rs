@@ -99,7 +99,7 @@ pub(super) fn hook_lines(hook: &str, stops_git: bool, program: &str, project: &s
     let mut lines = format!(
         "{missing_project}if command -v {program} >/dev/null 2>&1; then\n    \
          {program}{directory} hooks run {hook} -- \"$@\" </dev/null || {failed}\n\
-         else\n    echo 'oxi-state is not there any more, so its {hook} hook did nothing' >&2\nfi\n"
+         else\n    echo 'oxi-state is not to be found from here (PATH), so its {hook} hook did nothing; `oxi-state hooks install` says where it is' >&2\nfi\n"
     );
     if let Some(aside) = aside {
         let aside = format!("\"${{0%/*}}\"/{}", quoted(aside));

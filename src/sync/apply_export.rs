@@ -165,7 +165,9 @@ impl Mirror<'_> {
         for identity in &never {
             let id = read.id_of(identity)?.unwrap_or(IssueId(0));
             report.kept.push(id);
-            report.lines.push(format!("#{id} kept: its file is gone but was never committed; written again"));
+            report
+                .lines
+                .push(format!("#{id} kept: its file is gone but was never committed on this branch; written again"));
         }
         drop(read);
         if self.options.dry_run {

@@ -130,14 +130,28 @@ impl Mirror<'_> {
         })
     }
 
-    /// Removes the further files of issues, which say the same as the one that stays. A second import removes what a crash
-    /// left.
+    /// Removes the further files of issues, which say the same as the one that stays, and files with conflict markers that
+    /// were merged into another. A second import removes what a crash left.
     fn remove_surplus(&self, plan: &ImportPlan<'_>) -> Result<(), MirrorError> {
-        let mut surplus = plan.actions.iter().flat_map(|action| &action.surplus).peekable();
-        let (Some(_), Some(dir)) = (surplus.peek(), self.project.issues()?) else { return Ok(()) };
+        // an issue that git left unmerged under a number that it does not keep
+        let leaving = |action: &&Action<'_>| {
+            action.outcome != Outcome::Conflict
+                && action.file.is_some_and(|file| {
+                    file.unmerged.is_some() && plan.number(&action.identity).is_some_and(|id| id != file.name.id)
+                })
+        };
         // where two issues met on one path, it stays with one of them
-        let kept: HashSet<_> = plan.actions.iter().filter_map(|action| Some(&action.file?.name)).collect();
-        for file in surplus.filter(|file| !kept.contains(&file.name)) {
+        let kept: HashSet<_> = plan
+            .actions
+            .iter()
+            .filter(|action| !leaving(action))
+            .filter_map(|action| Some(&action.file?.name))
+            .collect();
+        let left = plan.actions.iter().filter(leaving).filter_map(|action| action.file);
+        let surplus = plan.actions.iter().flat_map(|action| action.surplus.iter().copied());
+        let mut surplus = surplus.chain(left).filter(|file| !kept.contains(&file.name)).peekable();
+        let (Some(_), Some(dir)) = (surplus.peek(), self.project.issues()?) else { return Ok(()) };
+        for file in surplus {
             let name = file.name.to_string();
             // whoever edited it since it was read keeps it
             if dir.read(&name, MAX_FILE).is_ok_and(|(bytes, _)| ContentHash::of(&bytes) == file.file) {
@@ -230,7 +244,7 @@ fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirr
 const fn reason(absence: Absence) -> &'static str {
     match absence {
         Absence::Deleted => "its file was deleted, but the record was edited since; export writes it again",
-        Absence::NeverCommitted => "its file is gone but was never committed; export writes it again",
+        Absence::NeverCommitted => "its file is gone but was never committed on this branch; export writes it again",
         Absence::Displaced => "another issue's file took its name; export writes it again",
         Absence::Sparse => "sparse checkout leaves its file out",
         Absence::Unsure => "its file is missing, which is not taken for a deletion now",

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::ReadFile;
+use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::privacy::Rule;
 use crate::schema::value::Value;
 
 use super::decide::{Side, Step, decide};
+use super::driver::{Versions, merge_files};
 use super::merge;
 
 /// Why an issue's file is not in the folder.
@@ -221,11 +223,8 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     if files.is_empty() {
         files.extend(versions.next());
     }
-    // a file that git kept of before tells nothing that the base did not
+    // beside the file under the issue's number, one that git kept of before tells nothing that the base did not
     let is_old = |file: &&ReadFile| known.base.as_ref().is_some_and(|base| same_but_for_number(base, &file.issue));
-    if files.len() == 2 && is_old(&files[0]) {
-        files.swap(0, 1);
-    }
     let file = files[0];
     action.file = Some(file);
     for other in &files[1..] {
@@ -304,8 +303,8 @@ fn is_version(file: &ReadFile) -> bool {
 /// The issue has a file, and a merge in git brought a version of it to the path of another issue.
 fn plan_version<'a>(action: &mut Action<'a>, known: &Known<'_>, file: &'a ReadFile, version: &'a ReadFile) {
     let base = version.unmerged.as_ref().and_then(|stages| stages.base.as_ref()).or(known.base.as_ref());
-    let text = file.text.as_deref().unwrap_or_default();
-    plan_unmerged(action, known, version, (base, &file.issue, text));
+    let text = file.text.clone().unwrap_or_else(|| frontmatter::render(&file.issue));
+    plan_unmerged(action, known, version, (base, &file.issue, &text));
     // the file holds one of the versions and stays as it is; the other one is in the conflict only
     if let ConflictChange::Set(conflict) = &mut action.conflict {
         conflict.name = file.name.clone();
@@ -345,7 +344,7 @@ fn plan_unmerged<'a>(
             conflict.theirs_text = match &file.text {
                 Some(text) if other == file.issue => text.clone(),
                 _ if other == *ours => ours_text.to_owned(),
-                _ => crate::schema::frontmatter::render(&other),
+                _ => frontmatter::render(&other),
             };
             (conflict.base, conflict.ours, conflict.theirs) = (base, Some(mine), Some(other));
         }
@@ -353,12 +352,28 @@ fn plan_unmerged<'a>(
         return;
     }
     action.lost.extend(merged.lost.into_iter().map(|lost| (lost.field, lost.value)));
-    if merged.winner == merge::Side::Ours {
+    action.text = with_comments_of_both(base.as_ref(), file, ours_text);
+    if action.text.is_none() && merged.winner == merge::Side::Ours {
         action.text = Some(ours_text.to_owned());
     }
     action.record = RecordChange::Put(Box::new(merged.issue), Op::Merge);
     action.baseline = BaselineChange::Agree;
     action.outcome = Outcome::Merged;
+}
+
+/// The text that the merge driver would make of both versions, for what only text carries; none if it could not.
+fn with_comments_of_both(base: Option<&Issue>, file: &ReadFile, ours: &str) -> Option<String> {
+    let base = base.map(frontmatter::render).unwrap_or_default();
+    let merged = merge_files(&Versions {
+        base: base.as_bytes(),
+        ours: ours.as_bytes(),
+        theirs: file.text.as_ref()?.as_bytes(),
+        path: &file.name.to_string(),
+        marker_size: super::diff3::MARKER_SIZE,
+        ours_label: "",
+        theirs_label: "",
+    });
+    String::from_utf8(merged.bytes).ok().filter(|_| merged.unsettled.is_none())
 }
 
 /// Two versions as one, for a record that came from neither: where their bodies overlap, the lines of both.
@@ -451,7 +466,7 @@ fn conflict_of<'a>(
         ours: Some(ours.clone()),
         theirs: Some(theirs.issue.clone()),
         theirs_file: theirs.file,
-        theirs_text: theirs.text.clone().unwrap_or_else(|| crate::schema::frontmatter::render(&theirs.issue)),
+        theirs_text: theirs.text.clone().unwrap_or_else(|| frontmatter::render(&theirs.issue)),
     }));
 }
 

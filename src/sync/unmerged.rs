@@ -87,7 +87,7 @@ impl Mirror<'_> {
                         let object = format!("{head}:./{}", self.project.issue_path(path));
                         git.blob(self.project.root(), &object).ok().and_then(|bytes| read(bytes, &name, baselines))
                     };
-                    let version = heads.iter().find_map(at);
+                    let version = heads.iter().find_map(at).or_else(|| self.read_side(&name, side, baselines));
                     singles.extend(version.map(|version| (name.clone(), marked, side, version)));
                 }
                 ([base, ..], None) => bases.extend(base.take()),
@@ -106,6 +106,47 @@ impl Mirror<'_> {
         scan.read.extend(taken.into_iter().map(Box::new));
         Ok(())
     }
+}
+
+impl Mirror<'_> {
+    /// One side of a file with conflict markers, where no branch has it, as in a squash or a series of patches.
+    fn read_side(&self, name: &FileName, side: Side, baselines: &Baselines) -> Option<Version> {
+        let dir = self.project.issues().ok().flatten()?;
+        let (bytes, _) = dir.read(&name.to_string(), scan::MAX_FILE).ok()?;
+        read(side_of(std::str::from_utf8(&bytes).ok()?, side)?.into_bytes(), name, baselines)
+    }
+}
+
+/// A text with one side of each conflict in it; none if the markers are not in their order.
+fn side_of(text: &str, side: Side) -> Option<String> {
+    #[derive(PartialEq)]
+    enum At {
+        Both,
+        Ours,
+        Base,
+        Theirs,
+    }
+    let (mut at, mut taken) = (At::Both, String::with_capacity(text.len()));
+    let is_marker = |line: &str, sign: char| {
+        let rest = line.trim_start_matches(sign);
+        line.len() - rest.len() >= 7 && rest.chars().next().is_none_or(char::is_whitespace)
+    };
+    for line in text.split_inclusive('\n') {
+        at = match at {
+            At::Both if is_marker(line, '<') => At::Ours,
+            At::Ours if is_marker(line, '|') => At::Base,
+            At::Ours | At::Base if is_marker(line, '=') => At::Theirs,
+            At::Theirs if is_marker(line, '>') => At::Both,
+            _ if is_marker(line, '<') || is_marker(line, '>') => return None,
+            at => {
+                if matches!((&at, side), (At::Both, _) | (At::Ours, Side::Ours) | (At::Theirs, Side::Theirs)) {
+                    taken.push_str(line);
+                }
+                at
+            }
+        };
+    }
+    (at == At::Both).then_some(taken)
 }
 
 /// The branches of a merge that git has not finished.
@@ -163,8 +204,8 @@ fn has_fenced_markers(file: &ReadFile) -> bool {
 /// One version from the index; none if it is no issue file.
 ///
 /// Its number need not be that of the path: git takes it for a renamed file when an issue was renumbered, and also when
-/// one issue was deleted and another like it created. Which issue it is, its creation time tells: the one of the path, or
-/// another that is known here.
+/// one issue was deleted and another like it created. Which issue it is, its number tells, or else its creation time: the
+/// one of the path, or another that is known here.
 fn read(bytes: Vec<u8>, path: &FileName, baselines: &Baselines) -> Option<Version> {
     if bytes.len() as u64 > scan::MAX_FILE {
         return None;
@@ -174,7 +215,8 @@ fn read(bytes: Vec<u8>, path: &FileName, baselines: &Baselines) -> Option<Versio
     let mut slugs: Vec<_> =
         known.filter(|known| known.created_at == issue.head.created_at).map(|known| known.slug).collect();
     issue.head.slug = match slugs.pop() {
-        Some(only) if slugs.is_empty() => only,
+        // where the number is the path's, so is the issue: a copy has its original's time
+        Some(only) if slugs.is_empty() && issue.head.id != path.id => only,
         _ => path.slug.clone(),
     };
     if issue.head.slug == path.slug {
@@ -250,4 +292,20 @@ fn virtual_files(
         Stages { base: same.cloned(), ours: None }
     };
     vec![file(ours, alone(ours)), file(theirs, alone(theirs))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_of_a_marked_file_can_be_read() {
+        let text = "a\n<<<<<<<< HEAD:x.md\nid: 7\n========\nid: 5\n>>>>>>>> y\nb\n<<<<<<< o\n||||||| base\nc\n=======\nd\n>>>>>>> t\n";
+        assert_eq!(side_of(text, Side::Ours).as_deref(), Some("a\nid: 7\nb\n"));
+        assert_eq!(side_of(text, Side::Theirs).as_deref(), Some("a\nid: 5\nb\nd\n"));
+        for wrong in ["<<<<<<< a\nx\n", "a\n>>>>>>> b\n", "<<<<<<< a\n<<<<<<< b\n=======\n>>>>>>> c\n"] {
+            assert_eq!(side_of(wrong, Side::Ours), None, "{wrong}");
+        }
+        assert_eq!(side_of("=======\nheading\n", Side::Ours).as_deref(), Some("=======\nheading\n"));
+    }
 }

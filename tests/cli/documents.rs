@@ -226,7 +226,7 @@ fn every_change_is_in_the_log_and_can_be_undone() {
     project.oxi("undo").ok();
     project.oxi("doc get n/x").ok().prints("one\n");
     put(&project, "n/x", "three\n");
-    project.oxi("undo 1").exits(4).warns("was changed again since");
+    project.oxi("undo 1").exits(4).warns("was changed again by");
 }
 
 #[test]

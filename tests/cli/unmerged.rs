@@ -195,3 +195,70 @@ fn an_issue_that_moved_two_ways_is_one_again_though_another_took_one_of_the_path
     let titles: Vec<_> = left.all_issues().iter().map(|issue| issue["title"].clone()).collect();
     assert_eq!(titles, ["first", "second", "second"]);
 }
+
+#[test]
+fn two_copies_that_met_on_one_path_stay_copies() {
+    let left = project_with(&[issue(1, "a").body("ORIGINAL-A\n"), issue(2, "b").body("ORIGINAL-B\n")]);
+    let right = left.clone_as("right");
+    let copy = |project: &Project, of: &str, id: u32, text: &str| {
+        let copied = project.read(of).replace(&format!("id: {id}"), "id: 3").replace("ORIGINAL", text);
+        project.write("0003-copy.md", copied);
+        project.oxi("sync").ok();
+        project.commit("copy");
+    };
+    copy(&left, "0001-a.md", 1, "copy");
+    copy(&right, "0002-b.md", 2, "copy");
+    merge(&left, &right);
+    left.oxi("sync").ok();
+    assert!(left.read("0001-a.md").ends_with("ORIGINAL-A\n") && left.read("0002-b.md").ends_with("ORIGINAL-B\n"));
+    let bodies: Vec<_> =
+        left.all_issues().iter().map(|issue| left.field(issue["id"].as_u64().unwrap() as u32, "body")).collect();
+    for text in ["ORIGINAL-A\n", "ORIGINAL-B\n", "copy-A\n", "copy-B\n"] {
+        assert!(bodies.iter().any(|body| body == text), "{text}: {bodies:?}");
+    }
+}
+
+#[test]
+fn an_issue_moved_two_ways_is_one_again_after_a_squash_and_after_patches() {
+    for how in ["merge -q --squash side", "am -q -3 ../p/0001-moved.patch"] {
+        let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+        project.oxi("sync").ok();
+        project.commit("begin");
+        let moved = |to: u32| {
+            project.edit("0002-second.md", "id: 2", &format!("id: {to}"));
+            project.git(&format!("mv .oxi/issues/0002-second.md .oxi/issues/000{to}-second.md"));
+            project.oxi("sync").ok();
+            project.commit("moved");
+        };
+        project.git("switch -q --create side");
+        moved(5);
+        project.git("format-patch -q -1 -o ../p");
+        project.git("switch -q main");
+        project.oxi("sync").ok();
+        moved(7);
+        assert!(!project.try_git(how).status.success(), "{how}");
+        project.oxi("sync").ok();
+        assert_eq!(project.files(), ["0001-first.md", "0005-second.md"], "{how}");
+        project.oxi("status --check").ok();
+    }
+}
+
+#[test]
+fn an_unmerged_issue_whose_number_goes_to_another_leaves_no_markers() {
+    let left = project_with(&[issue(1, "alpha")]);
+    let right = left.clone_as("right");
+    left.add(&issue(1, "early").created("2025-01-01T00:00:00Z"));
+    right.edit("0001-alpha.md", "title: alpha", "title: ours");
+    right.edit("0001-alpha.md", "status: open", "status: open # ours");
+    left.edit("0001-alpha.md", "status: open", "status: open # theirs");
+    left.commit("not synced");
+    right.oxi("sync").ok();
+    right.commit("ours");
+    merge(&right, &left);
+    right.oxi("sync").ok();
+    assert_eq!(right.files(), ["0001-early.md", "0002-alpha.md"]);
+    right.git("add -A .oxi");
+    right.oxi("sync").ok();
+    right.git("commit -q --no-edit");
+    right.oxi("status --check").ok();
+}
