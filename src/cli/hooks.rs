@@ -105,26 +105,12 @@ fn run_hook(context: &Context, hook: Hook, arguments: &[String]) -> CliResult<Op
     match hook {
         Hook::PreCommit => before_commit(context, &project, &git),
         Hook::PrePush => before_push(context, &project, &git),
-        Hook::PostMerge => after(context, &project, &git, Some("merge"), merged_since(arguments)).map(|()| None),
+        Hook::PostMerge => after(context, &project, &git, Some("merge")).map(|()| None),
         Hook::PostRewrite => {
             let ended = arguments.first().filter(|why| *why == "rebase").map(|_| "rebase");
-            after(context, &project, &git, ended, None).map(|()| None)
+            after(context, &project, &git, ended).map(|()| None)
         }
-        Hook::PostCheckout => after(context, &project, &git, None, switched_from(arguments)).map(|()| None),
-    }
-}
-
-/// Where the branch was before a merge; none if the merge made no commit.
-fn merged_since(arguments: &[String]) -> Option<&str> {
-    let is_squash = arguments.first().is_some_and(|squash| squash == "1");
-    (!is_squash).then_some("ORIG_HEAD")
-}
-
-/// The commit that was checked out before another branch was; none if single files were checked out, or nothing was before.
-fn switched_from(arguments: &[String]) -> Option<&str> {
-    match arguments {
-        [from, _, branch] if branch == "1" && from.bytes().any(|digit| digit != b'0') => Some(from),
-        _ => None,
+        Hook::PostCheckout => after(context, &project, &git, None).map(|()| None),
     }
 }
 
@@ -245,25 +231,15 @@ fn bad_staged(project: &Project, git: &Git, index: Option<&OsStr>) -> CliResult<
     Ok(bad)
 }
 
-/// Takes in what git brought. `ended` is what git is at the end of; `since` is the commit before it.
-fn after(
-    context: &Context,
-    project: &Project,
-    git: &Git,
-    ended: Option<&'static str>,
-    since: Option<&str>,
-) -> CliResult<()> {
+/// Takes in what git brought. `ended` is what git is at the end of.
+fn after(context: &Context, project: &Project, git: &Git, ended: Option<&'static str>) -> CliResult<()> {
     let store = context.store(project);
     // in the middle of something the files are not yet what they will be; without a database the next command makes one
     if git.operation_in_progress().is_some_and(|operation| ended != Some(operation)) || !store.exists()? {
         return Ok(());
     }
     let options = Options { leave_files: true, ended, ..Options::default() };
-    let report = context.with_mirror(project, &store, options, |mirror| {
-        let few = since.map(|since| mirror.import_since(since));
-        // a commit that is gone, or was never fetched, is no reason to take in nothing
-        Ok(few.filter(|few| !matches!(few, Err(MirrorError::Git(_)))).unwrap_or_else(|| mirror.import())?)
-    })?;
+    let report = context.with_mirror(project, &store, options, |mirror| Ok(mirror.import()?))?;
     if report.left_undone {
         tell("issues of other clones have met yours: run `oxi-state sync` and commit what it writes, before you push");
         return Ok(());

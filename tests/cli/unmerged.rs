@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::project::{Project, issue, project_with};
+use crate::project::{Project, issue, number, project_with};
 
 /// Two clones that changed the same two issues since they parted, and a merge of the left into the right that git could
 /// not finish. The bodies of the first overlap nowhere, those of the second do.
@@ -211,8 +211,7 @@ fn two_copies_that_met_on_one_path_stay_copies() {
     merge(&left, &right);
     left.oxi("sync").ok();
     assert!(left.read("0001-a.md").ends_with("ORIGINAL-A\n") && left.read("0002-b.md").ends_with("ORIGINAL-B\n"));
-    let bodies: Vec<_> =
-        left.all_issues().iter().map(|issue| left.field(issue["id"].as_u64().unwrap() as u32, "body")).collect();
+    let bodies: Vec<_> = left.all_issues().iter().map(|issue| left.field(number(&issue["id"]), "body")).collect();
     for text in ["ORIGINAL-A\n", "ORIGINAL-B\n", "copy-A\n", "copy-B\n"] {
         assert!(bodies.iter().any(|body| body == text), "{text}: {bodies:?}");
     }
