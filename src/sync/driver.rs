@@ -248,15 +248,19 @@ fn mixed_head(base: Option<&Version>, ours: &Version, theirs: &Version, winner: 
 /// Lines of a frontmatter with the comments that another version of them added, each before the line that it stands
 /// before there, or after all others.
 fn with_comments_of(lines: &str, other: &str, base: &str) -> String {
-    let is_comment = |line: &&str| line.starts_with('#');
+    let is_comment = |line: &str| line.starts_with('#');
+    let is_same = |one: &str, other: &str| {
+        let key = |line: &str| line.split(':').next().filter(|_| !is_comment(line)).map(str::to_owned);
+        // line ends may be mixed
+        one.trim_end() == other.trim_end() || (!is_comment(one) && key(one) == key(other))
+    };
     let (mut lines, known): (Vec<_>, Vec<_>) =
         (lines.split_inclusive('\n').collect(), base.split_inclusive('\n').collect());
     let mut rest = other.split_inclusive('\n');
     while let Some(line) = rest.next() {
-        if is_comment(&line) && !known.contains(&line) && !lines.contains(&line) {
-            let key = |line: &str| line.split(':').next().map(str::to_owned);
-            let before = rest.clone().find(|line| !is_comment(line)).map(key);
-            let at = lines.iter().position(|line| before.as_ref() == Some(&key(line)));
+        let is_there = |lines: &[&str]| lines.iter().any(|there| is_same(line, there));
+        if is_comment(line) && !is_there(&known) && !is_there(&lines) {
+            let at = rest.clone().find_map(|next| lines.iter().position(|line| is_same(line, next)));
             lines.insert(at.unwrap_or(lines.len()), line);
         }
     }
