@@ -11,7 +11,7 @@ use crate::sync::{Options, StatusReport};
 use super::args::{BackupArgs, RestoreArgs};
 use super::context::Context;
 use super::error::CliResult;
-use super::output;
+use super::output::{self, count};
 
 /// What `backup` answers.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -48,7 +48,7 @@ pub(super) fn back_up(context: &Context, args: &BackupArgs) -> CliResult<()> {
         return output::json(&BackupJson { path, bytes, issues, revision: revision.0 });
     }
     let kib = bytes / 1024;
-    output::text(&format!("{path}: {kib} KiB, {issues} issues, last change {revision}\n"))?;
+    output::text(&format!("{path}: {kib} KiB, {}, last change {revision}\n", count(issues, "issue")))?;
     context.note(&format!("hint: `oxi-state restore {path}` brings it back"));
     Ok(())
 }
@@ -67,7 +67,7 @@ pub(super) fn restore(context: &Context, args: &RestoreArgs) -> CliResult<()> {
     if context.json {
         return output::json(&RestoreJson { path, issues, revision: revision.0, schema, before, status });
     }
-    let mut text = format!("restored {path}: {issues} issues, last change {revision}\n");
+    let mut text = format!("restored {path}: {}, last change {revision}\n", count(issues, "issue"));
     if let Some(before) = &before {
         let _ = writeln!(text, "what was there before is {before}");
     }

@@ -20,7 +20,7 @@ use super::args::DoctorArgs;
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
 use super::mirror;
-use super::output;
+use super::output::{self, count};
 
 /// How long the engine may take to check a copy.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -396,7 +396,8 @@ fn text(report: &DoctorJson) -> String {
     if let Some(fixed) = &report.fixed {
         let _ = writeln!(text, "the damaged database is now {}", fixed.damaged);
         let brought = fixed.import.created.len() + fixed.import.updated.len() + fixed.import.merged.len();
-        let _ = writeln!(text, "saved {} rows, and {brought} issues from the files", fixed.saved);
+        let (saved, brought) = (count(fixed.saved, "row"), count(brought as u64, "issue"));
+        let _ = writeln!(text, "saved {saved}, and {brought} from the files");
         for damage in &fixed.lost {
             let place = place(damage.table.as_deref(), damage.key.as_deref(), None);
             let _ = writeln!(text, "lost: {place}{}", printable(&damage.message, false));
@@ -410,8 +411,8 @@ fn text(report: &DoctorJson) -> String {
     }
     if let Some(database) = &report.database {
         let DatabaseJson { bytes, rows, issues, revision, .. } = database;
-        let _ =
-            writeln!(text, "{DATABASE}: {} KiB, {issues} issues, {rows} rows, last change {revision}", bytes / 1024);
+        let (kib, issues, rows) = (bytes / 1024, count(*issues, "issue"), count(*rows, "row"));
+        let _ = writeln!(text, "{DATABASE}: {kib} KiB, {issues}, {rows}, last change {revision}");
     }
     for severity in [Severity::Damage, Severity::Problem, Severity::Note] {
         let all = report.findings.iter().filter(|finding| finding.severity == severity);

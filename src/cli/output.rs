@@ -10,6 +10,11 @@ use crate::schema::id::{is_deceptive, printable};
 
 use super::error::{CliError, CliResult, Code};
 
+/// So many of something, in words.
+pub(super) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Prints a value as the one JSON document of this run.
 pub(super) fn json(value: &impl serde::Serialize) -> CliResult<()> {
     counted_json(value).map(|_| ())

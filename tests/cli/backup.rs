@@ -92,7 +92,7 @@ fn a_backup_is_never_written_over_anything_by_mistake() {
     let error = project.oxi(&format!("backup {file} --json")).exits(4).error();
     assert!(error["hint"].as_str().unwrap().contains("--force"), "{error}");
     assert_eq!(std::fs::read(&file).unwrap(), b"precious");
-    project.oxi(&format!("backup --force {file}")).ok().says("1 issues");
+    project.oxi(&format!("backup --force {file}")).ok().says("1 issue,");
     let link = outside(&project, "link");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     for target in [link.as_str(), ".oxi/state.redb", ".oxi/state.lock", ".oxi/issues", "/", ".."] {
