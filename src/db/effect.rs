@@ -11,7 +11,7 @@ use super::tables::{Readable, Tables};
 use super::undo::Target;
 
 impl<T: Readable> Tables<T> {
-    /// The changes that [`WriteTxn::undo`] would undo, newest first.
+    /// The changes that [`WriteTxn::undo`](super::WriteTxn::undo) would undo, newest first.
     ///
     /// # Errors
     /// If the database fails.

@@ -10,6 +10,7 @@ use super::{BadFile, BadReason, MAX_FILE, MAX_FRONTMATTER, conflict, write};
 use crate::schema::id::{IssueId, Link, Slug};
 use crate::schema::issue::{Assignment, Extra, GithubRef, Issue, IssueHead, Linked};
 use crate::schema::time::Timestamp;
+use crate::schema::value::Value;
 
 /// A file cut into its parts.
 pub(super) struct Parts<'a> {
@@ -253,7 +254,14 @@ fn list<T>(
 
 fn linked(node: &Node<'_>) -> Option<Linked> {
     let id = field(node, "id")?.text().filter(|id| !id.is_empty())?;
-    Some(Linked { id: id.to_owned(), value: node.value() })
+    let mut value = node.value();
+    // an id is a text, also where it reads as a number
+    if let Value::Map(entries) = &mut value
+        && let Some((_, stored)) = entries.iter_mut().find(|(name, _)| name == "id")
+    {
+        *stored = Value::from(id);
+    }
+    Some(Linked { id: id.to_owned(), value })
 }
 
 fn field<'n, 'a>(node: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
