@@ -8,6 +8,21 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::project::Project;
 
+/// Gives the processes that are started here the default for signals that the tests themselves were told to ignore, as by
+/// `nohup` or by a script's `&`: a shell cannot trap what was ignored when it began. A handler does that, since none
+/// outlives `exec`.
+pub(crate) fn unignore_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    for signal in [SIGHUP, SIGINT, SIGQUIT] {
+        if ignored >> (signal - 1) & 1 == 1 {
+            signal_hook::flag::register(signal, std::sync::Arc::default()).unwrap();
+        }
+    }
+}
+
 /// Waits for something, and not forever.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::processes::{Running, eventually, send};
+use crate::processes::{Running, eventually, send, unignore_signals};
 use crate::project::project;
 
 #[test]
@@ -63,8 +63,7 @@ fn a_command_that_cannot_run_begins_nothing() {
 #[test]
 fn signals_reach_the_command() {
     let project = project();
-    // where the tests run under `nohup`, a handler here gives our children the default back
-    signal_hook::flag::register(signal_hook::consts::SIGHUP, std::sync::Arc::default()).unwrap();
+    unignore_signals();
     let signals = [
         ("TERM", Signal::TERM),
         ("INT", Signal::INT),
@@ -120,6 +119,7 @@ fn a_signal_that_was_ignored_stays_ignored() {
 #[test]
 fn what_the_terminal_sends_reaches_the_command_once() {
     let project = project();
+    unignore_signals();
     let python = r#"
 import os, pty, sys, time
 pid, terminal = pty.fork()
