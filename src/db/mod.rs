@@ -59,6 +59,7 @@ mod sound;
 pub mod tables;
 mod trail;
 pub mod undo;
+mod versions;
 mod witness;
 mod write;
 

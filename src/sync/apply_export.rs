@@ -1,7 +1,7 @@
 //! Export: look at what lies in the way, write temporary files, sync, look again, rename, sync, and only then commit the
 //! new baselines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::db::Op;
 use crate::db::gate::Gate;
@@ -189,10 +189,11 @@ impl Mirror<'_> {
         let mut changed = self.changed(identities)?;
         // deletions first, which free names; then by number
         changed.sort_by_key(|item| item.record.as_ref().map(|record| record.issue.head.id));
+        let mut prepared = changed.iter().map(|item| prepare(dir, item)).collect::<Result<Vec<_>, _>>()?;
+        self.look_behind_edits(dir, &mut changed, &mut prepared)?;
         let mut landed = Vec::new();
         let mut writes = Vec::new();
-        for item in &changed {
-            let prepared = prepare(dir, item)?;
+        for (item, prepared) in changed.iter().zip(prepared) {
             tell(report, item, &prepared, self);
             match prepared {
                 Prepared::Write(write) => writes.push((item, write)),
@@ -234,6 +235,32 @@ impl Mirror<'_> {
         })
     }
 
+    /// Looks again at files that hold what their baselines do not: what an export left that was killed is no edit.
+    fn look_behind_edits(
+        &self,
+        dir: &Dir,
+        changed: &mut [Changed],
+        prepared: &mut [Prepared],
+    ) -> Result<(), MirrorError> {
+        let edited = changed.iter().zip(&*prepared).filter(|(_, prepared)| prepared.is_edited());
+        let agreed: HashMap<_, _> = edited
+            .map(|(item, _)| (item.identity.clone(), item.baseline.as_ref().map(|baseline| baseline.content)))
+            .collect();
+        if agreed.is_empty() {
+            return Ok(());
+        }
+        let mut versions = self.store.read()?.versions_since(agreed)?;
+        for (item, prepared) in changed.iter_mut().zip(prepared) {
+            if prepared.is_edited()
+                && let Some(versions) = versions.remove(&item.identity)
+            {
+                item.versions = versions;
+                *prepared = prepare(dir, item)?;
+            }
+        }
+        Ok(())
+    }
+
     fn changed(&self, identities: &[Identity]) -> Result<Vec<Changed>, MirrorError> {
         let read = self.store.read()?;
         let mut changed = Vec::with_capacity(identities.len());
@@ -243,6 +270,7 @@ impl Mirror<'_> {
                 record: read.issue_of(identity)?,
                 baseline: read.baseline(identity)?,
                 in_conflict: read.conflict(identity)?.is_some(),
+                versions: HashSet::new(),
             });
         }
         Ok(changed)
@@ -312,8 +340,8 @@ impl Mirror<'_> {
 impl Snapshot {
     /// A snapshot that knows nothing but which names are there.
     fn of_scan(baselines: Baselines, scan: Scan) -> Self {
-        let (conflicts, pending) = Default::default();
-        Self { baselines, scan, twins: Vec::new(), conflicts, pending }
+        let (conflicts, pending, versions) = Default::default();
+        Self { baselines, scan, twins: Vec::new(), conflicts, pending, versions }
     }
 }
 

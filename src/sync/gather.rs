@@ -28,6 +28,8 @@ pub(super) struct Snapshot {
     pub(super) twins: Vec<ReadFile>,
     pub(super) conflicts: HashMap<Identity, Conflict>,
     pub(super) pending: HashMap<Identity, Pending>,
+    /// What records were since they and their files last agreed, where both have changed.
+    pub(super) versions: HashMap<Identity, HashSet<ContentHash>>,
 }
 
 /// The database's part of a snapshot.
@@ -111,7 +113,9 @@ impl Mirror<'_> {
                 }
             }
         }
-        Ok(Snapshot { baselines, scan, twins, conflicts, pending })
+        let mut snapshot = Snapshot { baselines, scan, twins, conflicts, pending, versions: HashMap::new() };
+        snapshot.versions = self.versions(&snapshot)?;
+        Ok(snapshot)
     }
 
     fn list(&self, dir: &Dir, revision: Option<&str>) -> Result<Listing, MirrorError> {
@@ -255,6 +259,7 @@ impl Mirror<'_> {
                     reopened: snapshot.reopened(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
+                    versions: snapshot.versions.get(identity),
                 };
                 batch.push((identity, known));
             }
@@ -268,6 +273,26 @@ impl Mirror<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What records were since they and their files last agreed, where both have changed.
+    fn versions(&self, snapshot: &Snapshot) -> Result<HashMap<Identity, HashSet<ContentHash>>, MirrorError> {
+        if snapshot.pending.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let changed = snapshot.changed_files().map(|file| file.issue.head.identity());
+        let mut wanted: HashSet<_> = changed.filter(|identity| snapshot.pending.contains_key(identity)).collect();
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut agreed = HashMap::new();
+        for (key, baseline) in &snapshot.baselines {
+            if let Some(identity) = Identity::from_key(key).and_then(|identity| wanted.take(&identity)) {
+                agreed.insert(identity, Some(baseline.content));
+            }
+        }
+        agreed.extend(wanted.into_iter().map(|identity| (identity, None)));
+        Ok(self.store.read()?.versions_since(agreed)?)
     }
 
     /// The record of an issue, and what it is merged with.

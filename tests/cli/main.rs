@@ -19,6 +19,7 @@ mod documents;
 mod errors;
 mod facts;
 mod git_corners;
+mod half_exported;
 mod handoffs;
 mod history;
 mod hooks;
