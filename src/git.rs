@@ -1,20 +1,22 @@
 //! What git knows of the issue files. Read only, but for keys of the clone's own configuration (`registered`): no other
 //! command that changes anything is ever run.
 //!
-//! Whether a directory is in a work tree and whether a merge is going on is read from files; `git` itself is started only
-//! when something is missing from the folder or unmerged.
+//! Whether a directory is in a work tree, whether a merge is going on and, mostly, whether the database is tracked is read
+//! from files; `git` itself is started only when something is missing from the folder or unmerged.
 
 mod head;
 mod registered;
 mod staged;
+mod tracked;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 pub use head::CheckedOut;
 pub use staged::Staged;
+pub use tracked::Asked;
 
 /// A git work tree.
 #[derive(Clone, Debug)]
@@ -223,17 +225,6 @@ impl Git {
         Self::run(root, "what a version holds", &["cat-file", "blob", object])
     }
 
-    /// Asks whether git tracks a file, given by path from the root. The answer takes a while: there is time for other
-    /// work until it is wanted.
-    ///
-    /// # Errors
-    /// If git cannot be run.
-    pub fn ask_whether_tracked(&self, root: &Path, path: &str) -> Result<Asked, GitError> {
-        let question = "whether it tracks the database";
-        let child = Self::command(root, &["ls-files", "-z", "--", path]).spawn();
-        child.map(|child| Asked { child, question }).map_err(|error| GitError::of_start(question, &error))
-    }
-
     /// The folder that all work trees of the repository share.
     #[must_use]
     pub fn common_dir(&self) -> PathBuf {
@@ -264,23 +255,6 @@ impl Git {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
-    }
-}
-
-/// A question that git is at work on.
-#[derive(Debug)]
-pub struct Asked {
-    child: Child,
-    question: &'static str,
-}
-
-impl Asked {
-    /// Waits for the answer: yes if git printed anything.
-    ///
-    /// # Errors
-    /// If git refuses.
-    pub fn is_yes(self) -> Result<bool, GitError> {
-        Ok(!output(self.child.wait_with_output(), self.question)?.is_empty())
     }
 }
 

@@ -1,0 +1,113 @@
+//! Whether git tracks a file: answered from its index, and by git itself where the index alone does not say.
+//!
+//! Every import asks that of the database, and starting git takes longer than to look at a thousand files.
+
+use std::path::Path;
+use std::process::Child;
+
+use aho_corasick::AhoCorasick;
+
+use super::{Git, GitError, output};
+
+/// A question that git is at work on, or that its index answered.
+#[derive(Debug)]
+pub struct Asked(Option<Child>);
+
+const QUESTION: &str = "whether it tracks the database";
+
+impl Git {
+    /// Asks whether git tracks a file, given by path from the root. The answer may take a while: there is time for other
+    /// work until it is wanted.
+    ///
+    /// # Errors
+    /// If git cannot be run.
+    pub fn ask_whether_tracked(&self, root: &Path, path: &str) -> Result<Asked, GitError> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if std::fs::read(self.git_dir.join("index")).is_ok_and(|index| surely_lacks(&index, name)) {
+            return Ok(Asked(None));
+        }
+        let child = Self::command(root, &["ls-files", "-z", "--", path]).spawn();
+        child.map(|child| Asked(Some(child))).map_err(|error| GitError::of_start(QUESTION, &error))
+    }
+}
+
+impl Asked {
+    /// Waits for the answer: yes if git printed anything.
+    ///
+    /// # Errors
+    /// If git refuses.
+    pub fn is_yes(self) -> Result<bool, GitError> {
+        let Some(child) = self.0 else { return Ok(false) };
+        Ok(!output(child.wait_with_output(), QUESTION)?.is_empty())
+    }
+}
+
+/// Whether no path of an index ends with a name, for sure. In versions 2 and 3 paths are whole and end with NUL (version 4
+/// leaves out what the path before has); but with the extension `link` some are in another file, and with `sdir` a folder
+/// may stand for what is in it. What looks like one of these may be something else, and then git is asked in vain.
+fn surely_lacks(index: &[u8], name: &str) -> bool {
+    let is_plain = matches!(index.get(..8), Some(b"DIRC\0\0\0\x02" | b"DIRC\0\0\0\x03"));
+    let signs = [[name.as_bytes(), b"\0"].concat(), b"link\0".to_vec(), b"sdir\0".to_vec()];
+    is_plain && AhoCorasick::new(signs).is_ok_and(|signs| !signs.is_match(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What the index alone says of a repository whose state is made by a script: whether it surely lacks `state.redb`.
+    fn lacks(script: &str) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = format!(
+            "set -e; git init -q .; git config user.name A; git config user.email a@b; mkdir -p .oxi/issues; \
+             echo x > .oxi/issues/0001-a.md; {script}"
+        );
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &whole])
+            .current_dir(folder.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("HOME", folder.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let index = std::fs::read(folder.path().join(".git/index")).unwrap();
+        // whatever the index alone says, the answer is git's
+        let git = Git::discover(folder.path()).unwrap();
+        let listed = Git::run(folder.path(), QUESTION, &["ls-files", "-z", "--", ".oxi/state.redb"]).unwrap();
+        let asked = git.ask_whether_tracked(folder.path(), ".oxi/state.redb").unwrap();
+        assert_eq!(asked.is_yes().unwrap(), !listed.is_empty(), "{script}");
+        surely_lacks(&index, "state.redb")
+    }
+
+    #[test]
+    fn a_plain_index_answers_by_itself() {
+        assert!(lacks("git add ."));
+        assert!(lacks("git add .; git commit -qm a; git checkout -qb b; git rm -q .oxi/issues/0001-a.md; git add ."));
+        // version 3, which an intended addition needs
+        assert!(lacks("git add -N ."));
+    }
+
+    #[test]
+    fn what_is_tracked_is_never_denied() {
+        let database = "echo db > .oxi/state.redb;";
+        assert!(!lacks(&format!("{database} git add .")));
+        assert!(!lacks(&format!("{database} git add -N .")));
+        assert!(!lacks(&format!("{database} git add .; git commit -qm a; echo b > .oxi/state.redb")));
+        // beside a name that begins like it, which version 4 leaves out
+        let beside = format!("{database} echo x > .oxi/state.r; git add .");
+        assert!(!lacks(&beside));
+        assert!(!lacks(&format!("git config index.version 4; {beside}")));
+        assert!(!lacks(&format!("{database} git add .; git commit -qm a; git update-index --split-index; git add .")));
+        let sparse = "git sparse-checkout set --cone --sparse-index src";
+        assert!(!lacks(&format!("mkdir src; echo x > src/x; {database} git add .; git commit -qm a; {sparse}")));
+    }
+
+    #[test]
+    fn what_is_not_understood_says_nothing() {
+        for index in [&b""[..], b"DIRC", b"DIRC\0\0\0\x04\0\0\0\0", b"DIRC\0\0\0\x05", b"\0\0\0\0\0\0\0\x02"] {
+            assert!(!surely_lacks(index, "state.redb"));
+        }
+    }
+}
