@@ -207,7 +207,8 @@ impl Dir {
             let entry = entry.map_err(at("read", &self.path))?;
             let name = entry.file_name();
             if name != c"." && name != c".." {
-                names.push(String::from_utf8_lossy(name.to_bytes()).into_owned());
+                let name = String::from_utf8(name.to_bytes().to_vec());
+                names.push(name.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()));
             }
         }
         Ok(names)

@@ -5,8 +5,6 @@
 use std::path::Path;
 use std::process::Child;
 
-use aho_corasick::AhoCorasick;
-
 use super::{Git, GitError, output};
 
 /// A question that git is at work on, or that its index answered.
@@ -42,13 +40,52 @@ impl Asked {
     }
 }
 
-/// Whether no path of an index ends with a name, for sure. In versions 2 and 3 paths are whole and end with NUL (version 4
-/// leaves out what the path before has); but with the extension `link` some are in another file, and with `sdir` a folder
-/// may stand for what is in it. What looks like one of these may be something else, and then git is asked in vain.
+/// Whether no path of an index ends with a name, for sure: not if anything about it is not as expected, as where object
+/// names are longer.
 fn surely_lacks(index: &[u8], name: &str) -> bool {
-    let is_plain = matches!(index.get(..8), Some(b"DIRC\0\0\0\x02" | b"DIRC\0\0\0\x03"));
-    let signs = [[name.as_bytes(), b"\0"].concat(), b"link\0".to_vec(), b"sdir\0".to_vec()];
-    is_plain && AhoCorasick::new(signs).is_ok_and(|signs| !signs.is_match(index))
+    let is_other = |path: &[u8]| !path.ends_with(name.as_bytes());
+    all_paths(index, is_other).unwrap_or(false)
+}
+
+/// Whether something holds of all paths of an index; none where it does not hold them all, or is not understood
+/// (`Documentation/gitformat-index.adoc` in git's sources).
+fn all_paths(index: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> Option<bool> {
+    const OBJECT_NAME: usize = 20;
+    /// Stat data before the object's name.
+    const STAT: usize = 40;
+    /// The path is longer than the flags can say.
+    const LONG: usize = 0xfff;
+    const EXTENDED: u16 = 0x4000;
+    let number = |at: usize| Some(u32::from_be_bytes(index.get(at..at.checked_add(4)?)?.try_into().ok()?));
+    // version 4 leaves out what a path shares with the one before
+    if index.get(..4)? != b"DIRC" || !matches!(number(4)?, 2 | 3) {
+        return None;
+    }
+    let mut at = 12;
+    for _ in 0..number(8)? {
+        let flags_at = at + STAT + OBJECT_NAME;
+        let flags = u16::from_be_bytes(index.get(flags_at..flags_at + 2)?.try_into().ok()?);
+        let start = flags_at + if flags & EXTENDED == 0 { 2 } else { 4 };
+        let length = usize::from(flags) & LONG;
+        let end = start + length;
+        if length == LONG || *index.get(end)? != 0 {
+            return None;
+        }
+        if !holds(&index[start..end]) {
+            return Some(false);
+        }
+        // one to eight NULs, up to a multiple of eight
+        at += (end - at + 8) & !7;
+    }
+    let end = index.len().checked_sub(OBJECT_NAME)?;
+    while at < end {
+        // with `link` some paths are in another file; with `sdir` a folder may stand for what is in it
+        if matches!(index.get(at..at + 4)?, b"link" | b"sdir") {
+            return None;
+        }
+        at = usize::try_from(number(at + 4)?).ok()?.checked_add(at + 8)?;
+    }
+    (at == end).then_some(true)
 }
 
 #[cfg(test)]
@@ -59,15 +96,20 @@ mod tests {
 
     /// What the index alone says of a repository whose state is made by a script: whether it surely lacks `state.redb`.
     fn lacks(script: &str) -> bool {
+        lacks_in("", script)
+    }
+
+    fn lacks_in(format: &str, script: &str) -> bool {
         let folder = tempfile::tempdir().unwrap();
         let whole = format!(
-            "set -e; git init -q .; git config user.name A; git config user.email a@b; mkdir -p .oxi/issues; \
+            "set -e; git init -q $FORMAT .; git config user.name A; git config user.email a@b; mkdir -p .oxi/issues; \
              echo x > .oxi/issues/0001-a.md; {script}"
         );
         let mut command = Command::new("sh");
         command
             .args(["-c", &whole])
             .current_dir(folder.path())
+            .env("FORMAT", format)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("HOME", folder.path());
         let output = command.output().unwrap();
@@ -100,6 +142,8 @@ mod tests {
         assert!(!lacks(&beside));
         assert!(!lacks(&format!("git config index.version 4; {beside}")));
         assert!(!lacks(&format!("{database} git add .; git commit -qm a; git update-index --split-index; git add .")));
+        // longer names of objects
+        assert!(!lacks_in("--object-format=sha256", &format!("{database} git add .")));
         let sparse = "git sparse-checkout set --cone --sparse-index src";
         assert!(!lacks(&format!("mkdir src; echo x > src/x; {database} git add .; git commit -qm a; {sparse}")));
     }
@@ -108,6 +152,11 @@ mod tests {
     fn what_is_not_understood_says_nothing() {
         for index in [&b""[..], b"DIRC", b"DIRC\0\0\0\x04\0\0\0\0", b"DIRC\0\0\0\x05", b"\0\0\0\0\0\0\0\x02"] {
             assert!(!surely_lacks(index, "state.redb"));
+        }
+        let empty = [b"DIRC\0\0\0\x02\0\0\0\0".as_slice(), &[7; 20]].concat();
+        assert!(surely_lacks(&empty, "state.redb"));
+        for length in 0..empty.len() {
+            assert!(!surely_lacks(&empty[..length], "state.redb"), "{length}");
         }
     }
 }

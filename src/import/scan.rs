@@ -125,7 +125,7 @@ impl BadEntry {
 pub struct Scan {
     /// Files that are not as the baseline says, or have none.
     pub read: Vec<Box<ReadFile>>,
-    /// Files that are as the baseline says.
+    /// Files that have a baseline and are as it says.
     pub unchanged: Names,
     /// Files to leave alone.
     pub bad: Vec<BadEntry>,
@@ -173,7 +173,7 @@ impl Baselines {
     /// Takes them in any order.
     #[must_use]
     pub fn new(mut baselines: Vec<(Vec<u8>, Baseline)>) -> Self {
-        baselines.sort_unstable_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        sort_by_number(&mut baselines, |(_, baseline)| Some(baseline.name.id), |(_, a), (_, b)| a.name.cmp(&b.name));
         Self(baselines)
     }
 
@@ -225,6 +225,12 @@ struct Listed {
     entry: Option<Result<Option<Entry>, PathError>>,
 }
 
+impl Listed {
+    fn number(&self) -> Option<IssueId> {
+        self.parsed.as_ref().ok().map(|name| name.id)
+    }
+}
+
 /// Lists the folder and asks for the stat data of every issue file, on all cores; where `only` says what may have
 /// changed, of no other file that is known.
 ///
@@ -232,8 +238,7 @@ struct Listed {
 /// If the folder itself cannot be read.
 pub fn list(dir: &Dir, only: Option<&BTreeSet<String>>) -> Result<Listing, PathError> {
     let folder = dir.stat()?;
-    let mut names = dir.names()?;
-    names.sort_unstable();
+    let names = dir.names()?;
     let is_asked = |name: &String| only.is_none_or(|only| only.contains(name));
     let described = on_all_cores(&names, |name| {
         let parsed = FileName::parse(name);
@@ -241,7 +246,22 @@ pub fn list(dir: &Dir, only: Option<&BTreeSet<String>>) -> Result<Listing, PathE
         (parsed, entry)
     });
     let entries = names.into_iter().zip(described).map(|(name, (parsed, entry))| Listed { name, parsed, entry });
-    Ok(Listing { folder, entries: entries.collect() })
+    let mut entries: Vec<_> = entries.collect();
+    sort_by_number(&mut entries, Listed::number, |a, b| a.name.cmp(&b.name));
+    Ok(Listing { folder, entries })
+}
+
+/// Sorts by number, and what has the same or none by something else: comparing thousands of long names that begin alike
+/// takes longer than to ask the file system for them.
+fn sort_by_number<T>(
+    items: &mut [T],
+    number: impl Fn(&T) -> Option<IssueId>,
+    compare: impl Fn(&T, &T) -> std::cmp::Ordering,
+) {
+    items.sort_by_cached_key(&number);
+    for alike in items.chunk_by_mut(|a, b| number(a) == number(b)) {
+        alike.sort_unstable_by(&compare);
+    }
 }
 
 /// What `each` makes of every item, in order.
@@ -355,10 +375,12 @@ fn check(
 /// Names that a file system which folds case or normalises Unicode would take for another's, with that other: one that is
 /// known if there is, else the first.
 fn younger_twins(entries: &[Listed], known: &Baselines) -> HashMap<String, String> {
-    let is_issue = |listed: &&Listed| listed.parsed.is_ok();
-    let mut folded: Vec<_> = entries.iter().filter(is_issue).map(|listed| (fold(&listed.name), listed)).collect();
-    folded.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.name.cmp(&y.name)));
     let is_known = |listed: &Listed| listed.parsed.as_ref().is_ok_and(|name| known.of(name).is_some());
+    // twins have one number, and few have the number of another
+    let alike = entries.chunk_by(|a, b| a.number() == b.number());
+    let alike = alike.filter(|alike| alike.len() > 1 && alike[0].number().is_some());
+    let mut folded: Vec<_> = alike.flatten().map(|listed| (fold(&listed.name), listed)).collect();
+    folded.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.name.cmp(&y.name)));
     let mut younger = HashMap::new();
     for twins in folded.chunk_by(|(a, _), (b, _)| a == b).filter(|twins| twins.len() > 1) {
         let elder = twins.iter().position(|(_, listed)| is_known(listed)).unwrap_or(0);

@@ -129,8 +129,9 @@ impl Mirror<'_> {
         let baselines = Baselines::new(self.store.read()?.all_baselines()?);
         let dir = self.project.issues()?;
         let names = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?;
-        let names: Names = names.iter().filter_map(|name| FileName::parse(name).ok()).collect();
-        if baselines.iter().all(|(_, baseline)| names.contains(&baseline.name)) {
+        let names = names.iter().filter_map(|name| FileName::parse(name).ok());
+        let names: Names = names.filter(|name| baselines.of(name).is_some()).collect();
+        if names.len() == baselines.len() {
             return Ok(None);
         }
         let folder = dir.as_ref().map(Dir::stat).transpose()?;

@@ -400,6 +400,10 @@ impl Snapshot {
 
     /// Issues whose file is gone with its name, and issues whose file's name is now another issue's.
     fn gone(&self) -> (Vec<(Identity, FileName)>, Vec<Identity>) {
+        // each unchanged file has a baseline of its own
+        if self.scan.unchanged.len() == self.baselines.len() {
+            return (Vec::new(), Vec::new());
+        }
         let read: HashSet<&FileName> = self.scan.read.iter().map(|file| &file.name).collect();
         // a bad file that holds the issue keeps its record as it was
         let in_bad = self.scan.bad.iter().filter_map(|bad| bad.identity.clone());
