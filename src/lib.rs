@@ -110,3 +110,7 @@ pub mod sync;
 pub mod usage;
 pub mod validations;
 pub mod worktrees;
+
+#[cfg(test)]
+#[path = "../tests/support/noise.rs"]
+mod noise;

@@ -69,7 +69,11 @@ fn change(database: &Database, number: usize, dice: &mut Dice) -> Result<(), Sto
         Timestamp::new(chrono::DateTime::from_timestamp(1_700_000_000 + i64::try_from(number).unwrap(), 0).unwrap());
     let author = Author { actor: "disk".into(), session: None, now };
     let what = dice.below(8);
-    let body = format!("{number} ").repeat(1 << dice.below(12));
+    let length = 1 << dice.below(12);
+    let body = match number % 2 {
+        0 => format!("{number} ").repeat(length),
+        _ => crate::noise::noise(number as u64, 5 * length),
+    };
     let any = IssueId(u32::try_from(1 + dice.below(6)).unwrap());
     let edit = |issue: &mut Issue, _| issue.body.clone_from(&body);
     let create = |id, now| {

@@ -1,5 +1,5 @@
 //! Records as bytes in the database, and back: one byte for the format, an xxh3 checksum over key and payload, then
-//! bincode. Which tables there are and which shapes their rows have is the schema's version, kept in the database once.
+//! bincode, compressed with LZ4 where that makes a long one a good deal shorter. Which tables there are and which shapes their rows have is the schema's version, kept in the database once.
 //!
 //! The checksum is verified at every read because the database engine does not verify its pages on read: flipped bits
 //! would come back as wrong data. bincode is named in this file alone, so that another encoding can follow it behind
@@ -9,8 +9,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The format that is written. Another encoding, or another checksum, would raise it.
-const FORMAT: u8 = 1;
+/// bincode. Another encoding, or another checksum, would get a number of its own.
+const PLAIN: u8 = 1;
+/// The length of the payload of [`PLAIN`] in four bytes, little-endian, then that payload as an LZ4 block.
+const COMPRESSED: u8 = 2;
+
+/// Shorter payloads share their pages with others, so that little would be won: an import took a tenth longer for it.
+const WORTHWHILE: usize = 1024;
+
+/// A payload is never longer, so that a length that lies claims no more memory.
+const MAX_PAYLOAD: usize = 64 << 20;
 
 const HEADER: usize = 1 + 8;
 
@@ -36,10 +44,33 @@ pub fn encode<T: Serialize + ?Sized>(key: &[u8], value: &T) -> Vec<u8> {
     let mut bytes = vec![0; HEADER];
     let written = bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::standard());
     written.expect("writing to memory cannot fail and all stored types are of known length");
-    bytes[0] = FORMAT;
-    let sum = checksum(key, FORMAT, &bytes[HEADER..]);
+    bytes[0] = PLAIN;
+    if let Some(compressed) = compressed(&bytes[HEADER..]) {
+        bytes.truncate(HEADER);
+        bytes.extend_from_slice(&compressed);
+        bytes[0] = COMPRESSED;
+    }
+    let sum = checksum(key, bytes[0], &bytes[HEADER..]);
     bytes[1..HEADER].copy_from_slice(&sum.to_le_bytes());
     bytes
+}
+
+/// A payload in the form of [`COMPRESSED`]; none if that is not worth while.
+fn compressed(payload: &[u8]) -> Option<Vec<u8>> {
+    let worthwhile = (WORTHWHILE..=MAX_PAYLOAD).contains(&payload.len());
+    let compressed = worthwhile.then(|| lz4_flex::block::compress_prepend_size(payload))?;
+    (compressed.len() < payload.len() / 8 * 7).then_some(compressed)
+}
+
+/// The payload of a row in the form of [`COMPRESSED`].
+fn decompressed(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let (length, block) = lz4_flex::block::uncompressed_size(payload).map_err(|_| DecodeError::Damaged)?;
+    // a byte of a block stands for at most 255
+    if length > MAX_PAYLOAD || length / 255 > block.len() {
+        return Err(DecodeError::Damaged);
+    }
+    let payload = lz4_flex::block::decompress(block, length).ok().filter(|payload| payload.len() == length);
+    payload.ok_or(DecodeError::Damaged)
 }
 
 /// Whether bytes are what was stored under a key, whatever that says.
@@ -61,10 +92,15 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Decode
     if stored != checksum(key, header[0], payload) {
         return Err(DecodeError::Damaged);
     }
-    if header[0] != FORMAT {
-        return Err(DecodeError::Newer(header[0]));
+    match header[0] {
+        PLAIN => decode_payload(payload),
+        COMPRESSED => decode_payload(&decompressed(payload)?),
+        newer => Err(DecodeError::Newer(newer)),
     }
-    match bincode::serde::decode_from_slice(payload, bincode::config::standard().with_limit::<{ 64 << 20 }>()) {
+}
+
+fn decode_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
+    match bincode::serde::decode_from_slice(payload, bincode::config::standard().with_limit::<MAX_PAYLOAD>()) {
         Ok((value, used)) if used == payload.len() => Ok(value),
         _ => Err(DecodeError::Damaged),
     }
@@ -73,7 +109,7 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Decode
 /// The checksum that stands as the value of an index row, which has none of its own.
 #[must_use]
 pub fn index_seal(key: &[u8]) -> [u8; 8] {
-    checksum(key, FORMAT, &[]).to_le_bytes()
+    checksum(key, PLAIN, &[]).to_le_bytes()
 }
 
 fn checksum(key: &[u8], version: u8, payload: &[u8]) -> u64 {
@@ -100,6 +136,56 @@ mod tests {
         }
         for len in 0..bytes.len() {
             assert_eq!(decode::<Value>(b"key", &bytes[..len]), Err(DecodeError::Damaged));
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_stored_shorter_and_comes_back() {
+        let repetitive = "the same again and again\n".repeat(100);
+        let bytes = encode(b"key", &repetitive);
+        assert!(bytes[0] == COMPRESSED && bytes.len() < repetitive.len() / 4, "{}", bytes.len());
+        assert_eq!(decode::<String>(b"key", &bytes), Ok(repetitive));
+        assert!(is_whole(b"key", &bytes) && !is_whole(b"kez", &bytes));
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode::<String>(b"key", &flipped), Err(DecodeError::Damaged), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_become_shorter_is_stored_as_it_is() {
+        let short = "the same again and again\n".repeat(30);
+        let mut state = 1_u64;
+        let random: Vec<u64> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state ^ state >> 29
+        })
+        .take(1_000)
+        .collect();
+        assert_eq!((encode(b"k", &short)[0], encode(b"k", &random)[0]), (PLAIN, PLAIN));
+        assert_eq!(decode(b"k", &encode(b"k", &random)), Ok(random));
+    }
+
+    #[test]
+    fn a_length_that_lies_is_damage_and_claims_no_memory() {
+        let row = |payload: &[u8]| {
+            let mut bytes = vec![COMPRESSED; HEADER];
+            bytes.extend_from_slice(payload);
+            let sum = checksum(b"k", COMPRESSED, payload);
+            bytes[1..HEADER].copy_from_slice(&sum.to_le_bytes());
+            bytes
+        };
+        let text = "again and again ".repeat(200);
+        let good = encode(b"k", &text)[HEADER..].to_vec();
+        assert_eq!(decode::<String>(b"k", &row(&good)), Ok(text));
+        for length in [0_u32, 1, 3_000, 1 << 26, (1 << 26) + 1, u32::MAX] {
+            let mut lying = good.clone();
+            lying[..4].copy_from_slice(&length.to_le_bytes());
+            assert_eq!(decode::<String>(b"k", &row(&lying)), Err(DecodeError::Damaged), "{length}");
+        }
+        for length in 0..good.len() {
+            assert_eq!(decode::<String>(b"k", &row(&good[..length])), Err(DecodeError::Damaged), "{length}");
         }
     }
 

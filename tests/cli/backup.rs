@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::issues::ids;
+use crate::noise::noise;
 use crate::project::{Project, issue, keys, project, project_with};
 
 const DATABASE: &str = ".oxi/state.redb";
@@ -109,12 +110,13 @@ fn a_backup_is_never_written_over_anything_by_mistake() {
 
 #[test]
 fn what_is_no_whole_backup_is_refused_and_changes_nothing() {
-    let project = project_with(&[issue(1, "first").body(&"text\n".repeat(900))]);
+    let project = project_with(&[issue(1, "first").body(&noise(1, 4_500))]);
     let file = outside(&project, "b.redb");
     project.oxi(&format!("backup {file}")).ok();
     let (good, before) = (std::fs::read(&file).unwrap(), database(&project));
-    let mut flipped = good.clone();
-    let at = flipped.windows(10).rposition(|bytes| bytes == b"text\ntext\n").unwrap();
+    let (mut flipped, text) = (good.clone(), noise(1, 4_500));
+    let part = &text.as_bytes()[2_000..2_010];
+    let at = flipped.windows(10).rposition(|bytes| bytes == part).unwrap();
     flipped[at] ^= 1;
     for bytes in [&flipped[..], &good[..good.len() / 2], b"", b"something else", &[7; 8192]] {
         std::fs::write(&file, bytes).unwrap();
@@ -214,7 +216,7 @@ fn a_backup_of_an_older_version_is_brought_up_to_date_and_one_of_a_newer_is_refu
 fn killed_at_any_time_a_restore_leaves_the_old_database_or_the_new_one() {
     let project = project();
     let text = outside(&project, "body.md");
-    std::fs::write(&text, "what takes room\n".repeat(8_000)).unwrap();
+    std::fs::write(&text, noise(1, 128_000)).unwrap();
     project.oxi(&format!("issue create 'in the backup' --body-file {text}")).ok();
     let file = outside(&project, "b.redb");
     project.oxi(&format!("backup {file}")).ok();

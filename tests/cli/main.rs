@@ -36,6 +36,8 @@ mod merge_driver;
 mod migrations;
 mod mirror;
 mod node;
+#[path = "../support/noise.rs"]
+mod noise;
 mod processes;
 mod project;
 mod regressions;

@@ -1,5 +1,6 @@
 //! The commands that faults happen in: a new command is one more row.
 
+use crate::noise::noise;
 use crate::sandbox::{END, Sandbox};
 
 /// A command, and the project that it is run in.
@@ -95,7 +96,7 @@ fn old_schema() -> Sandbox {
 /// A database that can be made much smaller.
 fn much_deleted() -> Sandbox {
     let project = in_use();
-    let large = format!("{}{END}", "much text\n".repeat(20_000));
+    let large = noise(1, 200_000) + END;
     std::fs::write(project.path("large"), large).unwrap();
     for _ in 0..2 {
         project.ok(&["issue", "update", "2", "--body-file", "large"]);

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::calls::for_each;
 use crate::commands::{CASES, Case};
+use crate::noise::noise;
 use crate::sandbox::{Run, Sandbox, long, program};
 
 /// A process that keeps a mount namespace open, in which a sandbox lies on a small file system.
@@ -202,7 +203,7 @@ fn a_limit_of_the_size_of_files_ends_the_program_and_loses_nothing() {
     let project = (CASES[0].project)();
     let before = project.state();
     let script = "ulimit -f 64; exec \"$@\"";
-    let body = "text\n".repeat(20_000) + "the end\n";
+    let body = noise(1, 100_000) + "\nthe end\n";
     let mut command = project.command("sh");
     command.args(["-c", script, "sh"]).arg(program()).args(["issue", "create", "large", "--body", &body]);
     let run = Run::of(command.output().unwrap());

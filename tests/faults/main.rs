@@ -12,6 +12,8 @@ mod commands;
 mod errors;
 mod full;
 mod kills;
+#[path = "../support/noise.rs"]
+mod noise;
 mod order;
 mod sandbox;
 mod storm;

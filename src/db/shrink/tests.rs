@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::db::{Author, Op};
+use crate::noise::noise;
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Issue, IssueHead};
 
@@ -34,7 +35,7 @@ fn names(store: &Store) -> Vec<String> {
 fn the_file_becomes_smaller_and_says_the_same() {
     let (_folder, store) = store();
     store.mark_seen().unwrap();
-    let text = "what takes room\n".repeat(2_000);
+    let text = noise(1, 32_000);
     for number in 0..60 {
         create(&store, &format!("issue {number}"), &text);
     }
@@ -77,7 +78,7 @@ fn a_file_that_is_as_small_as_it_can_be_stays_byte_for_byte() {
 #[test]
 fn nothing_is_lost_that_others_write_meanwhile() {
     let (_folder, store) = store();
-    let text = "x\n".repeat(20_000);
+    let text = noise(1, 40_000);
     for number in 0..20 {
         create(&store, &format!("first {number}"), &text);
     }
