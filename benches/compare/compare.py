@@ -10,7 +10,7 @@ twins beside this script. Makes folders of COUNT issues (1000, 10000 and 100000 
 generator or from a folder of issue files. The two sides of every row run in turn, A B A B, and the figure is the median of
 the ratios of neighbours, so that a busy machine disturbs both alike.
 
-Groups: mirror, queries, filters, resources, writes, contention, others.
+Groups: mirror, queries, resources, others, writes, contention, filters.
 With --json the results are added to a file: rows that are measured again are replaced, others stay. table.py makes the
 tables of docs/performance.md from it, plot.py the pictures.
 """
@@ -23,15 +23,16 @@ from harness import contention, mirror, others, queries, resources, results, wri
 from harness.bench import Bench
 from harness.project import Project
 
-GROUPS = ["mirror", "queries", "filters", "resources", "writes", "contention", "others"]
+GROUPS = ["mirror", "queries", "resources", "others", "writes", "contention", "filters"]
 
 
 def measure(bench, count, options, work):
     with Project(bench, count, options, work) as project:
         project.fill()
-        for kind in (queries, resources, mirror, writes, contention):
+        for kind in (queries, mirror, resources, others, writes, contention):
             kind.measure(project)
-        others.measure(project)
+        # last, for it has sessions take issues, and then other commands have more to do
+        queries.measure_filters(project)
 
 
 def parse():

@@ -146,13 +146,13 @@ class Plot:
                 self.shape("circle", cx=self.x(count), cy=self.y(time), r=4 if line.marked else 3, fill=line.colour)
 
     def draw_values(self):
-        """The times at each number of issues: the highest above all points, the lowest beneath. Of two works only ours."""
+        """The times at each number of issues: the greatest above its point, the least beneath. Of two works only ours."""
         for count in self.counts:
             here = sorted((time, line.colour, line.marked) for line in self.lines for at, time in line.points if at == count)
             shown = [(time, colour) for time, colour, marked in here if marked or not self.growth]
-            self.value(count, here[-1][0], -10, shown[-1])
+            self.value(count, shown[-1][0], -10, shown[-1])
             if len(shown) > 1:
-                self.value(count, here[0][0], 20, shown[0])
+                self.value(count, shown[0][0], 20, shown[0])
 
     def value(self, count, place, shift, shown):
         time, colour = shown

@@ -73,14 +73,18 @@ class Tables:
         self.add(title, text, head, ["---"] + ["---" if name == "over" else "--:" for name in head[1:]], rows)
 
     def facts(self):
+        """When, where and with what; runs of one day and machine are told together."""
+        places = {}
         for place, run in enumerate(self.found["runs"]):
-            counts = sorted({row["count"] for row in self.found["rows"] if row["run"] == place})
-            load = " to ".join(str(value) for value in run["load"] if value is not None) or "unknown"
+            rows = [row for row in self.found["rows"] if row["run"] == place]
+            counts = ", ".join(f"{count:,}" for count in sorted({row["count"] for row in rows}))
+            load = " to ".join(f"{value:g}" for value in run["load"] if value is not None) or "unknown"
             what = "real issues, multiplied" if run["corpus"] else "invented issues"
             short = ", **a quick run**" if run["quick"] else ""
-            self.parts.append(
-                f"{'; '.join(run['facts'])}. {', '.join(f'{count:,}' for count in counts)} {what};"
-                f" load average {load}; {run['rounds']} rounds{short}.")
+            groups = ", ".join(dict.fromkeys(row["group"] for row in rows))
+            text = f"{counts} {what} at a load of {load}, {run['rounds']} rounds{short} ({groups})"
+            places.setdefault("; ".join(run["facts"]), []).append(text)
+        self.parts += [f"{facts}. {'; '.join(runs)}." for facts, runs in places.items()]
 
     def render(self):
         self.facts()

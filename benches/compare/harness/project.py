@@ -92,8 +92,6 @@ class Project:
         if self.bench.wants("resources"):
             self.value("memory: import, empty database", "MB", peak, 300)
             self.sizes()
-        self.claim()
-        self.oxi("sync")
         run([*GIT, "add", "-A"], self.root)
         run([*GIT, "commit", "-q", "-m", "issues"], self.root)
         time.sleep(1.1)
@@ -112,8 +110,8 @@ class Project:
         for number in range(3):
             session = f"bench-{number}"
             self.oxi("session", "start", "--id", session, "--pid", str(os.getpid()))
-            for id in open_ids[number::3][:10]:
-                self.oxi("issue", "start", str(id), "--session", session)
+            self.oxi("issue", "start", *map(str, open_ids[number::3][:10]), "--session", session)
+        self.oxi("sync")
 
     def frequent_labels(self):
         """The two labels that most issues have."""

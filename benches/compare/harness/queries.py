@@ -20,8 +20,12 @@ def measure(project):
         ]:
             project.pair(what, 2, project.ours(*arguments), null, "null program", project.many)
         search(project)
-    if bench.wants("filters"):
-        filters(project, null)
+
+
+def measure_filters(project):
+    if project.bench.wants("filters"):
+        project.claim()
+        filters(project, project.beside(project.bench.null))
 
 
 def search(project):

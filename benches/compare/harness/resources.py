@@ -5,6 +5,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+import time
 
 CALLS = "fsync,fdatasync,syncfs,sync,msync,sync_file_range"
 
@@ -40,22 +41,30 @@ def syncs(project):
     def nothing():
         pass
 
+    def tick():
+        # what was just written is read again, and the next import notes that it was
+        time.sleep(1.1)
+        project.oxi("import")
+
     project.oxi("sync")
-    free = json.loads(project.oxi("issue", "list", "--free", "--limit", "1", "--json"))[0]
-    id = str(free["id"])
+    id = str(json.loads(project.oxi("issue", "list", "--limit", "1", "--json"))[0]["id"])
+    project.oxi("session", "start", "--id", "bench-syncs", "--pid", str(os.getpid()))
 
     steps = [
         ("issue list --limit 50", nothing, ["issue", "list", "--limit", "50"]),
         ("issue show", nothing, ["issue", "show", id]),
         ("issue create", nothing, ["issue", "create", "A new issue", "--actor", "bench"]),
         ("issue update", nothing, ["issue", "update", id, "--add-label", "seen"]),
-        ("issue start", nothing, ["issue", "start", id, "--session", "bench-1"]),
-        ("issue close", nothing, ["issue", "close", id, "--force"]),
+        ("issue close", nothing, ["issue", "close", id]),
         ("issue reopen", nothing, ["issue", "reopen", id]),
         ("export, 2 files changed", nothing, ["export"]),
         ("export, nothing to do", nothing, ["export"]),
-        ("import, nothing to do", nothing, ["import"]),
+        ("import, nothing to do", tick, ["import"]),
         ("import, 1 file changed", touch, ["import"]),
+        ("issue start", nothing, ["issue", "start", id, "--session", "bench-syncs"]),
+        ("export, 1 file changed", nothing, ["export"]),
+        ("import, nothing to do, after a claim", tick, ["import"]),
+        ("issue release", nothing, ["issue", "release", id, "--session", "bench-syncs"]),
     ]
     for name, before, words in steps:
         before()
