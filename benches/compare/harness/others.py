@@ -62,7 +62,7 @@ class Minibeads(Tool):
                     "issue_type: task", f"created_at: {issue['created_at']}", f"updated_at: {issue['updated_at']}"]
             if issue["closed_at"]:
                 head.append(f"closed_at: {issue['closed_at']}")
-            with open(os.path.join(self.folder, ".beads", "issues", f"b-{issue['id']}.md"), "w") as file:
+            with open(os.path.join(self.folder, ".minibeads", "issues", f"b-{issue['id']}.md"), "w") as file:
                 file.write("\n".join(["---", *head, "---", "", "# Description", "", issue["body"]]))
 
     def steps(self, number):
@@ -109,7 +109,8 @@ class Backlog(Tool):
             status = "Done" if issue["status"] == "closed" else "To Do"
             head = [f"id: TASK-{issue['id']}", f"title: {issue['title']}", f"status: {status}", "assignee: []",
                     f"created_date: '{issue['created_at'][:10]}'", f"labels: {json.dumps(issue['labels'])}", "dependencies: []"]
-            name = f"task-{issue['id']} - {os.path.basename(issue['path'])[5:-3]}.md"
+            slug = os.path.basename(issue["path"])[:-3].partition("-")[2]
+            name = f"task-{issue['id']} - {slug}.md"
             with open(os.path.join(self.folder, "backlog", "tasks", name), "w") as file:
                 file.write("\n".join(["---", *head, "---", "", "## Description", "", issue["body"]]))
         run([*GIT, "add", "-A"], self.folder)
