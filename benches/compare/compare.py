@@ -45,7 +45,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=20, help="how often each pair runs (long ones less, short ones more)")
     parser.add_argument("--quick", action="store_true",
                         help="leave out the 32 x 50 creations, which take the longest; small batches, a short crowd")
-    parser.add_argument("--work", help="where to make the folders; they need about 50 KB per issue")
+    parser.add_argument("--work", help="where to make the folders; they need about 80 KB per issue")
     parser.add_argument("--out", help="where to write the table as Markdown")
     options = parser.parse_args()
     options.binary = options.binary and os.path.abspath(options.binary)
