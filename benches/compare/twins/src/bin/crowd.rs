@@ -31,7 +31,12 @@ impl Commands {
     fn once(&self, words: &[String], number: usize) -> u64 {
         let mut words = words.iter().map(|word| word.replace("{}", &number.to_string()));
         let mut command = Command::new(words.next().expect("a program"));
-        command.args(words).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        command
+            .args(words)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit());
         let start = Instant::now();
         let status = command.status().expect("the program can be run");
         let nanoseconds = start.elapsed().as_nanos();
