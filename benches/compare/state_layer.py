@@ -28,8 +28,9 @@ import tempfile
 import threading
 import time
 
-import compare
 import layer_stores
+from harness import bench as building
+from harness import results
 from layer_stores import HERE, Oxi, Redis, Server, all_stores, run
 
 PARTS = ["times", "syncs", "crowd", "prune", "swap", "kill", "torn", "server", "resident"]
@@ -37,19 +38,15 @@ PARTS = ["times", "syncs", "crowd", "prune", "swap", "kill", "torn", "server", "
 
 class Bench:
     def __init__(self, options):
-        target = os.environ.get("CARGO_TARGET_DIR")
         self.options, self.out = options, []
-        self.program = options.binary or compare.Bench.build(
-            compare.PROJECT, target or os.path.join(compare.PROJECT, "target"), "oxi-state")
-        twins = os.path.join(HERE, "twins")
-        null = compare.Bench.build(twins, target + "-twins" if target else os.path.join(twins, "target"), "null")
-        self.binaries = os.path.dirname(null)
-        self.null, self.stopwatch = null, os.path.join(self.binaries, "stopwatch")
+        self.program = options.binary or building.build_program()
+        self.binaries = building.build_twins()
+        self.null, self.stopwatch = os.path.join(self.binaries, "null"), os.path.join(self.binaries, "stopwatch")
         self.node = ["node", os.path.join(HERE, "state_layer.mjs")] if shutil.which("node") else None
 
     def once(self, command, cwd=None):
         """Milliseconds and peak megabytes of a process that must go well."""
-        code, nanoseconds, peak = map(int, run([self.stopwatch, *command], cwd).split())
+        code, nanoseconds, peak, _ = map(int, run([self.stopwatch, *command], cwd).split())
         if code:
             run(command, cwd)
             raise SystemExit(f"{command}: exit {code}, and then none")
@@ -417,7 +414,7 @@ def versions(bench):
         lock = file.read()
     crates = [" ".join(found) for found in re.findall(r'name = "(redb|rusqlite)"\nversion = "(.+)"', lock)]
     programs = [first("node", "--version"), first("redis-server", "--version").split(" sha")[0]]
-    return [*compare.versions()[:1], ", ".join([first("rustc", "--version"), *crates, "Node " + programs[0], programs[1]])]
+    return [*results.versions()[:1], ", ".join([first("rustc", "--version"), *crates, "Node " + programs[0], programs[1]])]
 
 
 def main():
