@@ -304,17 +304,19 @@ fn read_extra(root: &Node<'_>, yaml: &str, entries: &[Entry<'_>], unknown: &[usi
         let (name, value) = (key.name.clone().into_owned(), node.value());
         let lines = ranges.as_ref().and_then(|ranges| yaml.get(ranges[at].clone()));
         let lines = lines.map(|lines| with_lf(lines.to_owned()));
-        // an alias, for one, means nothing without the rest of the file
-        let own = lines.filter(|lines| !ends_document(lines) && write::means(lines, &name, &value));
+        // an alias, for one, means nothing without the rest of the file; and of lone CRs at the end of a line one would be
+        // lost each time it is read, taken for half of a CRLF
+        let own = lines.filter(|lines| !lines.contains('\r') && !ends_document(lines));
+        let own = own.filter(|lines| write::means(lines, &name, &value));
         let yaml = own.unwrap_or_else(|| write::entry(&name, &value));
         (name, Extra { yaml, value })
     };
     unknown.iter().map(read).collect()
 }
 
-/// Whether nothing could follow these lines. A lone CR is a line break to YAML too.
+/// Whether nothing could follow these lines.
 fn ends_document(lines: &str) -> bool {
-    lines.split(['\n', '\r']).any(|line| line.starts_with("..."))
+    lines.split('\n').any(|line| line.starts_with("..."))
 }
 
 fn with_lf(lines: String) -> String {
