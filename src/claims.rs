@@ -50,7 +50,7 @@ use crate::schema::session::{Session, Source};
 use crate::schema::time::Timestamp;
 use crate::worktrees::SharedClosing;
 
-pub use scope::{Access, Owner, Scope, write};
+pub use scope::{Access, Owner, Scope, settle, write};
 
 /// What somebody wants to do with an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

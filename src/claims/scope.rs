@@ -9,6 +9,7 @@ use crate::liveness::{Known, Liveness, Watch};
 use crate::schema::id::Identity;
 use crate::schema::issue::{Assignment, IssueHead, Status};
 use crate::schema::session::Session;
+use crate::schema::time::Timestamp;
 use crate::worktrees::{Claims, Shared, SharedClaim, SharedClosing, Turn};
 
 /// What the transaction functions need to know beside the record and its author.
@@ -146,7 +147,7 @@ pub fn write<R, E: From<StoreError>>(
     let (result, later) = store.write(author, |txn| {
         let access = Access { watch: scope.watch, claims, force: scope.force };
         if let Some(turn) = &turn {
-            heal(txn, turn, access)?;
+            heal(txn, turn, access, author.now)?;
         }
         let result = work(txn, access)?;
         let later = turn.as_ref().map_or(Ok(Later::default()), |turn| tell(txn, turn))?;
@@ -162,41 +163,58 @@ pub fn write<R, E: From<StoreError>>(
     Ok(result)
 }
 
+/// Mends what is told of this database, without a change to it: an import may have ended claims with its files.
+///
+/// # Errors
+/// If the turn does not come in time, or the database fails.
+pub fn settle(store: &Store, scope: Scope<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let Some(shared) = scope.shared else { return Ok(()) };
+    let turn = shared.turn(store.timeout())?;
+    // while this is open nobody commits, so it speaks of the present state
+    let read = store.read()?;
+    heal(&*read, &turn, Access { watch: scope.watch, claims: turn.claims(), force: scope.force }, now)
+}
+
 /// Mends what a killed process left between telling and committing, or between committing and telling: claims and
 /// closings that this database told of and knows nothing of, claims of the dead, and claims of its own that nobody was
 /// told of. It speaks of what is committed, so it holds whatever becomes of the transaction.
-fn heal(txn: &WriteTxn<'_>, turn: &Turn<'_>, access: Access<'_>) -> Result<(), StoreError> {
-    let store = txn.store_id()?;
+fn heal<T: Readable>(
+    tables: &Tables<T>,
+    turn: &Turn<'_>,
+    access: Access<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let store = tables.store_id()?;
     for claim in turn.claims().iter() {
-        let leftover = turn.claims().is_of(claim, &store) && !stands(txn, claim)?;
-        if leftover || access.liveness(txn, &claim.assignment())? == Liveness::Dead {
+        let leftover = turn.claims().is_of(claim, &store) && !stands(tables, claim)?;
+        if leftover || access.liveness(tables, &claim.assignment())? == Liveness::Dead {
             let _ = turn.withdraw(claim);
         }
     }
     let owned = Query { assigned: Some(true), ..Query::default() };
-    for stored in txn.list(&owned, |_| Ok(true))? {
+    for stored in tables.list(&owned, |_| Ok(true))? {
         let identity = stored.head.identity();
         let told = turn.claims().of(&identity).any(|claim| turn.claims().is_of(claim, &store));
         if let Some(owner) = stored.head.owner().filter(|_| !told)
-            && access.liveness(txn, owner)? == Liveness::Alive
+            && access.liveness(tables, owner)? == Liveness::Alive
         {
             turn.publish(&identity, owner, &store)?;
         }
     }
     let mut open = Vec::new();
     for closing in turn.claims().closed_here() {
-        let stored = txn.id_of(&closing.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
+        let stored = tables.id_of(&closing.identity)?.map(|id| tables.head(id)).transpose()?.flatten();
         if stored.is_none_or(|stored| stored.head.status == Status::Open) {
             open.push(closing.identity.clone());
         }
     }
-    let _ = turn.tell_closed(&[], &open, &store, txn.author().now);
+    let _ = turn.tell_closed(&[], &open, &store, now);
     Ok(())
 }
 
 /// Whether the record says what a claim says.
-fn stands(txn: &WriteTxn<'_>, claim: &SharedClaim) -> Result<bool, StoreError> {
-    let stored = txn.id_of(&claim.identity)?.map(|id| txn.head(id)).transpose()?.flatten();
+fn stands<T: Readable>(tables: &Tables<T>, claim: &SharedClaim) -> Result<bool, StoreError> {
+    let stored = tables.id_of(&claim.identity)?.map(|id| tables.head(id)).transpose()?.flatten();
     Ok(stored.is_some_and(|stored| stored.head.owner().is_some_and(|owner| owner.session == claim.session)))
 }
 

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 
 use crate::claims::{self, Access, Scope};
 use crate::db::{Author, ReadTxn, Retention, Store, WriteTxn};
+use crate::fs::PathError;
 use crate::liveness::Watch;
 use crate::project::{Project, Start};
 use crate::schema::id::{SessionId, printable};
@@ -200,20 +201,20 @@ impl Context {
     ) -> CliResult<R> {
         let author = self.author(project)?;
         let shared = if claims { Shared::ensure(project) } else { Shared::find_or_begin(project) };
-        let shared = shared.map_err(|error| {
-            CliError::from(error).hint("what other work trees have claimed is told there; let whoever works here use it, as with git's own directory")
-        })?;
+        let shared = shared.map_err(cannot_share)?;
         let watch = Watch::of(project, shared.as_ref(), author.now)?.with_remote_ttl(self.remote_ttl());
         claims::write(store, &author, Scope { watch: &watch, shared: shared.as_ref(), force }, work)
     }
 
     /// Takes away the claims that other work trees see of this one and that its files ended.
     pub(super) fn settle_claims(&self, project: &Project, store: &Store) -> CliResult<()> {
-        let claims = Shared::find(project)?.map(|shared| shared.claims()).transpose()?;
-        if claims.is_none_or(|claims| claims.are_empty()) {
+        let Some(shared) = Shared::find(project).map_err(cannot_share)? else { return Ok(()) };
+        if shared.claims().map_err(cannot_share)?.are_empty() {
             return Ok(());
         }
-        self.write_claims(project, store, false, false, |_, _| Ok(()))
+        let now = self.author(project)?.now;
+        let watch = Watch::of(project, Some(&shared), now)?.with_remote_ttl(self.remote_ttl());
+        Ok(claims::settle(store, Scope { watch: &watch, shared: Some(&shared), force: false }, now)?)
     }
 
     /// Opens the project's database to read, made from the files if there is none. Hints if the files changed since they
@@ -252,6 +253,12 @@ impl Context {
             super::output::tell(&printable(text, false));
         }
     }
+}
+
+fn cannot_share(error: PathError) -> CliError {
+    CliError::from(error).hint(
+        "what other work trees have claimed is told there; let whoever works here use it, as with git's own directory",
+    )
 }
 
 /// Whether somebody holds a lock of a session; also where that cannot be told.

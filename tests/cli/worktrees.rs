@@ -368,3 +368,20 @@ fn undo_gives_no_issue_to_a_session_that_another_would_meet() {
     main.oxi("--session s3 issue release 1").ok();
     linked.oxi("--session s3 issue start 1").ok();
 }
+
+#[test]
+fn a_sync_that_has_nothing_to_do_writes_nothing_while_a_session_has_an_issue() {
+    let project = repository();
+    project.oxi("init").ok();
+    project.oxi("issue create a").ok();
+    project.oxi("sync").ok();
+    let oxi = env!("CARGO_BIN_EXE_oxi-state");
+    let read = "cat .oxi/state.redb | cksum";
+    let script = format!(
+        "{oxi} -q issue start 1 && {oxi} -q sync && sleep 0.1 && {oxi} -q sync && {read} && {oxi} -q sync && {oxi} -q import && {read}"
+    );
+    let run = project.oxi(&format!("session run -- sh -c '{script}'")).ok();
+    let sums: Vec<_> = run.stdout.lines().filter(|line| line.split(' ').count() == 2).collect();
+    assert_eq!(sums.len(), 2, "{}", run.stdout);
+    assert_eq!(sums[0], sums[1]);
+}
