@@ -79,6 +79,12 @@ pub fn holds(issue: &Issue, fields: &Value, except: &[&str]) -> bool {
     compared.all(|(name, value)| same(&field(issue, name), value))
 }
 
+/// The links that a value of the field `depends_on` names; none if it is no such value.
+#[must_use]
+pub fn links(value: &Value) -> Option<Vec<Link>> {
+    items(value, link)
+}
+
 /// Whether two values are the same. Unlike with `==`, NaN is the same as itself.
 #[must_use]
 pub fn same(left: &Value, right: &Value) -> bool {
