@@ -331,10 +331,10 @@ fn file(id: u32, lines: &str, body: &str) -> String {
 const FRONTMATTERS: usize = 31;
 
 fn bombs() -> Vec<String> {
-    let numbered = |many: u32, name: &str| (0..many).map(|number| format!("{name}{number}, ")).collect::<String>();
-    let entries = |fields: &str| {
-        (0..600).map(|number| format!("- id: 01KAHGXC000000000000000{number:03}\n  {fields}\n")).collect::<String>()
-    };
+    let listed = |many: u32, item: &dyn Fn(u32) -> String| (0..many).map(item).collect::<Vec<_>>().concat();
+    let numbered = |many, name: &str| listed(many, &|number| format!("{name}{number}, "));
+    let entries =
+        |fields: &str| listed(600, &|number| format!("- id: 01KAHGXC000000000000000{number:03}\n  {fields}\n"));
     let laughs = (0..20).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |mut text, level| {
         let aliases = vec![format!("*a{level}"); 9].join(", ");
         let _ = writeln!(text, "a{}: &a{} [{aliases}]", level + 1, level + 1);

@@ -4,6 +4,7 @@
 //! A cycle that was there before the changes that are undone comes back as it was: a file may hold one. Which it is, the
 //! log tells. Where no cycle comes back this costs a look at each issue that is waited for.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::schema::diff;
@@ -202,8 +203,8 @@ fn way_round(graph: &Graph, edge: &Edge, is_new: impl Fn(&Edge) -> bool) -> Opti
         }
         for next in graph.get(last).into_iter().flatten().filter(|next| graph.contains_key(*next)) {
             let step = (next, seen || is_new(&(last.clone(), next.clone())));
-            if !from.contains_key(&step) {
-                from.insert(step, Some(place));
+            if let Entry::Vacant(unseen) = from.entry(step) {
+                unseen.insert(Some(place));
                 open.push_back(step);
             }
         }
