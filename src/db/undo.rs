@@ -5,7 +5,7 @@
 
 mod cycle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::diff;
 use crate::schema::frontmatter;
@@ -135,7 +135,7 @@ impl WriteTxn<'_> {
         let (mut done, mut restored) = (Vec::new(), BTreeMap::new());
         let mut rest = &changes[..];
         while let [(revision, change), others @ ..] = rest {
-            let moves = rest.iter().take_while(|(_, change)| renumbers(change)).count();
+            let moves = self.moves_at_once(rest)?;
             let (refused, taken) = if moves > 1 {
                 (self.undo_moves(&rest[..moves])?, moves)
             } else {
@@ -232,6 +232,27 @@ impl WriteTxn<'_> {
         }
         self.put(&old, Op::Undo)?;
         Ok(None)
+    }
+
+    /// How many of the first of some changes are changes of numbers that can only be undone at once: as few as leave no
+    /// number to two issues. A command may have moved one issue twice.
+    fn moves_at_once(&self, changes: &[(Revision, Change)]) -> Result<usize, StoreError> {
+        let (mut movers, mut numbers, mut in_the_way) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let all = changes.iter().take_while(|(_, change)| renumbers(change)).count();
+        for (count, (_, change)) in (1..).zip(&changes[..all]) {
+            let number = change.before.get("id").and_then(diff::number);
+            let (Some(identity), Some(number)) = (&change.identity, number) else { break };
+            if !movers.insert(identity.clone()) || !numbers.insert(number) {
+                break;
+            }
+            in_the_way.remove(identity);
+            let holder = self.head(number)?.map(|stored| stored.head.identity());
+            in_the_way.extend(holder.filter(|holder| !movers.contains(holder)));
+            if in_the_way.is_empty() {
+                return Ok(count);
+            }
+        }
+        Ok(all)
     }
 
     /// Undoes changes of numbers all at once, so that two issues can trade theirs back.

@@ -327,6 +327,27 @@ fn the_beginning_of_a_handoff_is_undone_where_its_entry_is_gone_already() {
     assert_eq!(world.state(), begin);
 }
 
+/// Found by the long run.
+#[test]
+fn a_command_that_traded_numbers_to_and_fro_is_undone() {
+    let mut world = World::new();
+    let creates = [0, 1, 2].map(|title| Step::Create(title, None));
+    world.command(&creates, false);
+    let before = world.state();
+    // the last also turns three in a circle, of which one moved before
+    for swaps in [vec![(1, 0), (0, 1)], vec![(0, 1), (1, 2), (0, 1)], vec![(0, 1), (1, 2), (2, 0), (2, 0)]] {
+        let swaps: Vec<_> = swaps.into_iter().map(|(a, b)| Step::Swap(a, b)).collect();
+        world.command(&swaps, false);
+        let after = world.state();
+        let group = world.undo(Target::Newest).unwrap();
+        assert_eq!(world.state(), before);
+        world.undo(Target::Command(group)).unwrap();
+        assert_eq!(world.state(), after);
+        world.undo(Target::Newest).unwrap();
+        assert_eq!(world.state(), before);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
