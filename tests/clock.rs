@@ -195,7 +195,7 @@ fn of_two_edits_of_one_field_the_one_that_says_it_is_later_wins_and_the_other_is
 }
 
 #[test]
-fn what_is_kept_for_some_days_is_kept_on_a_clock_set_back_and_goes_on_one_far_ahead() {
+fn what_is_kept_for_some_days_is_kept_on_every_clock() {
     let world = world();
     let retention = Retention::new(Policy::DEFAULT, |_| false);
     let store = Store::in_dir(world.project.state().clone(), Duration::from_secs(10)).with_retention(retention);
@@ -203,14 +203,45 @@ fn what_is_kept_for_some_days_is_kept_on_a_clock_set_back_and_goes_on_one_far_ah
     let change = |issue: &mut Issue, _| "two\n".clone_into(&mut issue.body);
     let _ = store.write(&author(CLOCKS[0]), |txn| txn.update(id, None, Op::Update, change)).unwrap();
     let kept = || store.read().unwrap().superseded_body(Revision(2)).unwrap().is_some();
-    for clock in [CLOCKS[1], CLOCKS[3], CLOCKS[5]] {
-        store.write(&author(clock), |txn| txn.expire().map(drop)).unwrap();
-        assert!(kept(), "{clock}");
+    for round in 0..10 {
+        for clock in CLOCKS {
+            store.write(&author(clock), |txn| txn.expire().map(drop)).unwrap();
+            let title = |issue: &mut Issue, _| issue.head.title = format!("{clock} {round}");
+            let _ = store.write(&author(clock), |txn| txn.update(id, None, Op::Update, title)).unwrap();
+            assert!(kept(), "{clock}");
+        }
     }
-    // the warning of `docs/reliability.md`: whoever drops what is old believes the clock
-    store.write(&author(CLOCKS[2]), |txn| txn.expire().map(drop)).unwrap();
+    // what it replaced comes back, too
+    assert!(matches!(store.write(&author(CLOCKS[2]), |txn| txn.undo(Some(Revision(2)))).unwrap(), Undone::Done { .. }));
+    assert_eq!(world.issue(id).body, "one\n");
+    // only whoever says that the clock is right is taken at his word
+    let trusting = |txn: &mut oxi_state::db::WriteTxn<'_>| {
+        txn.trust_clock()?;
+        txn.expire().map(drop)
+    };
+    store.write(&author(CLOCKS[2]), trusting).unwrap();
     assert!(!kept());
     // no issue, and no row of the log, goes by its age
-    assert_eq!(world.issue(id).body, "two\n");
-    assert_eq!(world.log().len(), 2);
+    assert_eq!(world.log().len(), 2 + 60 + 1);
+}
+
+#[test]
+fn an_agent_that_is_to_stay_longer_than_a_week_stays_on_a_clock_far_ahead() {
+    let world = world();
+    let policy = Policy { agents_hours: 24 * 30, ..Policy::DEFAULT };
+    let store = Store::in_dir(world.project.state().clone(), Duration::from_secs(10))
+        .with_retention(Retention::new(policy, |_| false));
+    let prime = |clock: &str| {
+        let new = oxi_state::agents::Prime { which: oxi_state::agents::Which::New, ..Default::default() };
+        oxi_state::agents::Agents::new(&store, author(clock)).prime(&new, getrandom::fill).unwrap().agent.id
+    };
+    let first = prime(CLOCKS[0]);
+    let is_there = |id| oxi_state::agents::all(&*store.read().unwrap()).unwrap().iter().any(|agent| agent.id == id);
+    for _ in 0..10 {
+        for clock in CLOCKS {
+            prime(clock);
+            oxi_state::agents::Agents::new(&store, author(clock)).prune().unwrap();
+            assert!(is_there(first), "{clock}");
+        }
+    }
 }

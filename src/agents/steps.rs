@@ -129,13 +129,13 @@ pub fn import(txn: &mut WriteTxn<'_>, theirs: &Agent) -> Result<Option<bool>, St
 }
 
 /// Forgets the agents that have expired and, beyond [`MAX_AGENTS`](super::MAX_AGENTS) or as many as the store was told to keep, the oldest;
-/// but for `keep`. Answers which.
+/// but for `keep`. Answers which. A clock far ahead is not believed, see [`Tables::believed`].
 ///
 /// # Errors
 /// See [`all`].
 pub fn prune(txn: &mut WriteTxn<'_>, keep: Option<AgentId>) -> Result<Vec<AgentId>, StoreError> {
     let policy = txn.policy().copied().unwrap_or_default();
-    let gone = policy.surplus_agents(&all(txn)?, txn.author().now, keep);
+    let gone = policy.surplus_agents(&all(txn)?, txn.believed(txn.author().now)?, keep);
     for id in &gone {
         txn.remove_record::<Agent>(&id.to_string(), Op::Prune)?;
     }

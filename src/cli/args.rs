@@ -244,7 +244,8 @@ pub(super) enum Command {
     ///
     /// Usage and telemetry of older days, validations beyond the newest of each name (pinned ones stay), the log's oldest
     /// rows and older texts, ended sessions, expired agents, handoffs that are done. Never issues, documents or pointers.
-    /// What is dropped cannot be brought back by undo.
+    /// What is dropped cannot be brought back by undo. So a clock that went on by more than 7 days since the last change is
+    /// believed by 7 days only, unless --trust-clock says that it is right.
     #[command(
         after_help = "Examples:\n  oxi-state compact --dry-run\n  oxi-state compact --json | jq .dropped\n  OXI_STATE_RETENTION_CHANGES=1000 oxi-state compact"
     )]
@@ -252,6 +253,9 @@ pub(super) enum Command {
         /// Say what would be dropped, and do nothing
         #[arg(long)]
         dry_run: bool,
+        /// Believe that it is as late as the clock says, after a long time without changes
+        #[arg(long)]
+        trust_clock: bool,
     },
     /// Look for damage and whatever else is wrong; with --fix, mend it
     ///

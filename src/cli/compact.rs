@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,6 +11,8 @@ use crate::db::retention::Expired;
 use crate::db::{DATABASE, Retention, Shrunk, Store};
 use crate::fs::Entry;
 use crate::schema::id::printable;
+use crate::schema::retention::STEP_DAYS;
+use crate::schema::time::Timestamp;
 
 use super::context::{Context, now};
 use super::error::{CliError, CliResult, Code};
@@ -28,6 +31,9 @@ pub(super) struct CompactJson {
     /// Bytes of it now; null in a dry run, which does not try.
     bytes_after: Option<u64>,
     dry_run: bool,
+    /// The time up to which ages were counted, if that is more than a day before what the clock says; else null.
+    /// `--trust-clock` counts them up to now.
+    ages_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -48,22 +54,34 @@ struct DroppedJson {
     texts: u64,
 }
 
-pub(super) fn run(context: &Context, dry_run: bool) -> CliResult<()> {
+pub(super) fn run(context: &Context, dry_run: bool, trust_clock: bool) -> CliResult<()> {
     let (project, store) = context.ready()?;
     let bytes_before = size(&store)?;
-    let (expired, bytes_after) = if dry_run {
-        (store.retention().map_or_else(|| Ok(Expired::default()), |retention| plan(&store, retention))?, None)
+    let (expired, believed, now, bytes_after) = if dry_run {
+        let (read, now) = (store.read()?, now());
+        let believed = if trust_clock { now } else { read.believed(now)? };
+        let plan = |retention: &Retention| read.expired(retention, believed);
+        (store.retention().map_or_else(|| Ok(Expired::default()), plan)?, believed, now, None)
     } else {
         let author = context.author(&project)?;
-        let expired = store.write(&author, |txn| Ok::<_, CliError>(txn.expire()?))?;
-        (expired, Some(shrink(&store)?))
+        let (expired, believed) = store.write(&author, |txn| {
+            if trust_clock {
+                txn.trust_clock()?;
+            }
+            let believed = txn.believed(author.now)?;
+            Ok::<_, CliError>((txn.expire()?, believed))
+        })?;
+        (expired, believed, author.now, Some(shrink(&store)?))
     };
-    let report = CompactJson { dropped: counts(&expired), bytes_before, bytes_after, dry_run };
+    let ages_until = Some(believed).filter(|believed| now.get() - believed.get() > TimeDelta::days(1));
+    let report = CompactJson { dropped: counts(&expired), bytes_before, bytes_after, dry_run, ages_until };
+    if let Some(believed) = ages_until {
+        context.note(&format!(
+            "note: ages are counted up to {believed}: the clock went on by more than {STEP_DAYS} days since the last change. \
+             If it is right, `oxi-state compact --trust-clock` counts up to now"
+        ));
+    }
     if context.json { output::json(&report) } else { output::text(&text(&report, &expired)) }
-}
-
-fn plan(store: &Store, retention: &Retention) -> CliResult<Expired> {
-    Ok(store.read()?.expired(retention, now())?)
 }
 
 fn shrink(store: &Store) -> CliResult<u64> {

@@ -113,9 +113,26 @@ fn refusal(undone: Undone, asked: Option<u64>) -> CliError {
         Undone::Overtaken { revision, kind, key, current, newer } => {
             overtaken(revision, kind, &key, current.is_some(), &newer)
         }
-        Undone::NumberTaken { revision, id } => {
-            conflict(format!("change {revision} cannot be undone: another issue is #{id} by now"))
-                .hint(format!("`oxi-state log --key {id}` shows how it got the number; undo that first"))
+        Undone::NumberTaken { revision, id, by, same_command } => {
+            let see = format!("`oxi-state log --key {id}` shows how it got the number");
+            conflict(format!("change {revision} cannot be undone: another issue is #{id} by now")).hint(match by {
+                Some(_) if same_command => {
+                    format!("`oxi-state undo {revision} --whole` undoes all that the same command changed; {see}")
+                }
+                Some(by) => format!("first `oxi-state undo {by}`; {see}"),
+                None => see,
+            })
+        }
+        Undone::Cycle { revision, ids, added: (from, to), by } => {
+            let undo = by.map(|by| format!("`oxi-state undo {by}` or ")).unwrap_or_default();
+            conflict(format!(
+                "change {revision} cannot be undone: #{} would wait for itself: {}",
+                ids.first().copied().unwrap_or(from),
+                super::issue::chain(&ids)
+            ))
+            .hint(format!(
+                "first {undo}`oxi-state issue dep remove {from} {to}`, so that #{from} does not wait for #{to}"
+            ))
         }
         Undone::InConflict { revision, id } => {
             conflict(format!("change {revision} cannot be undone: issue #{id} is in conflict anew"))

@@ -190,7 +190,7 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Doctor(args) => doctor::run(&context, &args).map(number),
         Command::Backup(args) => backup::back_up(&context, &args).map(|()| None),
         Command::Restore(args) => backup::restore(&context, &args).map(|()| None),
-        Command::Compact { dry_run } => compact::run(&context, dry_run).map(|()| None),
+        Command::Compact { dry_run, trust_clock } => compact::run(&context, dry_run, trust_clock).map(|()| None),
         Command::Config(command) => config::run(&context, *command.0).map(|()| None),
         Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
         Command::Completions { shell } => {

@@ -240,13 +240,20 @@ impl Store {
     /// Copies the database aside under a name that says when and before what, and drops older such copies. The caller
     /// keeps others from writing. Answers the name.
     pub(super) fn keep_copy(&self, before: &str, gate: &Gate) -> Result<String, StoreError> {
+        // one that was killed may have left one too many
+        self.drop_older_copies()?;
         let name = format!("{AUTOMATIC}{}-{before}", stamp(gate.file_system_now(&self.dir)?));
         self.dir.copy(&self.name, &name)?;
+        self.drop_older_copies()?;
+        Ok(name)
+    }
+
+    fn drop_older_copies(&self) -> Result<(), StoreError> {
         let mut copies = self.automatic_copies()?;
         while copies.len() > KEPT {
             self.dir.remove(&copies.remove(0))?;
         }
-        Ok(name)
+        Ok(())
     }
 
     /// The names of the copies that were made by themselves, oldest first.

@@ -8,7 +8,7 @@ use crate::schema::value::Value;
 use super::error::StoreError;
 use super::record::{Change, Kind, Op};
 use super::tables::{Readable, Tables};
-use super::undo::Target;
+use super::undo::{Target, renumbers};
 
 impl<T: Readable> Tables<T> {
     /// The changes that [`WriteTxn::undo`](super::WriteTxn::undo) would undo, newest first.
@@ -30,6 +30,13 @@ impl<T: Readable> Tables<T> {
                     with_conflict.retain(|(_, other)| other.identity == change.identity);
                     if with_conflict.iter().any(|(_, other)| other.is_of_conflict() || change.op == Op::Resolve) {
                         return Ok(with_conflict);
+                    }
+                }
+                // two issues that traded their numbers get them back together, and links follow
+                if renumbers(&change) || change.op == Op::Renumber {
+                    let numbers = numbers_in(of_command(revision)?);
+                    if numbers.iter().any(|(other, _)| *other == revision) {
+                        return Ok(numbers);
                     }
                 }
                 self.with_entries(revision, change)
@@ -115,6 +122,13 @@ impl<T: Readable> Tables<T> {
         }
         Ok(later)
     }
+}
+
+/// The changes of numbers that a command made, with those of the links that followed; none if it made none.
+fn numbers_in(command: Vec<(Revision, Change)>) -> Vec<(Revision, Change)> {
+    let mut rows = command;
+    rows.retain(|(_, change)| renumbers(change) || change.op == Op::Renumber);
+    if rows.iter().any(|(_, change)| renumbers(change)) { rows } else { Vec::new() }
 }
 
 /// What a record is found by: its kind, and its key or, of an issue, its identity.

@@ -109,7 +109,7 @@ fn term_keys(head: &IssueHead, class: Class) -> Vec<Vec<u8>> {
     keys
 }
 
-/// All index keys of an issue.
+/// All index keys of an issue, each list sorted.
 pub(crate) struct IndexKeys {
     pub(crate) order: Vec<Vec<u8>>,
     pub(crate) terms: Vec<Vec<u8>>,
@@ -122,7 +122,9 @@ impl IndexKeys {
         let mut links: Vec<_> = head.depends_on.iter().map(|link| link_key(link, head.id)).collect();
         links.sort_unstable();
         links.dedup();
-        Self { order: order_keys(head, class).into(), terms: term_keys(head, class), links }
+        let mut order = order_keys(head, class);
+        order.sort_unstable();
+        Self { order: order.into(), terms: term_keys(head, class), links }
     }
 
     pub(crate) fn none() -> Self {

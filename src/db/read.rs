@@ -26,6 +26,8 @@ pub(crate) mod mark {
     pub(crate) const LOG_FROM: &[u8] = b"log_from";
     /// How far dropping what is not kept has come (see [`super::super::retention`]).
     pub(crate) const SWEEP: &[u8] = b"sweep";
+    /// The time that dropping goes by (see [`crate::schema::retention::Belief`]).
+    pub(crate) const BELIEF: &[u8] = b"belief";
 }
 
 /// What an import or export last saw of the issues folder.

@@ -7,6 +7,9 @@
 //!
 //! A sweep goes once a day over the log, its texts, handoffs and sessions, a few rows in each transaction that commits
 //! anyway; it remembers its place in `meta`. What it finds damaged it leaves to others.
+//!
+//! Ages are not counted up to what the clock says but up to [`Tables::believed`], which a clock far ahead moves by a week
+//! only. It is stored when a day's sweep ends.
 
 mod sweep;
 
@@ -20,7 +23,7 @@ use crate::schema::day::Day;
 use crate::schema::handoff::Handoff;
 use crate::schema::id::{Identity, Revision, SessionId};
 use crate::schema::pointer::{Pointer, PointerKind};
-use crate::schema::retention::Policy;
+use crate::schema::retention::{Belief, Policy};
 use crate::schema::session::Session;
 use crate::schema::time::Timestamp;
 use crate::schema::validation::Validation;
@@ -92,7 +95,29 @@ impl Expired {
 }
 
 impl<T: Readable> Tables<T> {
-    /// All that is not kept at a time.
+    /// The time up to which ages are counted where the clock says `now`; see [`Belief`]. Where nothing was dropped by its
+    /// age yet, the last change tells what time it may be.
+    ///
+    /// # Errors
+    /// If the database cannot be read. A damaged row is as good as none: a change must not fail for it.
+    pub fn believed(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        Ok(self.belief()?.map_or(now, |belief| belief.at(now)))
+    }
+
+    fn belief(&self) -> Result<Option<Belief>, StoreError> {
+        let stored = || self.meta.get(mark::BELIEF);
+        let last = || Ok(self.change(self.revision()?)?.map(|change| Belief::new(change.at)));
+        for find in [&stored as &dyn Fn() -> Result<Option<Belief>, StoreError>, &last] {
+            match find() {
+                Ok(None) => {}
+                Err(error) if error.is_damage() => {}
+                found => return found,
+            }
+        }
+        Ok(None)
+    }
+
+    /// All that is not kept at a time, which should be [one that is believed](Tables::believed).
     ///
     /// # Errors
     /// If the database cannot be read or a row is damaged; so for all functions here.
@@ -224,13 +249,22 @@ impl WriteTxn<'_> {
         self.retention.as_deref().map(Retention::policy)
     }
 
+    /// Believes the clock, however far it is from what was believed: whoever asks for it has looked.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn trust_clock(&mut self) -> Result<(), StoreError> {
+        self.touched = true;
+        self.tables.meta.put(mark::BELIEF, &Belief::new(self.author.now))
+    }
+
     /// Drops all that is not kept, and answers it. Without a retention that is nothing.
     ///
     /// # Errors
     /// If the database fails.
     pub fn expire(&mut self) -> Result<Expired, StoreError> {
         let Some(retention) = self.retention.clone() else { return Ok(Expired::default()) };
-        let expired = self.expired(&retention, self.author.now)?;
+        let expired = self.expired(&retention, self.believed(self.author.now)?)?;
         for (kind, keys) in &expired.records {
             for key in keys {
                 self.drop_record(*kind, key)?;
@@ -251,12 +285,17 @@ impl WriteTxn<'_> {
         Ok(expired)
     }
 
+    fn first_usage_day(&self) -> Result<Option<Day>, StoreError> {
+        let Some(policy) = self.policy().copied() else { return Ok(None) };
+        Ok(Some(policy.first_usage_day(self.believed(self.author.now)?)))
+    }
+
     /// Drops the sums and counters of days that are not kept, and what their requests are known by.
     ///
     /// # Errors
     /// If the database fails.
     pub fn expire_usage(&mut self) -> Result<(), StoreError> {
-        let Some(day) = self.policy().map(|policy| policy.first_usage_day(self.author.now)) else { return Ok(()) };
+        let Some(day) = self.first_usage_day()? else { return Ok(()) };
         let sums = self.drop_days(Kind::Usage, day)?;
         self.drop_days(Kind::Telemetry, day)?;
         self.drop_counted(day, sums).map(drop)
@@ -267,7 +306,7 @@ impl WriteTxn<'_> {
     /// # Errors
     /// If the database fails.
     pub fn expire_telemetry(&mut self) -> Result<(), StoreError> {
-        let Some(day) = self.policy().map(|policy| policy.first_usage_day(self.author.now)) else { return Ok(()) };
+        let Some(day) = self.first_usage_day()? else { return Ok(()) };
         self.drop_days(Kind::Telemetry, day).map(drop)
     }
 

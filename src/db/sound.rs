@@ -6,6 +6,7 @@ use crate::schema::day::Day;
 use crate::schema::id::{Identity, IssueId, Revision};
 use crate::schema::inbox::{KnownRow, Memory};
 use crate::schema::issue::Issue;
+use crate::schema::retention::Belief;
 
 use super::index::id_key;
 use super::migrate::is_old_change;
@@ -57,6 +58,7 @@ fn is_sound_mark(key: &[u8], value: &[u8]) -> bool {
         mark::HIGH_WATER => decode::<IssueId>(key, value).is_ok(),
         mark::COUNTERS => decode::<Counters>(key, value).is_ok(),
         mark::FOLDER => decode::<FolderMark>(key, value).is_ok(),
+        mark::BELIEF => decode::<Belief>(key, value).is_ok(),
         b"usage_horizon" => decode::<Day>(key, value).is_ok(),
         name => is_name(name) && codec::is_whole(key, value),
     }

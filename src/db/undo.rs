@@ -3,12 +3,14 @@
 //! Undoing never takes away what a newer change
 //! did: where one touched the same fields, it is refused, and the newer ones are named.
 
-use std::collections::BTreeMap;
+mod cycle;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::diff;
 use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
-use crate::schema::issue::{Issue, IssueHead};
+use crate::schema::issue::{Issue, IssueHead, Linked};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
 
@@ -23,8 +25,8 @@ pub enum Target {
     /// The newest command that was not undone yet, passing over what only notes what happened by itself (see
     /// [`Op::is_observation`]), and over the building of the database.
     Newest,
-    /// One change, and with a change of a handoff or a validation that of the entry in its issue's file; of the end of a
-    /// conflict, all that belongs to it.
+    /// One change, and with a change of a handoff or a validation that of the entry in its issue's file; with a change of a
+    /// number all changes of numbers in its command; of the end of a conflict, all that belongs to it.
     Change(Revision),
     /// All changes of the command that made this one.
     Command(Revision),
@@ -70,6 +72,21 @@ pub enum Undone {
         revision: Revision,
         /// The number.
         id: IssueId,
+        /// The change that gave it to the other; none if the log no longer says.
+        by: Option<Revision>,
+        /// Whether the same command did that.
+        same_command: bool,
+    },
+    /// Issues would wait for each other that never did.
+    Cycle {
+        /// The change that cannot be undone.
+        revision: Revision,
+        /// The issues in the order in which they would wait for each other, the last being the first again.
+        ids: Vec<IssueId>,
+        /// The dependency among these that was not there when the change was made.
+        added: (IssueId, IssueId),
+        /// The change that added it, if that is known.
+        by: Option<Revision>,
     },
     /// The end of a conflict cannot be undone, because the issue is in conflict anew.
     InConflict {
@@ -114,10 +131,11 @@ impl WriteTxn<'_> {
             return Ok(refused);
         }
         self.later = self.later_than(&changes)?;
+        let waits = self.waits_before(&changes)?;
         let (mut done, mut restored) = (Vec::new(), BTreeMap::new());
         let mut rest = &changes[..];
         while let [(revision, change), others @ ..] = rest {
-            let moves = rest.iter().take_while(|(_, change)| renumbers(change)).count();
+            let moves = self.moves_at_once(rest)?;
             let (refused, taken) = if moves > 1 {
                 (self.undo_moves(&rest[..moves])?, moves)
             } else {
@@ -142,7 +160,7 @@ impl WriteTxn<'_> {
         }
         self.set_undoes(None);
         self.later = Later::default();
-        Ok(Undone::Done(done))
+        Ok(self.new_cycle(waits, &changes)?.unwrap_or(Undone::Done(done)))
     }
 
     /// Why these changes cannot be undone, if that can be said before anything is.
@@ -207,13 +225,34 @@ impl WriteTxn<'_> {
         };
         let id = old.issue.head.id;
         if self.head(id)?.is_some_and(|holder| holder.head.identity() != *identity) {
-            return Ok(Some(Undone::NumberTaken { revision, id }));
+            return self.number_taken(revision, id).map(Some);
         }
         if change.hash_after.is_some() && self.id_of(identity)? != Some(id) {
             self.renumber(&[(identity.clone(), id)])?;
         }
         self.put(&old, Op::Undo)?;
         Ok(None)
+    }
+
+    /// How many of the first of some changes are changes of numbers that can only be undone at once: as few as leave no
+    /// number to two issues. A command may have moved one issue twice.
+    fn moves_at_once(&self, changes: &[(Revision, Change)]) -> Result<usize, StoreError> {
+        let (mut movers, mut numbers, mut in_the_way) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let all = changes.iter().take_while(|(_, change)| renumbers(change)).count();
+        for (count, (_, change)) in (1..).zip(&changes[..all]) {
+            let number = change.before.get("id").and_then(diff::number);
+            let (Some(identity), Some(number)) = (&change.identity, number) else { break };
+            if !movers.insert(identity.clone()) || !numbers.insert(number) {
+                break;
+            }
+            in_the_way.remove(identity);
+            let holder = self.head(number)?.map(|stored| stored.head.identity());
+            in_the_way.extend(holder.filter(|holder| !movers.contains(holder)));
+            if in_the_way.is_empty() {
+                return Ok(count);
+            }
+        }
+        Ok(all)
     }
 
     /// Undoes changes of numbers all at once, so that two issues can trade theirs back.
@@ -237,7 +276,7 @@ impl WriteTxn<'_> {
             if let (Some(revision), Some(holder)) = (revision, holder)
                 && !moves_away(holder)
             {
-                return Ok(Some(Undone::NumberTaken { revision: *revision, id: *id }));
+                return self.number_taken(*revision, *id).map(Some);
             }
         }
         self.renumber_back(&moves)?;
@@ -247,6 +286,31 @@ impl WriteTxn<'_> {
         }
         self.set_undoes(None);
         Ok(None)
+    }
+
+    fn number_taken(&self, revision: Revision, id: IssueId) -> Result<Undone, StoreError> {
+        let holder = self.head(id)?.map(|stored| stored.head.identity());
+        let number = Value::from(id.0);
+        let mut found = None;
+        for row in self.changes_since(Revision(0))? {
+            let (by, change) = row?;
+            let gives = change.identity == holder && change.after.get("id").is_some_and(|id| diff::same(id, &number));
+            // not what this undo did itself
+            if gives && by <= self.first {
+                found = Some((by, change));
+                break;
+            }
+        }
+        let by = found.as_ref().map(|(by, _)| *by);
+        // what an undo of an undo did was first done by another
+        while let Some((_, change)) = &found
+            && let Some(undone) = change.undoes
+        {
+            found = self.change(undone)?.map(|change| (undone, change));
+        }
+        let group = self.change(revision)?.map(|change| change.group);
+        let same_command = found.is_some_and(|(_, change)| Some(change.group) == group);
+        Ok(Undone::NumberTaken { revision, id, by, same_command })
     }
 
     /// The issue as undoing a change would leave it: exactly as it was before, if nothing was changed since; else with
@@ -292,14 +356,26 @@ impl WriteTxn<'_> {
     }
 }
 
-/// Whether what a change made of the fields of an issue is still so, the body aside.
+/// Whether what a change made of the fields of an issue is still so, the body aside. Entries of handoffs that are done may
+/// be missing: an undo that brought the issue back left them out.
 fn fields_stand(change: &Change, current: &Issue) -> bool {
     let is_update = change.hash_before.is_some() && change.hash_after.is_some();
-    is_update && !change.is_end_of_conflict() && diff::holds(current, &change.after, &["updated_at"])
+    let holds = |except: &[&str]| diff::holds(current, &change.after, except);
+    is_update
+        && !change.is_end_of_conflict()
+        && (holds(&["updated_at"])
+            || (holds(&["updated_at", "handoffs"]) && only_drops_entries(&change.after, &current.head.handoffs)))
+}
+
+/// Whether a list of entries is what a change made of it, but for some that are missing.
+fn only_drops_entries(after: &Value, present: &[Linked]) -> bool {
+    let Some(Value::List(left)) = after.get("handoffs") else { return present.is_empty() };
+    let mut left = left.iter();
+    present.iter().all(|entry| left.any(|other| diff::same(other, &entry.value)))
 }
 
 /// Whether a change gave an issue another number.
-fn renumbers(change: &Change) -> bool {
+pub(super) fn renumbers(change: &Change) -> bool {
     change.hash_before.is_some() && change.hash_after.is_some() && change.after.get("id").is_some()
 }
 

@@ -468,10 +468,11 @@ impl<'t> WriteTxn<'t> {
         for (table, old, new) in
             [(order, &old.order, &new.order), (terms, &old.terms, &new.terms), (links, &old.links, &new.links)]
         {
-            for key in old.iter().filter(|key| !new.contains(key)) {
+            // both are sorted, and a file can hold thousands of labels and links
+            for key in old.iter().filter(|key| new.binary_search(key).is_err()) {
                 table.remove(key)?;
             }
-            for key in new.iter().filter(|key| !old.contains(key)) {
+            for key in new.iter().filter(|key| old.binary_search(key).is_err()) {
                 table.put_key(key)?;
             }
         }

@@ -79,6 +79,18 @@ pub fn holds(issue: &Issue, fields: &Value, except: &[&str]) -> bool {
     compared.all(|(name, value)| same(&field(issue, name), value))
 }
 
+/// The number that a value of the field `id` names; none if it is no such value.
+#[must_use]
+pub fn number(value: &Value) -> Option<IssueId> {
+    Some(IssueId(whole_number(value)?.try_into().ok()?))
+}
+
+/// The links that a value of the field `depends_on` names; none if it is no such value.
+#[must_use]
+pub fn links(value: &Value) -> Option<Vec<Link>> {
+    items(value, link)
+}
+
 /// Whether two values are the same. Unlike with `==`, NaN is the same as itself.
 #[must_use]
 pub fn same(left: &Value, right: &Value) -> bool {
@@ -221,7 +233,7 @@ fn set_extra(head: &mut IssueHead, key: &str, value: &Value) -> Option<()> {
 fn set_known(issue: &mut Issue, name: &str, value: &Value) -> Option<()> {
     let head = &mut issue.head;
     match name {
-        "id" => head.id = IssueId(whole_number(value)?.try_into().ok()?),
+        "id" => head.id = number(value)?,
         "title" => head.title = text(value)?,
         "status" => head.status = parsed(value)?,
         "priority" => head.priority = parsed(value)?,

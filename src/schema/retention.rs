@@ -3,7 +3,9 @@
 //! A span of days is so many times 24 hours before now, and what is exactly that old is still kept; days of usage are
 //! whole days in UTC. What a policy drops, it drops at any later time, too, and dropping twice is dropping once.
 //! What a record is needed for besides (an issue that its session has, a list that it is pinned in) is asked of the
-//! caller.
+//! caller. Which time to go by is [`Belief`]'s to say.
+
+mod belief;
 
 use std::collections::HashMap;
 
@@ -18,6 +20,8 @@ use super::session::{Session, SessionState};
 use super::settings;
 use super::time::Timestamp;
 use super::validation::Validation;
+
+pub use belief::{Belief, STEP_DAYS};
 
 /// How much is kept of what. The settings `retention.*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

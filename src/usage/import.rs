@@ -89,9 +89,12 @@ pub fn import<R: BufRead + Seek>(
     policy: &Policy,
     dry_run: bool,
 ) -> Result<Imported, UsageError> {
-    let first_kept = store.retention().map(|retention| retention.policy().first_usage_day(author.now));
     for _ in 0..MAX_TRIES {
-        let before = Before::load(&*store.read()?, path)?;
+        let read = store.read()?;
+        let before = Before::load(&*read, path)?;
+        let now = read.believed(author.now)?;
+        drop(read);
+        let first_kept = store.retention().map(|retention| retention.policy().first_usage_day(now));
         let (mark, absent) = before.own.as_ref().map_or((Mark::default(), 0), |own| (own.mark.clone(), own.absent));
         let continues = reader.resume(&mark)?;
         let (readings, absent) = match readings(store, path, &before, continues)? {

@@ -327,7 +327,14 @@ fn file(id: u32, lines: &str, body: &str) -> String {
 }
 
 /// Files that cost much to read for who is not careful, for issues from 100 on.
+/// How many of the bombs are in the frontmatter.
+const FRONTMATTERS: usize = 31;
+
 fn bombs() -> Vec<String> {
+    let listed = |many: u32, item: &dyn Fn(u32) -> String| (0..many).map(item).collect::<Vec<_>>().concat();
+    let numbered = |many, name: &str| listed(many, &|number| format!("{name}{number}, "));
+    let entries =
+        |fields: &str| listed(600, &|number| format!("- id: 01KAHGXC000000000000000{number:03}\n  {fields}\n"));
     let laughs = (0..20).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |mut text, level| {
         let aliases = vec![format!("*a{level}"); 9].join(", ");
         let _ = writeln!(text, "a{}: &a{} [{aliases}]", level + 1, level + 1);
@@ -359,6 +366,11 @@ fn bombs() -> Vec<String> {
         format!("labels: [{}]\n", "a, ".repeat(20_000)),
         format!("depends_on: [{}]\n", "1, ".repeat(20_000)),
         format!("depends_on: [{}]\n", (0..7000).fold(String::new(), |text, id| format!("{text}{id}, "))),
+        format!("depends_on: [{}]\n", numbered(5000, "0002-b")),
+        format!("labels: [{}]\n", numbered(7000, "l")),
+        format!("sessions: [{}]\n", numbered(7000, "s")),
+        format!("handoffs:\n{}", entries("to: bob\n  state: pending\n  summary: x")),
+        format!("validations:\n{}", entries("name: unit\n  result: passed\n  at: 2026-11-20T11:00:00Z")),
         "x".repeat(70 << 10) + ": 1\n",
     ];
     let bodies = [
@@ -374,6 +386,7 @@ fn bombs() -> Vec<String> {
         "sk-ant-".repeat(120_000),
         "password: ".repeat(90_000),
     ];
+    assert_eq!(frontmatters.len(), FRONTMATTERS);
     let heads = frontmatters.iter().zip(100..).map(|(lines, id)| file(id, lines, "body\n"));
     heads.chain(bodies.iter().zip(140..).map(|(body, id)| file(id, "", body))).collect()
 }
@@ -402,7 +415,7 @@ fn a_file_that_blows_up_costs_little_memory_and_time() {
     let mut worst = (Duration::ZERO, 0);
     for (number, text) in bombs.iter().enumerate() {
         let project = project_with(&[issue(1, "first")]);
-        let id = if number < 26 { 100 + number } else { 140 + number - 26 };
+        let id = if number < FRONTMATTERS { 100 + number } else { 140 + number - FRONTMATTERS };
         project.write(&format!("{id:04}-x.md"), text);
         let Some((time, memory)) = measured(&project, "import") else {
             eprintln!("skipped: python3 cannot be asked for the memory of a process");
@@ -454,5 +467,31 @@ fn a_crowd_of_other_files_is_nobodys_business() {
     if let Some((time, memory)) = measured(&project, "sync") {
         println!("{crowd} files: sync {time:?}, {memory} KiB");
         assert!(memory < 64 << 10, "{memory} KiB");
+    }
+}
+
+#[test]
+fn names_that_are_no_issue_files_cost_little_however_many_there_are() {
+    let crowd = if std::env::var_os("OXI_STATE_LONG").is_some() { 100_000 } else { 8_000 };
+    for name in ["junk\u{1b}", "7-misspelled"] {
+        let project = project_with(&[issue(1, "first")]);
+        let Some((_, normal)) = measured(&project, "import") else {
+            eprintln!("skipped: python3 cannot be asked for the memory of a process");
+            return;
+        };
+        let mut made = 0;
+        let mut crowded = |many: usize| {
+            for number in made..many {
+                project.write(&format!("{name}-{number}.md"), "");
+            }
+            made = many;
+            measured(&project, "import").unwrap()
+        };
+        let [(quarter, _), (whole, memory)] = [crowd / 4, crowd].map(&mut crowded);
+        println!("{crowd} of {name:?}: {whole:?}, {memory} KiB; a quarter of them {quarter:?}; none {normal} KiB");
+        assert!(memory - normal.min(memory) < 64 << 10, "{name:?}: {memory} KiB, {normal} without");
+        // four times as many in four times as long; sixteen times would be each one against each other
+        assert!(whole < quarter * 8 + Duration::from_millis(50), "{name:?}: {quarter:?}, then {whole:?}");
+        assert_eq!(project.field(1, "title"), "first");
     }
 }

@@ -37,9 +37,10 @@ fn where_all_is_kept_nothing_changes() {
     let project = project_with(&[issue(1, "first")]);
     let log = project.json("log");
     let report = project.json("compact --dry-run");
-    assert_eq!(keys(&report), ["dropped", "bytes_before", "bytes_after", "dry_run"]);
+    assert_eq!(keys(&report), ["dropped", "bytes_before", "bytes_after", "dry_run", "ages_until"]);
     assert_eq!(keys(&report["dropped"]), KINDS);
     assert_eq!((&report["bytes_after"], &report["dry_run"]), (&Value::Null, &json!(true)));
+    assert_eq!(report["ages_until"], Value::Null);
     let report = project.json("compact");
     assert_eq!(dropped(&report), []);
     assert!(report["bytes_after"].as_u64() <= report["bytes_before"].as_u64(), "{report}");
@@ -306,6 +307,44 @@ fn handoffs_that_are_done_go_and_open_ones_stay() {
     let left: Vec<oxi_state::schema::handoff::Handoff> = store.read().unwrap().records().unwrap();
     assert_eq!(left.iter().map(|handoff| handoff.id).collect::<Vec<_>>(), [open, new]);
     project.oxi("compact").ok().says("everything is kept");
+}
+
+#[test]
+fn after_a_long_pause_compact_says_what_it_believes_and_how_to_be_believed() {
+    let project = project();
+    let store = oxi_state::db::Store::open(&project.path(".oxi"), Duration::from_secs(10)).unwrap();
+    let now = chrono::Utc::now();
+    let at = |days: i64| {
+        let now = oxi_state::schema::time::Timestamp::new(now - chrono::TimeDelta::days(days));
+        oxi_state::db::Author { actor: "ada".into(), session: None, now }
+    };
+    let session = |id: &str, days: i64| {
+        let (state, ended_at) = (oxi_state::schema::session::SessionState::Ended, Some(at(days).now));
+        let begun = oxi_state::schema::session::Session::begin(id.parse().unwrap(), at(days).now);
+        let session = oxi_state::schema::session::Session { state, ended_at, ..begun };
+        store.write(&at(days), |txn| txn.put_record(&session, oxi_state::db::Op::End)).unwrap();
+    };
+    session("old", 390);
+    session("new", 300);
+    // 300 days without a change
+    let until = oxi_state::schema::time::Timestamp::new(now - chrono::TimeDelta::days(300 - 7)).to_string();
+    for line in ["compact --dry-run", "compact"] {
+        let report = project.json(line);
+        assert_eq!((&report["ages_until"], &report["dry_run"]), (&json!(until), &json!(line != "compact")));
+        assert_eq!(dropped(&report), one("sessions", 1), "the one that is old whatever the clock says");
+        if line == "compact" {
+            break;
+        }
+        let run = project.oxi(line).ok().says("would drop 1 ended session: old\n").warns(&format!("up to {until}"));
+        let typed = run.stderr.split('`').nth(1).unwrap().strip_prefix("oxi-state ").unwrap().to_owned();
+        let planned = project.json(&format!("{typed} --dry-run"));
+        assert_eq!((dropped(&planned), &planned["ages_until"]), (one("sessions", 2), &Value::Null));
+    }
+    project.oxi("compact --quiet").ok().silent();
+    let report = project.json("compact --trust-clock");
+    assert_eq!((dropped(&report), &report["ages_until"]), (one("sessions", 1), &Value::Null));
+    // it is remembered, so nothing else lags behind
+    project.oxi("compact").ok().says("everything is kept").silent();
 }
 
 #[test]

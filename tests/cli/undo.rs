@@ -275,7 +275,133 @@ fn numbers_that_an_import_changed_come_back_and_go_again() {
     assert_eq!(project.files(), files);
     project.oxi("status --check").ok();
     // one of the moves alone would give a number to two issues
-    project.oxi("undo 5").exits(4).warns("another issue is #");
+    project.oxi("undo 5").exits(4).warns("another issue is #").warns("`oxi-state undo 5 --whole`");
+    project.oxi("undo 5 --whole").ok();
+    assert_eq!(project.all_issues(), before);
+}
+
+/// Two issues whose files traded their numbers, and the changes that gave #1 and #2 theirs.
+fn traded() -> (Project, [u64; 2]) {
+    let project = project_with(&[issue(1, "a"), issue(2, "b"), issue(3, "c").with("depends_on:\n- 0001-a\n")]);
+    for (from, to, id) in [("0001-a.md", "0002-a.md", 2), ("0002-b.md", "0001-b.md", 1)] {
+        let text = project.read(from).replace(&format!("id: {}", 3 - id), &format!("id: {id}"));
+        project.remove(from);
+        project.write(to, &text);
+    }
+    project.oxi("import").ok();
+    assert_eq!([1, 2].map(|id| project.field(id, "title")), ["b", "a"]);
+    let gave = |id: u32| project.json(&format!("log --key {id} --limit 1"))[0]["revision"].as_u64().unwrap();
+    let revisions = [gave(1), gave(2)];
+    (project, revisions)
+}
+
+#[test]
+fn half_of_a_trade_of_numbers_is_undone_with_the_other_half() {
+    let (project, revisions) = traded();
+    let after = project.all_issues();
+    for revision in revisions {
+        let undone = project.json(&format!("undo {revision}"));
+        assert_eq!(undone["undone"].as_array().unwrap().len(), 3, "both, and the link to one of them: {undone}");
+        assert_eq!([1, 2].map(|id| project.field(id, "title")), ["a", "b"]);
+        assert_eq!(project.show(3)["depends_on"], json!([1]));
+        project.oxi(&format!("undo {} --whole", self::revision(&project))).ok();
+        assert_eq!(project.all_issues(), after);
+    }
+    project.oxi("sync").ok();
+    project.oxi("status --check").ok();
+}
+
+#[test]
+fn half_of_a_trade_is_refused_while_the_other_issue_is_gone() {
+    let (project, revisions) = traded();
+    project.oxi("issue delete 1").ok();
+    let delete = revision(&project);
+    let before = project.all_issues();
+    for revision in revisions {
+        let run = project.oxi(&format!("undo {revision}")).exits(4).warns("issue #1 is no longer there");
+        run.warns(&format!("first `oxi-state undo {delete}`"));
+        assert_eq!(project.all_issues(), before);
+    }
+    project.oxi(&format!("undo {delete}")).ok();
+    project.oxi(&format!("undo {}", revisions[1])).ok();
+    assert_eq!([1, 2].map(|id| project.field(id, "title")), ["a", "b"]);
+}
+
+// ---- dependencies
+
+#[test]
+fn a_dependency_does_not_come_back_over_one_the_other_way_round() {
+    let project = project();
+    for title in ["a", "b", "c"] {
+        project.oxi(&format!("issue create {title}")).ok();
+    }
+    project.oxi("issue dep add 1 2").ok();
+    project.oxi("issue dep remove 1 2").ok();
+    let remove = revision(&project);
+    project.oxi("issue dep add 2 3").ok();
+    project.oxi("issue dep add 3 1").ok();
+    let add = revision(&project);
+    let before = (project.all_issues(), project.json("log"));
+    let error = project.oxi(&format!("undo {remove} --json")).exits(4).error();
+    let message = format!("change {remove} cannot be undone: #1 would wait for itself: #1 -> #2 -> #3 -> #1");
+    assert_eq!(error["message"], json!(message));
+    assert_eq!((project.all_issues(), project.json("log")), before, "nothing happened");
+    // what the hint says first can be typed, and then it works
+    let hint = error["hint"].as_str().unwrap();
+    let command = hint.split('`').nth(1).unwrap();
+    assert!((add - 1..=add).any(|added| command == format!("oxi-state undo {added}")), "{hint}");
+    project.oxi(command.strip_prefix("oxi-state ").unwrap()).ok();
+    project.oxi(&format!("undo {remove}")).ok();
+    assert_eq!(project.show(1)["depends_on"], json!([2]));
+}
+
+#[test]
+fn an_issue_does_not_come_back_into_the_middle_of_a_cycle() {
+    let project = project();
+    for title in ["a", "b", "c"] {
+        project.oxi(&format!("issue create {title}")).ok();
+    }
+    project.oxi("issue dep add 1 2").ok();
+    project.oxi("issue dep add 2 3").ok();
+    project.oxi("issue delete 2").ok();
+    let delete = revision(&project);
+    project.oxi("issue dep add 3 1").ok();
+    let run = project.oxi(&format!("undo {delete}")).exits(4).warns("#2 would wait for itself: #2 -> #3 -> #1 -> #2");
+    run.warns("`oxi-state issue dep remove 3 1`, so that #3 does not wait for #1");
+    project.oxi("issue dep remove 3 1").ok();
+    project.oxi(&format!("undo {delete}")).ok();
+    assert_eq!(project.show(2)["depends_on"], json!([3]));
+}
+
+#[test]
+fn a_cycle_that_was_there_comes_back_as_it_was() {
+    // which only files can make
+    let one = issue(1, "a").with("depends_on:\n- 0002-b\n");
+    let project = project_with(&[one, issue(2, "b").with("depends_on:\n- 0001-a\n")]);
+    project.oxi("issue dep remove 1 2").ok();
+    let remove = revision(&project);
+    project.oxi("issue update 2 -p high").ok();
+    project.oxi(&format!("undo {remove}")).ok();
+    assert_eq!(project.show(1)["depends_on"], json!([2]));
+}
+
+#[test]
+fn in_order_too_no_new_cycle_comes_back() {
+    let project = project();
+    for title in ["a", "b"] {
+        project.oxi(&format!("issue create {title}")).ok();
+    }
+    for line in ["add 1 2", "remove 1 2", "add 2 1", "remove 2 1"] {
+        project.oxi(&format!("issue dep {line}")).ok();
+    }
+    project.oxi("undo 4").ok();
+    let undo = revision(&project);
+    project.oxi("undo").exits(4).warns(&format!("first `oxi-state undo {undo}` or `oxi-state issue dep remove 1 2`"));
+    project.oxi(&format!("undo {undo}")).ok();
+    for _ in 0..6 {
+        project.oxi("undo").ok();
+    }
+    project.oxi("undo").exits(3);
 }
 
 #[test]

@@ -94,7 +94,7 @@ struct PruneJson {
 fn prune(context: &Context, dry_run: bool) -> CliResult<()> {
     let gone = if dry_run {
         let (_, read) = context.read()?;
-        context.retained().surplus_agents(&agents::all(&*read)?, now(), None)
+        context.retained().surplus_agents(&agents::all(&*read)?, read.believed(now())?, None)
     } else {
         let (project, store) = context.ready()?;
         Agents::new(&store, context.author(&project)?).prune()?

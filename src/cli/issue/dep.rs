@@ -76,7 +76,7 @@ fn change(context: &Context, id: IssueId, on: IssueId, add: bool, force: bool) -
 }
 
 /// A chain of dependencies in words, its middle left out where it is long.
-pub(super) fn chain(ids: &[IssueId]) -> String {
+pub(in crate::cli) fn chain(ids: &[IssueId]) -> String {
     const ENDS: usize = 4;
     let words: Vec<_> = ids.iter().map(|id| format!("#{id}")).collect();
     if words.len() <= 2 * ENDS {

@@ -11,6 +11,7 @@ mod query;
 
 pub(super) use claim::settle;
 pub(super) use claim::{check, owned};
+pub(super) use dep::chain;
 pub(super) use query::SummaryJson;
 
 use crate::db::Cas;

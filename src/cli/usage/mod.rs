@@ -47,13 +47,13 @@ fn prune(context: &Context, days: Option<u64>, dry_run: bool) -> CliResult<()> {
     let (sums, counters, digests, kept_from);
     if dry_run {
         let (_, read) = context.read()?;
-        kept_from = first_day(now());
+        kept_from = first_day(read.believed(now())?);
         let (old, told) = usage::before(&*read, kept_from)?;
         (sums, counters, digests) = (old.len() as u64, told.len() as u64, None);
     } else {
         let (project, store) = context.ready()?;
         let author = context.author(&project)?;
-        kept_from = first_day(author.now);
+        kept_from = first_day(store.read()?.believed(author.now)?);
         let gone: Forgotten = store.write(&author, |txn| usage::forget_before(txn, kept_from))?;
         (sums, counters, digests) = (gone.sums, gone.counters, Some(gone.digests));
     }

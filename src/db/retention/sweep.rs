@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::day::Day;
 use crate::schema::handoff::Handoff;
+use crate::schema::retention::Belief;
 use crate::schema::session::Session;
+use crate::schema::time::Timestamp;
 
 use super::super::error::StoreError;
 use super::super::read::mark;
@@ -89,20 +91,25 @@ impl WriteTxn<'_> {
         let ended = Sweep { ended: Some(today), ..Sweep::default() };
         let sweep = match self.go_on(&retention, sweep, ended.clone()) {
             Ok(sweep) => sweep,
-            Err(error) if error.is_damage() => ended,
+            Err(error) if error.is_damage() => ended.clone(),
             Err(error) => return Err(error),
         };
+        if sweep == ended {
+            let belief = self.belief()?.unwrap_or_else(|| Belief::new(self.author.now));
+            self.tables.meta.put(mark::BELIEF, &belief.after_sweep(self.author.now))?;
+        }
         self.tables.meta.put(mark::SWEEP, &sweep)
     }
 
     fn go_on(&mut self, retention: &Retention, from: Sweep, ended: Sweep) -> Result<Sweep, StoreError> {
         let (mut stage, mut after, mut left) = (from.stage.unwrap_or(Stage::Log), from.after, ROWS);
+        let now = self.believed(self.author.now)?;
         loop {
             let seen = match stage {
                 Stage::Log => self.sweep_log(retention, &after, left),
-                Stage::Texts => self.sweep_texts(retention, left),
-                Stage::Handoffs => self.sweep_handoffs(retention, &after, left),
-                Stage::Sessions => self.sweep_sessions(retention, &after, left),
+                Stage::Texts => self.sweep_texts(retention, left, now),
+                Stage::Handoffs => self.sweep_handoffs(retention, &after, left, now),
+                Stage::Sessions => self.sweep_sessions(retention, &after, left, now),
             }?;
             match (seen, stage.next()) {
                 (Seen::UpTo(after), _) => return Ok(Sweep { stage: Some(stage), after, ..from_day(from.ended) }),
@@ -138,11 +145,11 @@ impl WriteTxn<'_> {
 
     /// Ends with the first text that is kept: those after it are younger, unless the clock was set back, and then
     /// `compact` finds them.
-    fn sweep_texts(&mut self, retention: &Retention, most: usize) -> Result<Seen, StoreError> {
+    fn sweep_texts(&mut self, retention: &Retention, most: usize, now: Timestamp) -> Result<Seen, StoreError> {
         let keys = self.superseded.keys_within((Bound::Unbounded, Bound::Unbounded))?;
         let keys = keys.take(most).collect::<Result<Vec<_>, _>>()?;
         for (rows, key) in keys.iter().enumerate() {
-            if !self.text_is_past(&retention.policy, self.revision_of(key)?, self.author.now)? {
+            if !self.text_is_past(&retention.policy, self.revision_of(key)?, now)? {
                 return Ok(Seen::All(rows + 1));
             }
             self.tables.superseded.remove(key)?;
@@ -150,19 +157,30 @@ impl WriteTxn<'_> {
         Ok(Seen::of(keys, most))
     }
 
-    fn sweep_handoffs(&mut self, retention: &Retention, after: &[u8], most: usize) -> Result<Seen, StoreError> {
+    fn sweep_handoffs(
+        &mut self,
+        retention: &Retention,
+        after: &[u8],
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Seen, StoreError> {
         let rows = self.window::<Handoff>(after, most)?;
         for (_, handoff) in &rows {
-            if retention.policy.drops_handoff(handoff, self.author.now) {
+            if retention.policy.drops_handoff(handoff, now) {
                 self.drop_record(Kind::Handoff, &Record::key(handoff))?;
             }
         }
         Ok(Seen::of(rows.into_iter().map(|(key, _)| key).collect(), most))
     }
 
-    fn sweep_sessions(&mut self, retention: &Retention, after: &[u8], most: usize) -> Result<Seen, StoreError> {
+    fn sweep_sessions(
+        &mut self,
+        retention: &Retention,
+        after: &[u8],
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Seen, StoreError> {
         let rows = self.window::<Session>(after, most)?;
-        let now = self.author.now;
         if rows.iter().any(|(_, session)| retention.policy.drops_session(session, now)) {
             let saved = self.saved_sessions()?;
             for (_, session) in &rows {

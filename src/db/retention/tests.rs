@@ -68,14 +68,21 @@ impl World {
         rows
     }
 
-    /// Everything that is stored but the place of the sweep.
+    /// Believes that it is so late.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method's path is of one lifetime only")]
+    fn trust(self, days: i64) -> Self {
+        self.on(days, |txn| txn.trust_clock());
+        self
+    }
+
+    /// Everything that is stored but the place of the sweep and the time it goes by.
     fn all(&self) -> BTreeMap<(u8, Vec<u8>), Vec<u8>> {
         let read = self.store.read().unwrap();
         let mut all = BTreeMap::new();
         for (number, table) in [&read.records, &read.changes, &read.superseded, &read.meta].into_iter().enumerate() {
             for key in table.keys_within((Bound::Unbounded, Bound::Unbounded)).unwrap() {
                 let key = key.unwrap();
-                if key != mark::SWEEP {
+                if key != mark::SWEEP && key != mark::BELIEF {
                     all.insert((u8::try_from(number).unwrap(), key), Vec::new());
                 }
             }
@@ -258,7 +265,7 @@ fn a_sweep_goes_on_beside_each_change_and_ends_for_the_day() {
         quiet.on(0, |txn| txn.put_record(&ended(&format!("s{number:03}"), 0), Op::End));
         quiet.on(0, |txn| txn.put_record(&handoff(number, HandoffState::Done, 0), Op::Done));
     }
-    let world = quiet.keeping(Some(SMALL));
+    let world = quiet.keeping(Some(SMALL)).trust(400);
     let records = || {
         let read = world.store.read().unwrap();
         read.count(Kind::Session).unwrap() + read.count(Kind::Handoff).unwrap()
@@ -307,6 +314,139 @@ fn what_is_damaged_stops_no_change() {
     ));
 }
 
+/// A world with one of each kind that goes by its age, which ended so many days before day 0; the policies' 90 and 30
+/// days. Their names begin with that number.
+fn aged(ages: &[i64]) -> World {
+    let world = world(None);
+    for (number, age) in (1..).zip(ages.iter().copied()) {
+        let id = world.create(-age, &format!("issue {number}"), "one\n");
+        world.rewrite(-age, id, "two\n");
+        world.on(-age, |txn| {
+            txn.put_record(&ended(&format!("s{age}"), -age), Op::End)?;
+            txn.put_record(&handoff(age, HandoffState::Done, -age), Op::Done)
+        });
+    }
+    world.create(0, "the last", "");
+    world.keeping(Some(Policy::DEFAULT))
+}
+
+impl World {
+    /// The ages of what is there: texts, sessions, handoffs.
+    fn ages(&self) -> [usize; 3] {
+        let read = self.store.read().unwrap();
+        let texts = read.superseded.keys_within((Bound::Unbounded, Bound::Unbounded)).unwrap().count();
+        let records = [Kind::Session, Kind::Handoff].map(|kind| usize::try_from(read.count(kind).unwrap()).unwrap());
+        [texts, records[0], records[1]]
+    }
+
+    /// So many changes on a day, each of which lets the sweep go on.
+    fn busy(&self, days: i64) {
+        for number in 0..10 {
+            self.create(days, &format!("day {days}, {number}"), "");
+        }
+    }
+}
+
+#[test]
+fn a_clock_years_ahead_drops_nothing_that_is_a_week_younger_than_what_is_dropped() {
+    // 90 days are kept, so of these the one of 84 may go on a clock that is ahead, and those beyond 90 on any
+    let ages = [120, 91, 84, 82, 40, 1];
+    let world = aged(&ages);
+    world.create(1, "an honest day", "");
+    assert_eq!(world.ages(), [4; 3]);
+    for _ in 0..10 {
+        world.create(18_000, "ahead", "");
+    }
+    assert_eq!(world.ages(), [3; 3], "one day of a clock is one step, however much is changed on it");
+    assert!(world.expire(18_000).is_empty());
+    // to and fro, on days of a clock that are all different
+    for number in 0..10 {
+        world.create(1, "honest", "");
+        world.create(18_001 + 400 * number, "ahead", "");
+        world.expire(18_001 + 400 * number);
+    }
+    world.create(1, "honest", "");
+    assert_eq!(world.ages(), [3; 3], "it never adds up");
+    for back in [-400, -9_000, -20_000, -600_000] {
+        world.busy(back);
+        world.expire(back);
+    }
+    assert_eq!(world.ages(), [3; 3]);
+    world.busy(9);
+    world.busy(10);
+    assert_eq!(world.ages(), [2; 3], "nobody has to catch up with that");
+}
+
+#[test]
+fn a_long_pause_is_caught_up_a_week_for_each_day_of_use() {
+    let world = aged(&[80, 70, 60, 50, 1]);
+    world.busy(0);
+    let mut left = Vec::new();
+    for days in 200..215 {
+        world.busy(days);
+        left.push(world.ages()[1]);
+        assert_eq!(world.ages(), [world.ages()[0]; 3]);
+    }
+    assert_eq!(left, [5, 4, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
+    // at once, if somebody says so
+    let other = aged(&[80, 70, 60, 50, 1]);
+    other.busy(0);
+    assert!(other.expire(200).is_empty());
+    assert_eq!(other.trust(200).ages(), [0; 3], "the sweep goes by it, too");
+}
+
+#[test]
+fn counters_of_past_days_go_by_the_time_that_is_believed() {
+    use crate::schema::usage::{Measure, Telemetry};
+    let world = world(Some(Policy::DEFAULT));
+    let count = |days: i64, of: i64| {
+        let name = "sessions".parse().unwrap();
+        let measure = Measure::Count;
+        world.on(days, |txn| crate::usage::record(txn, Day::of(day(of)), measure, &name, 1, 0).map(drop));
+    };
+    let days = || {
+        let counters: Vec<Telemetry> = world.store.read().unwrap().records().unwrap();
+        counters.len()
+    };
+    for today in 0..30 {
+        count(today, today);
+    }
+    assert_eq!(days(), 30);
+    // the first one goes on day 30 of a clock that is right, and those of a week on one that is ahead
+    for _ in 0..10 {
+        count(18_000, 29);
+        world.on(18_000, |txn| {
+            txn.touched = true;
+            txn.expire_usage()
+        });
+    }
+    assert_eq!(days(), 30 - 7);
+    count(30, 30);
+    count(-9_000, 29);
+    assert_eq!(days(), 30 - 7 + 1);
+}
+
+#[test]
+fn where_nothing_is_noted_of_the_clock_the_last_change_tells() {
+    // as a database is that an older version made
+    let world = aged(&[89, 85, 80]);
+    assert_eq!(world.expire(18_000).of(Kind::Session), ["s85", "s89"]);
+    let empty = self::world(Some(Policy::DEFAULT));
+    assert_eq!(empty.store.read().unwrap().believed(day(18_000)).unwrap(), day(18_000), "there is nothing to lose");
+}
+
+#[test]
+fn a_damaged_belief_is_as_good_as_none() {
+    let world = aged(&[95, 50]);
+    world.on(0, |txn| {
+        txn.touched = true;
+        txn.tables.meta.put(mark::BELIEF, "no belief at all")
+    });
+    world.busy(1);
+    assert_eq!(world.ages(), [1; 3]);
+    assert!(world.store.read().unwrap().meta.get::<Belief>(mark::BELIEF).unwrap().is_some());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
@@ -338,7 +478,7 @@ proptest! {
                     _ => drop(world.create(at, &format!("issue {number}"), "")),
                 }
             }
-            world.keeping(Some(policy))
+            world.trust(200).keeping(Some(policy))
         });
         at_once.expire(200);
         for _ in 0..20 {
