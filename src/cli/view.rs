@@ -183,9 +183,10 @@ impl Owners {
         self.access(false)?.is_free(tables, head)
     }
 
-    /// Whether other work trees have claimed anything.
-    pub(super) fn are_elsewhere(&self) -> Result<bool, StoreError> {
-        Ok(!self.seen()?.2.are_empty())
+    /// Whether other work trees have claimed anything. This one's own claims are records.
+    pub(super) fn are_elsewhere<T: Readable>(&self, tables: &Tables<T>) -> Result<bool, StoreError> {
+        let (claims, store) = (&self.seen()?.2, tables.store_id()?);
+        Ok(claims.iter().any(|claim| !claims.is_of(claim, &store)))
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
         assignee: args.assignee,
         session: args.session,
         // what other work trees have claimed is not assigned in this one
-        assigned: (args.claimed && !owners.are_elsewhere()?).then_some(true),
+        assigned: (args.claimed && !owners.are_elsewhere(&read)?).then_some(true),
         text: args.text,
         sort: match args.sort {
             SortBy::Updated => Sort::Updated,

@@ -114,7 +114,7 @@ fn issues(read: &ReadTxn) -> CliResult<IssuesJson> {
 /// The issues that sessions have: the caller's, and those of others.
 fn claims(read: &ReadTxn, owners: &Owners, names: &[&str]) -> CliResult<(Vec<ClaimJson>, Vec<ClaimJson>)> {
     // what other work trees have claimed is not assigned in this one
-    let assigned = (!owners.are_elsewhere()?).then_some(true);
+    let assigned = (!owners.are_elsewhere(read)?).then_some(true);
     let query = Query { classes: Classes::OPEN, assigned, sort: Sort::Priority, ..Query::default() };
     let mut claims = Vec::new();
     for stored in read.list(&query, |_| Ok(true))? {

@@ -204,7 +204,7 @@ fn is_about_a_session(category: &str) -> bool {
 fn issues(read: &Read, project: &Project, owners: &Owners, border: &Border) -> CliResult<(Table, Vec<ClaimJson>)> {
     let mut table = Table { name: "issues", ..Table::default() };
     let mut claims = Vec::new();
-    let elsewhere = owners.are_elsewhere()?;
+    let elsewhere = owners.are_elsewhere(read)?;
     for stored in read.all_heads()? {
         let stored = stored?;
         let head = &stored.head;
