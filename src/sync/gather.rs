@@ -102,10 +102,11 @@ impl Mirror<'_> {
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
         if let Some(dir) = dir.as_ref().filter(|_| !scan.read.is_empty()) {
-            // few were read, and all are looked at: the cheaper question comes first
-            let read: HashSet<Vec<u8>> = scan.read.iter().map(|file| file.issue.head.identity().key()).collect();
+            // few were read, and all are looked at: the cheaper question comes first, and nothing is hashed
+            let mut read: Vec<Vec<u8>> = scan.read.iter().map(|file| file.issue.head.identity().key()).collect();
+            read.sort_unstable();
             for (key, baseline) in &baselines {
-                if read.contains(key)
+                if read.binary_search(key).is_ok()
                     && scan.unchanged.contains(&baseline.name)
                     && let Ok(file) = scan::read_file(dir, &baseline.name, now)
                 {
@@ -400,8 +401,12 @@ impl Snapshot {
 
     /// Issues whose file is gone with its name, and issues whose file's name is now another issue's.
     fn gone(&self) -> (Vec<(Identity, FileName)>, Vec<Identity>) {
-        // each unchanged file has a baseline of its own
-        if self.scan.unchanged.len() == self.baselines.len() {
+        // each of these files has a baseline of its own; what git holds of a file is no file
+        let in_place = |file: &&Box<ReadFile>| {
+            let baseline = self.baselines.of(&file.name).filter(|_| file.unmerged.is_none());
+            baseline.is_some_and(|(key, _)| *key == file.issue.head.identity().key())
+        };
+        if self.scan.unchanged.len() + self.scan.read.iter().filter(in_place).count() == self.baselines.len() {
             return (Vec::new(), Vec::new());
         }
         let read: HashSet<&FileName> = self.scan.read.iter().map(|file| &file.name).collect();

@@ -6,6 +6,8 @@
 mod beside;
 mod cookie;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::value::{is_identifier, is_member_path, is_placeholder, is_random, is_variable_name, reads_as_words};
 use super::words::{
     FORMATS, Format, KEY_KINDS, TRIGGERS, WORDS, Word, is_blank, is_capital, is_dashed, is_token_byte, is_value_byte,
@@ -24,8 +26,19 @@ pub(super) fn detect(text: &str) -> Vec<Finding> {
 
 /// Whether there is any finding, for many texts.
 pub(super) fn detects(text: &str) -> bool {
+    /// After so many bytes the faster search has made up for what building it takes.
+    const MANY: usize = 128 << 10;
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    if SEEN.fetch_add(text.len(), Ordering::Relaxed) < MANY {
+        let hits = TRIGGERS.find_overlapping_iter(text);
+        return any(text, hits.map(|hit| (hit.pattern().as_usize(), hit.start(), hit.end())));
+    }
+    any(text, bulk::hits(text.as_bytes()).into_iter())
+}
+
+fn any(text: &str, mut hits: impl Iterator<Item = bulk::Hit>) -> bool {
     let mut search = Search::new(text);
-    bulk::hits(text.as_bytes()).into_iter().any(|(word, start, end)| {
+    hits.any(|(word, start, end)| {
         search.look_at(word, start, end);
         !search.findings.is_empty()
     })
