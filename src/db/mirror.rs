@@ -9,7 +9,7 @@ use crate::schema::value::Value;
 
 use super::error::StoreError;
 use super::read::{FolderMark, mark};
-use super::record::{Baseline, Conflict, Op, Pending, Versioned};
+use super::record::{Baseline, Conflict, Landing, Op, Pending, Versioned};
 use super::write::WriteTxn;
 
 impl WriteTxn<'_> {
@@ -87,6 +87,18 @@ impl WriteTxn<'_> {
         let removed = self.tables.conflicts.remove(&identity.key())?;
         self.touched |= removed;
         Ok(removed)
+    }
+
+    /// Notes what an export is about to do to files; nothing once it is done.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn set_landings(&mut self, landings: &[Landing]) -> Result<(), StoreError> {
+        self.touched = true;
+        if landings.is_empty() {
+            return self.tables.meta.remove(mark::LANDINGS).map(drop);
+        }
+        self.tables.meta.put(mark::LANDINGS, landings)
     }
 
     /// Notes that all changes so far built the database from the files, so that no undo takes them for a person's.

@@ -59,7 +59,6 @@ mod sound;
 pub mod tables;
 mod trail;
 pub mod undo;
-mod versions;
 mod witness;
 mod write;
 

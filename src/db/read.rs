@@ -8,7 +8,7 @@ use crate::schema::issue::Issue;
 
 use super::error::StoreError;
 use super::index::{bare_link_prefix, id_key, id_of, link_prefix};
-use super::record::{Baseline, Change, Conflict, Counters, Moved, Pending, StoredHead, Tombstone, Versioned};
+use super::record::{Baseline, Change, Conflict, Counters, Landing, Moved, Pending, StoredHead, Tombstone, Versioned};
 use super::tables::{Readable, Tables};
 
 /// Names of the rows of `meta`.
@@ -28,6 +28,8 @@ pub(crate) mod mark {
     pub(crate) const SWEEP: &[u8] = b"sweep";
     /// The time that dropping goes by (see [`crate::schema::retention::Belief`]).
     pub(crate) const BELIEF: &[u8] = b"belief";
+    /// What an export is about to do to files.
+    pub(crate) const LANDINGS: &[u8] = b"landings";
 }
 
 /// What an import or export last saw of the issues folder.
@@ -189,6 +191,14 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::head`].
     pub fn log_from(&self) -> Result<Revision, StoreError> {
         Ok(self.meta.get(mark::LOG_FROM)?.unwrap_or_default())
+    }
+
+    /// What an export was about to do to files when it was killed.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn landings(&self) -> Result<Vec<Landing>, StoreError> {
+        Ok(self.meta.get(mark::LANDINGS)?.unwrap_or_default())
     }
 
     /// The highest number ever taken in, also by issues that are gone.

@@ -75,6 +75,17 @@ pub struct Baseline {
     pub text: Option<String>,
 }
 
+/// What an export is about to do to a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    /// The issue.
+    pub identity: Identity,
+    /// The file.
+    pub name: FileName,
+    /// Hash of the bytes that it gets; none if it is removed.
+    pub file: Option<ContentHash>,
+}
+
 /// How a record differs from its baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pending {

@@ -11,7 +11,7 @@ use crate::schema::retention::Belief;
 use super::index::id_key;
 use super::migrate::is_old_change;
 use super::read::{FolderMark, mark};
-use super::record::{Baseline, Change, Conflict, Counters, Moved, Pending, StoredHead, Tombstone};
+use super::record::{Baseline, Change, Conflict, Counters, Landing, Moved, Pending, StoredHead, Tombstone};
 use super::records::is_record;
 
 /// The tables that hold what is worked out from others.
@@ -59,6 +59,7 @@ fn is_sound_mark(key: &[u8], value: &[u8]) -> bool {
         mark::COUNTERS => decode::<Counters>(key, value).is_ok(),
         mark::FOLDER => decode::<FolderMark>(key, value).is_ok(),
         mark::BELIEF => decode::<Belief>(key, value).is_ok(),
+        mark::LANDINGS => decode::<Vec<Landing>>(key, value).is_ok(),
         b"usage_horizon" => decode::<Day>(key, value).is_ok(),
         name => is_name(name) && codec::is_whole(key, value),
     }

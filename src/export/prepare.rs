@@ -3,8 +3,6 @@
 //! Nothing is written here. A file that is not what the baseline says holds an edit that import has not seen, and is
 //! never written over.
 
-use std::collections::HashSet;
-
 use crate::db::record::{Baseline, Versioned};
 use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::import::scan::{self, MAX_FILE};
@@ -23,18 +21,6 @@ pub struct Changed {
     pub baseline: Option<Baseline>,
     /// Whether a person must end a conflict first.
     pub in_conflict: bool,
-    /// The versions that the record has had since file and record last agreed; asked for only where the file was changed.
-    pub versions: HashSet<ContentHash>,
-}
-
-impl Changed {
-    /// Whether a file holds a version that the record has had since: what an export wrote that was killed before it noted
-    /// so, and nobody's edit.
-    fn held(&self, file: &Issue, name: &FileName) -> bool {
-        let version =
-            || ContentHash::of(frontmatter::render(&with_final_newline(named(file.clone(), name))).as_bytes());
-        !self.versions.is_empty() && self.versions.contains(&version())
-    }
 }
 
 /// What is to be done for one record.
@@ -96,14 +82,6 @@ pub struct Write {
 const EDITED: &str = "it was edited since the last import; run `oxi-state sync`";
 const IN_THE_WAY: &str = "another issue's file has that name; run `oxi-state sync`";
 
-impl Prepared {
-    /// Whether the file holds what the baseline does not.
-    #[must_use]
-    pub fn is_edited(&self) -> bool {
-        matches!(self, Self::Refused { reason: EDITED, .. })
-    }
-}
-
 /// What is to be done for one record.
 ///
 /// # Errors
@@ -113,8 +91,8 @@ pub fn prepare(dir: &Dir, changed: &Changed) -> Result<Prepared, PathError> {
         return Ok(Prepared::InConflict);
     }
     match (&changed.record, &changed.baseline) {
-        (Some(record), baseline) => prepare_write(dir, changed, &record.issue, baseline.as_ref()),
-        (None, Some(baseline)) => prepare_removal(dir, changed, baseline),
+        (Some(record), baseline) => prepare_write(dir, &record.issue, baseline.as_ref()),
+        (None, Some(baseline)) => prepare_removal(dir, baseline),
         (None, None) => Ok(Prepared::Forget),
     }
 }
@@ -139,13 +117,12 @@ fn look(dir: &Dir, name: &FileName) -> Result<Found, PathError> {
     }
 }
 
-fn prepare_removal(dir: &Dir, changed: &Changed, baseline: &Baseline) -> Result<Prepared, PathError> {
+fn prepare_removal(dir: &Dir, baseline: &Baseline) -> Result<Prepared, PathError> {
     let name = baseline.name.clone();
     Ok(match look(dir, &name)? {
         Found::Nothing => Prepared::Forget,
         Found::File(bytes, stat) if ContentHash::of(&bytes) == baseline.file => Prepared::Remove { name, stat },
-        Found::File(bytes, stat) => match frontmatter::parse(&bytes) {
-            Ok(parsed) if changed.held(&parsed, &name) => Prepared::Remove { name, stat },
+        Found::File(bytes, _) => match frontmatter::parse(&bytes) {
             Ok(_) => Prepared::Refused { name, reason: EDITED },
             // an import will not take it in, so it is no use to name one
             Err(bad) => Prepared::Bad { name, line: bad.line, reason: bad.reason.to_string() },
@@ -154,12 +131,7 @@ fn prepare_removal(dir: &Dir, changed: &Changed, baseline: &Baseline) -> Result<
     })
 }
 
-fn prepare_write(
-    dir: &Dir,
-    changed: &Changed,
-    record: &Issue,
-    baseline: Option<&Baseline>,
-) -> Result<Prepared, PathError> {
+fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Result<Prepared, PathError> {
     let target = record.head.file_name();
     let source = baseline.map_or_else(|| target.clone(), |baseline| baseline.name.clone());
     let (current, stat) = match look(dir, &source)? {
@@ -181,7 +153,7 @@ fn prepare_write(
         }
         Err(bad) => return Ok(Prepared::Bad { name: source, line: bad.line, reason: bad.reason.to_string() }),
     };
-    if !is_baseline && !changed.held(&parsed, &source) {
+    if !is_baseline {
         return Ok(if with_final_newline(parsed.clone()) == *record && source == target {
             Prepared::Converged { name: source, bytes: current, stat }
         } else if parsed.head.identity() == record.head.identity() {

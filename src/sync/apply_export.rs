@@ -1,11 +1,11 @@
-//! Export: look at what lies in the way, write temporary files, sync, look again, rename, sync, and only then commit the
-//! new baselines.
+//! Export: look at what lies in the way, note what is about to happen, write temporary files, sync, look again, rename,
+//! sync, and only then commit the new baselines.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use crate::db::Op;
 use crate::db::gate::Gate;
-use crate::db::record::{Baseline, Pending, Versioned};
+use crate::db::record::{Baseline, Landing, Pending, Versioned};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
 use crate::fs::{Dir, Entry, FileStat, is_temporary};
 use crate::import::scan::{Baselines, Names, Scan};
@@ -30,8 +30,6 @@ struct Landed {
     identity: Identity,
     /// The file and what it says; none if it was removed.
     file: Option<(Baseline, Issue)>,
-    /// The text that it had, if more of it was lost than the record says.
-    lost: Option<String>,
 }
 
 impl Mirror<'_> {
@@ -190,11 +188,9 @@ impl Mirror<'_> {
         let mut changed = self.changed(identities)?;
         // deletions first, which free names; then by number
         changed.sort_by_key(|item| item.record.as_ref().map(|record| record.issue.head.id));
-        let mut prepared = changed.iter().map(|item| prepare(dir, item)).collect::<Result<Vec<_>, _>>()?;
-        self.look_behind_edits(dir, &mut changed, &mut prepared)?;
-        let mut landed = Vec::new();
-        let mut writes = Vec::new();
-        for (item, prepared) in changed.iter().zip(prepared) {
+        let (mut landed, mut writes, mut removals) = (Vec::new(), Vec::new(), Vec::new());
+        for item in &changed {
+            let prepared = prepare(dir, item)?;
             tell(report, item, &prepared, self);
             match prepared {
                 Prepared::Write(write) => writes.push((item, write)),
@@ -202,64 +198,71 @@ impl Mirror<'_> {
                     landed.extend(item.record.as_ref().map(|record| Landed {
                         identity: item.identity.clone(),
                         file: Some((baseline_of(&name, &bytes, record, Some(stat)), record.issue.clone())),
-                        lost: None,
                     }));
                 }
-                Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None, lost: None }),
-                Prepared::Remove { name, stat } if !self.options.dry_run && still(dir, &name, &stat)? => {
-                    dir.remove(&name.to_string())?;
-                    landed.push(Landed { identity: item.identity.clone(), file: None, lost: None });
-                }
+                Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None }),
+                Prepared::Remove { name, stat } => removals.push((item, name, stat)),
                 _ => {}
             }
         }
         if self.options.dry_run {
             return Ok(());
         }
+        let announced = self.announce(&writes, &removals)?;
+        for (item, name, stat) in removals {
+            if still(dir, &name, &stat)? {
+                dir.remove(&name.to_string())?;
+                landed.push(Landed { identity: item.identity.clone(), file: None });
+            }
+        }
         landed.extend(self.write_files(gate, dir, writes, report)?);
-        if landed.is_empty() {
+        if landed.is_empty() && !announced {
             return Ok(());
         }
         dir.sync()?;
         self.store.write(&self.author, |txn| {
             for landed in &landed {
-                if let (Some(text), Some((baseline, _))) = (&landed.lost, &landed.file) {
-                    let file = Value::Map(vec![("file".into(), Value::from(baseline.name.to_string()))]);
-                    txn.note_lost(&landed.identity, Op::Update, file, Some(text))?;
-                }
                 match &landed.file {
                     Some((baseline, issue)) => txn.agree(&landed.identity, baseline, issue)?,
                     None => txn.forget_baseline(&landed.identity)?,
                 }
             }
-            Ok(())
+            Ok(txn.set_landings(&[])?)
         })
     }
 
-    /// Looks again at files that hold what their baselines do not: what an export left that was killed is no edit.
-    fn look_behind_edits(
+    /// Notes what is about to happen to files, so that what a killed export leaves is not taken for anybody's edit or
+    /// deletion (see [`super::landing`]), and what is lost of texts that are replaced as a whole. Says whether there is
+    /// anything.
+    fn announce(
         &self,
-        dir: &Dir,
-        changed: &mut [Changed],
-        prepared: &mut [Prepared],
-    ) -> Result<(), MirrorError> {
-        let edited = changed.iter().zip(&*prepared).filter(|(_, prepared)| prepared.is_edited());
-        let agreed: HashMap<_, _> = edited
-            .map(|(item, _)| (item.identity.clone(), item.baseline.as_ref().map(|baseline| baseline.content)))
-            .collect();
-        if agreed.is_empty() {
-            return Ok(());
+        writes: &[(&Changed, Write)],
+        removals: &[(&Changed, FileName, FileStat)],
+    ) -> Result<bool, MirrorError> {
+        let written = writes.iter().map(|(item, write)| Landing {
+            identity: item.identity.clone(),
+            name: write.name.clone(),
+            file: Some(ContentHash::of(&write.bytes)),
+        });
+        let removed = removals.iter().map(|(item, name, _)| Landing {
+            identity: item.identity.clone(),
+            name: name.clone(),
+            file: None,
+        });
+        let landings: Vec<_> = written.chain(removed).collect();
+        if landings.is_empty() {
+            return Ok(false);
         }
-        let mut versions = self.store.read()?.versions_since(agreed)?;
-        for (item, prepared) in changed.iter_mut().zip(prepared) {
-            if prepared.is_edited()
-                && let Some(versions) = versions.remove(&item.identity)
-            {
-                item.versions = versions;
-                *prepared = prepare(dir, item)?;
+        self.store.write(&self.author, |txn| {
+            for (item, write) in writes {
+                if let Some(text) = &write.lost {
+                    let file = Value::Map(vec![("file".into(), Value::from(write.name.to_string()))]);
+                    txn.note_lost(&item.identity, Op::Update, file, Some(text))?;
+                }
             }
-        }
-        Ok(())
+            Ok::<_, MirrorError>(txn.set_landings(&landings)?)
+        })?;
+        Ok(true)
     }
 
     fn changed(&self, identities: &[Identity]) -> Result<Vec<Changed>, MirrorError> {
@@ -271,7 +274,6 @@ impl Mirror<'_> {
                 record: read.issue_of(identity)?,
                 baseline: read.baseline(identity)?,
                 in_conflict: read.conflict(identity)?.is_some(),
-                versions: HashSet::new(),
             });
         }
         Ok(changed)
@@ -328,11 +330,7 @@ impl Mirror<'_> {
                 _ => None,
             };
             let baseline = baseline_of(&write.name, &write.bytes, record, stat);
-            landed.push(Landed {
-                identity: item.identity.clone(),
-                file: Some((baseline, record.issue.clone())),
-                lost: write.lost,
-            });
+            landed.push(Landed { identity: item.identity.clone(), file: Some((baseline, record.issue.clone())) });
         }
         Ok(landed)
     }
@@ -341,8 +339,8 @@ impl Mirror<'_> {
 impl Snapshot {
     /// A snapshot that knows nothing but which names are there.
     fn of_scan(baselines: Baselines, scan: Scan) -> Self {
-        let (conflicts, pending, versions) = Default::default();
-        Self { baselines, scan, twins: Vec::new(), conflicts, pending, versions }
+        let (conflicts, pending) = Default::default();
+        Self { baselines, scan, twins: Vec::new(), conflicts, pending }
     }
 }
 

@@ -28,8 +28,6 @@ pub(super) struct Snapshot {
     pub(super) twins: Vec<ReadFile>,
     pub(super) conflicts: HashMap<Identity, Conflict>,
     pub(super) pending: HashMap<Identity, Pending>,
-    /// What records were since they and their files last agreed, where both have changed.
-    pub(super) versions: HashMap<Identity, HashSet<ContentHash>>,
 }
 
 /// The database's part of a snapshot.
@@ -114,9 +112,7 @@ impl Mirror<'_> {
                 }
             }
         }
-        let mut snapshot = Snapshot { baselines, scan, twins, conflicts, pending, versions: HashMap::new() };
-        snapshot.versions = self.versions(&snapshot)?;
-        Ok(snapshot)
+        Ok(Snapshot { baselines, scan, twins, conflicts, pending })
     }
 
     fn list(&self, dir: &Dir, revision: Option<&str>) -> Result<Listing, MirrorError> {
@@ -260,7 +256,6 @@ impl Mirror<'_> {
                     reopened: snapshot.reopened(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
-                    versions: snapshot.versions.get(identity),
                 };
                 batch.push((identity, known));
             }
@@ -274,26 +269,6 @@ impl Mirror<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What records were since they and their files last agreed, where both have changed.
-    fn versions(&self, snapshot: &Snapshot) -> Result<HashMap<Identity, HashSet<ContentHash>>, MirrorError> {
-        if snapshot.pending.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let changed = snapshot.changed_files().map(|file| file.issue.head.identity());
-        let mut wanted: HashSet<_> = changed.filter(|identity| snapshot.pending.contains_key(identity)).collect();
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let mut agreed = HashMap::new();
-        for (key, baseline) in &snapshot.baselines {
-            if let Some(identity) = Identity::from_key(key).and_then(|identity| wanted.take(&identity)) {
-                agreed.insert(identity, Some(baseline.content));
-            }
-        }
-        agreed.extend(wanted.into_iter().map(|identity| (identity, None)));
-        Ok(self.store.read()?.versions_since(agreed)?)
     }
 
     /// The record of an issue, and what it is merged with.
@@ -402,11 +377,13 @@ impl Snapshot {
     /// Issues whose file is gone with its name, and issues whose file's name is now another issue's.
     fn gone(&self) -> (Vec<(Identity, FileName)>, Vec<Identity>) {
         // each of these files has a baseline of its own; what git holds of a file is no file
-        let in_place = |file: &&Box<ReadFile>| {
+        let in_place = |file: &ReadFile| {
             let baseline = self.baselines.of(&file.name).filter(|_| file.unmerged.is_none());
             baseline.is_some_and(|(key, _)| *key == file.issue.head.identity().key())
         };
-        if self.scan.unchanged.len() + self.scan.read.iter().filter(in_place).count() == self.baselines.len() {
+        if self.scan.unchanged.len() + self.scan.read.iter().filter(|file| in_place(file)).count()
+            == self.baselines.len()
+        {
             return (Vec::new(), Vec::new());
         }
         let read: HashSet<&FileName> = self.scan.read.iter().map(|file| &file.name).collect();

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod diff3;
 pub mod driver;
 mod gather;
+mod landing;
 pub mod merge;
 pub mod numbers;
 pub mod plan;
@@ -157,7 +158,7 @@ impl Mirror<'_> {
     /// # Errors
     /// If the database, the folder or git fails as a whole.
     pub fn sync(&self) -> Result<Report, MirrorError> {
-        let gate = self.lock()?;
+        let (gate, ()) = self.lock_and(|_| Ok(()))?;
         if self.options.dry_run {
             return self.rehearse_sync(&gate);
         }
@@ -226,8 +227,17 @@ impl Mirror<'_> {
         Err(MirrorError::Contended)
     }
 
+    /// Waits for the turn, for work on a database that may be missing or damaged.
     fn lock(&self) -> Result<Gate, MirrorError> {
-        Ok(self.lock_and(|_| Ok(()))?.0)
+        let gate = self.turn()?;
+        self.refuse_tracked_database()?;
+        Ok(gate)
+    }
+
+    fn turn(&self) -> Result<Gate, MirrorError> {
+        let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
+        self.store.remove_unborn()?;
+        Ok(gate)
     }
 
     /// A database that git tracks could be replaced by any checkout.
@@ -239,10 +249,10 @@ impl Mirror<'_> {
     }
 
     /// Waits for the turn, and refuses it if git tracks the database. While git thinks about that, `look` runs; it must
-    /// change nothing.
+    /// change nothing. What a killed export left is noted before.
     fn lock_and<R>(&self, look: impl FnOnce(&Gate) -> Result<R, MirrorError>) -> Result<(Gate, R), MirrorError> {
-        let gate = Gate::sync(self.store.dir(), self.store.timeout())?;
-        self.store.remove_unborn()?;
+        let gate = self.turn()?;
+        self.recover_export()?;
         let seen = self.while_git_thinks(|| look(&gate))?;
         Ok((gate, seen?))
     }

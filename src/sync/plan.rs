@@ -1,7 +1,7 @@
 //! What an import is to do, decided from a snapshot of records and files. Pure: applying it comes later, and checks that
 //! the records are still those that were planned with.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
@@ -47,8 +47,6 @@ pub struct Known<'a> {
     pub files: Vec<&'a ReadFile>,
     /// Why there is none, where there is none but was one.
     pub absence: Option<Absence>,
-    /// The versions that the record has had since it and the file last agreed, where both have changed.
-    pub versions: Option<&'a HashSet<ContentHash>>,
 }
 
 /// What happens to the record.
@@ -274,9 +272,6 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     let rewritten = |base: &&Issue| file.oxi_rendering && is_later(&file.issue, base);
     let stripped = known.base.as_ref().filter(rewritten).map(without_foreign_keys);
     let base = stripped.as_ref().or(known.base.as_ref());
-    // what an export wrote that was killed before it noted so
-    let is_ours = known.versions.is_some_and(|versions| versions.contains(&file.content));
-    let base = if is_ours { Some(&file.issue) } else { base };
     let equal = record.is_some_and(|record| same_but_for_number(record, &file.issue));
     let step = decide(base.is_some(), side(base, record), side(base, Some(&file.issue)), equal);
     action.baseline = BaselineChange::Agree;

@@ -19,7 +19,6 @@ mod documents;
 mod errors;
 mod facts;
 mod git_corners;
-mod half_exported;
 mod handoffs;
 mod history;
 mod hooks;

@@ -11,6 +11,7 @@ mod calls;
 mod commands;
 mod errors;
 mod full;
+mod half_exported;
 mod kills;
 #[path = "../support/noise.rs"]
 mod noise;
