@@ -256,6 +256,7 @@ impl Mirror<'_> {
                     reopened: snapshot.reopened(identity),
                     files: concerned.files.clone(),
                     absence: concerned.absence,
+                    file: concerned.files.first().and_then(|file| snapshot.known_bytes(&file.name, identity)),
                 };
                 batch.push((identity, known));
             }
@@ -354,6 +355,11 @@ impl Snapshot {
             !same(file) || in_conflict(file) || (!others.is_empty() && others.contains(&file.issue.head.identity()))
         };
         read().filter(counts).chain(&self.twins)
+    }
+
+    /// Hash of the bytes that an issue's file had when it and the record last agreed.
+    fn known_bytes(&self, name: &FileName, identity: &Identity) -> Option<ContentHash> {
+        self.baselines.of(name).filter(|(key, _)| *key == identity.key()).map(|(_, baseline)| baseline.file)
     }
 
     /// The file that a conflict is about which was opened again after its outcome had been exported: file and record

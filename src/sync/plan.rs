@@ -8,7 +8,7 @@ use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::ReadFile;
 use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
-use crate::schema::issue::Issue;
+use crate::schema::issue::{Issue, Linked};
 use crate::schema::privacy::Rule;
 use crate::schema::value::Value;
 
@@ -47,6 +47,8 @@ pub struct Known<'a> {
     pub files: Vec<&'a ReadFile>,
     /// Why there is none, where there is none but was one.
     pub absence: Option<Absence>,
+    /// Hash of the file's bytes when both last agreed.
+    pub file: Option<ContentHash>,
 }
 
 /// What happens to the record.
@@ -128,6 +130,8 @@ pub struct Action<'a> {
     pub text: Option<String>,
     /// Values that a merge decided against, by field.
     pub lost: Vec<(String, Value)>,
+    /// Whether the log is to keep the file's text, because the next export removes it with something that is nowhere else.
+    pub keeps_text: bool,
     /// What in its files looks like a secret, and was neither in the base nor in the record: the file, the rule, the line.
     pub secrets: Vec<(FileName, Rule, usize)>,
     /// How it is reported.
@@ -167,6 +171,16 @@ fn same_to_a_person(a: &Issue, b: &Issue) -> bool {
         && x.labels == y.labels
         && x.assignee == y.assignee
         && x.depends_on == y.depends_on
+}
+
+/// Whether a file has keys, handoffs or validations that the base has not, or has otherwise: nobody edits them in the
+/// record, but a person or another clone can have written them.
+fn adds_to(base: &Issue, file: &Issue) -> bool {
+    let (old, new) = (&base.head, &file.head);
+    let entries = |old: &[Linked], new: &[Linked]| new.iter().any(|entry| !old.contains(entry));
+    new.extra.iter().any(|(name, extra)| old.extra.get(name) != Some(extra))
+        || entries(&old.handoffs, &new.handoffs)
+        || entries(&old.validations, &new.validations)
 }
 
 /// One side of an issue relative to its base.
@@ -210,6 +224,7 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         conflict: if known.conflict.is_some() { ConflictChange::Clear } else { ConflictChange::Keep },
         text: None,
         lost: Vec::new(),
+        keeps_text: false,
         secrets: Vec::new(),
         outcome: Outcome::Silent,
     };
@@ -223,16 +238,29 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     if files.is_empty() {
         files.extend(versions.next());
     }
-    // beside the file under the issue's number, one that git kept of before tells nothing that the base did not
-    let is_old = |file: &&ReadFile| known.base.as_ref().is_some_and(|base| same_but_for_number(base, &file.issue));
     let file = files[0];
     action.file = Some(file);
+    // beside the file under the issue's number, one that git kept of before tells nothing that the base did not; but only
+    // if that file came from the base: one that another clone renumbered may come from before it
+    let is_base = |file: &ReadFile| known.base.as_ref().is_some_and(|base| same_but_for_number(base, &file.issue));
+    let comes_from_base = known.base.as_ref().is_some_and(|base| base.head.file_name() == file.name)
+        || record.is_some_and(|record| same_but_for_number(record, &file.issue));
+    let mut left_behind = None;
     for other in &files[1..] {
-        if !same_but_for_number(&file.issue, &other.issue) && !is_old(other) {
-            conflict_of(&mut action, known, file, other, differing_fields(&file.issue, &other.issue));
-            return action;
+        if !same_but_for_number(&file.issue, &other.issue) {
+            if !is_base(other) {
+                conflict_of(&mut action, known, file, other, differing_fields(&file.issue, &other.issue));
+                return action;
+            }
+            left_behind = Some(*other).filter(|_| !comes_from_base).or(left_behind);
         }
         action.surplus.push(other);
+    }
+    if let Some(mine) = left_behind {
+        // what both came from is not known
+        let text = mine.text.clone().unwrap_or_else(|| frontmatter::render(&mine.issue));
+        plan_unmerged(&mut action, known, file, (None, &mine.issue, &text));
+        return action;
     }
     let others: Vec<_> = versions.collect();
     let differing: Vec<_> = others.iter().filter(|other| !same_but_for_number(&file.issue, &other.issue)).collect();
@@ -289,6 +317,12 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
             action.outcome = Outcome::Updated;
         }
         (Step::Merge, Some(record)) => merge_sides(&mut action, known, base, record, file),
+        // the record was deleted; what the file holds beside what it held then would be in no record and no row
+        (Step::DeleteFile, _) if base.is_some_and(|base| adds_to(base, &file.issue)) => {
+            action.record = RecordChange::TakeFile;
+            action.outcome = Outcome::Restored;
+        }
+        (Step::DeleteFile, _) if known.file.is_some_and(|known| known != file.file) => action.keeps_text = true,
         // converged, or the export's work; what text the file has now is what the next export patches
         _ => {}
     }

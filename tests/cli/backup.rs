@@ -110,11 +110,11 @@ fn a_backup_is_never_written_over_anything_by_mistake() {
 
 #[test]
 fn what_is_no_whole_backup_is_refused_and_changes_nothing() {
-    let project = project_with(&[issue(1, "first").body(&noise(1, 4_500))]);
+    let project = project_with(&[issue(1, "first").body(&noise(1, 17 * 265))]);
     let file = outside(&project, "b.redb");
     project.oxi(&format!("backup {file}")).ok();
     let (good, before) = (std::fs::read(&file).unwrap(), database(&project));
-    let (mut flipped, text) = (good.clone(), noise(1, 4_500));
+    let (mut flipped, text) = (good.clone(), noise(1, 17 * 265));
     let part = &text.as_bytes()[2_000..2_010];
     let at = flipped.windows(10).rposition(|bytes| bytes == part).unwrap();
     flipped[at] ^= 1;

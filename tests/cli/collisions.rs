@@ -424,3 +424,31 @@ fn of_two_files_that_were_both_edited_none_is_lost_and_the_conflict_ends() {
     let text = project.read("0002-first.md");
     assert!(text.contains("one of ours") && text.contains("one of theirs"), "{text}");
 }
+
+#[test]
+fn an_edit_under_the_old_number_and_one_under_the_new_both_go_in() {
+    let left = project_with(&[issue(1, "first").body("first line\n")]);
+    let right = left.clone_as("right");
+    // on the right another issue comes to have number 1
+    right.add(&issue(1, "earlier").created("2025-01-01T00:00:00Z"));
+    right.oxi("sync").ok();
+    right.oxi("issue update 2 --add-label right --append 'of the right' --title 'quite another title'").ok();
+    right.oxi("sync").ok();
+    right.commit("right");
+    left.oxi("issue update 1 --add-label left --append 'of the left'").ok();
+    left.oxi("handoff add of-the-left --issue 1").ok();
+    left.oxi("sync").ok();
+    left.commit("left");
+    // git sees a file that one side deleted and the other changed
+    left.try_git(&format!("pull -q --no-rebase --no-edit {} main", right.root.display()));
+    assert!(left.exists("0001-first.md") && left.exists("0002-first.md"));
+    left.oxi("sync").exits(4).says("#2 is in conflict");
+    left.oxi("resolve 2 --union").ok();
+    left.oxi("sync").ok();
+    assert_eq!(left.files(), ["0001-earlier.md", "0002-first.md"]);
+    let text = left.read("0002-first.md");
+    for part in ["of the left\nof the right\n", "- left\n", "- right\n", "state: pending", "summary: of-the-left"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    left.oxi("status --check").ok();
+}

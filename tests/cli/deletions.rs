@@ -297,3 +297,26 @@ fn without_the_git_program_queries_and_changes_work() {
     project.oxi_with("sync", &nothing).ok();
     assert!(project.exists("0002-second.md"));
 }
+
+#[test]
+fn what_a_file_holds_beside_its_fields_is_not_lost_with_a_deleted_record() {
+    let handoff = "handoffs:\n- id: 01M7YST6MK1CHA5X347K759FY9\n  from: Bob\n  state: pending\n  summary: PRECIOUS\n  \
+                   created_at: 2026-11-21T10:18:16Z\n  updated_at: 2026-11-21T10:18:16Z\n---\n";
+    for (from, to) in [("sessions:", "customer: PRECIOUS\nsessions:"), ("\n---\n", &format!("\n{handoff}"))] {
+        let project = project_with(&[issue(1, "first")]);
+        project.oxi("issue delete 1").ok();
+        project.edit("0001-first.md", from, to);
+        project.oxi("sync").ok().says("#1 restored: it was deleted here, but its file was edited");
+        assert!(project.read("0001-first.md").contains("PRECIOUS"));
+        assert!(project.oxi("issue show 1 --json").ok().stdout.contains("PRECIOUS"));
+        project.oxi("status --check").ok();
+    }
+    // a comment alone brings nothing back, but is in the log
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("issue delete 1").ok();
+    project.edit("0001-first.md", "status: open", "status: open # PRECIOUS");
+    project.oxi("sync").ok();
+    assert!(!project.exists("0001-first.md"));
+    assert!(project.oxi("log --json").ok().stdout.contains("PRECIOUS"));
+    project.oxi("status --check").ok();
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::noise::noise;
 use crate::project::{Project, issue, keys, project, project_with};
 
 /// The kinds that `compact` counts.
@@ -90,7 +91,7 @@ fn a_dry_run_says_what_would_go_and_changes_no_byte() {
 #[test]
 fn the_file_gets_smaller_and_git_is_not_asked_again() {
     let project = project();
-    let text = "what takes room\n".repeat(4_000);
+    let text = noise(1, 17 * 4_000);
     let file = project.scratch().join("body.md");
     std::fs::write(&file, &text).unwrap();
     for number in 0..12 {
