@@ -8,10 +8,13 @@ pub fn plain_lines(file: &[u8]) -> Option<Vec<&str>> {
     let mut lines = text.strip_prefix('\u{FEFF}').unwrap_or(text).split('\n');
     let closes = |line: &str| line.strip_suffix('\r').unwrap_or(line) == "---";
     closes(lines.next()?).then_some(())?;
-    let mut found = Vec::new();
+    let mut found: Vec<&str> = Vec::new();
     for line in lines {
         if closes(line) {
-            return Some(found);
+            // a key that seems to be there twice is within a text of several lines
+            let mut keys: Vec<_> = found.iter().copied().filter_map(key_of).collect();
+            keys.sort_unstable();
+            return keys.windows(2).all(|pair| pair[0] != pair[1]).then_some(found);
         }
         let is_key = key_of(line).is_some();
         let is_plain = line.trim().is_empty() || line.starts_with(['#', ' ']) || line.starts_with("- ") || is_key;

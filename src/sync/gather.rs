@@ -10,8 +10,9 @@ use crate::import::scan::{self, Baselines, Listing, ReadFile, Scan};
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 
-use super::plan::{Absence, Action, Claims, Known, has_collision, plan};
-use super::{Mirror, MirrorError, numbers};
+use super::numbers::{self, Claims, has_collision};
+use super::plan::{Absence, Action, Known, plan};
+use super::{Mirror, MirrorError};
 
 /// More files than this, and more than a third of all, gone at once are not believed to be deleted.
 const MANY_GONE: usize = 20;

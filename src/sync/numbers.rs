@@ -4,7 +4,7 @@
 //! same numbers, also when two of them chose different new ones at first. Local tombstones play no part: a number that
 //! only a tombstone still holds may be given. Renumbering files and links is the caller's.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::schema::id::{Identity, IssueId};
 
@@ -51,6 +51,22 @@ pub fn assign(claimants: &[Claimant]) -> Result<BTreeMap<Identity, IssueId>, Ass
         assigned.insert(identity.clone(), number);
     }
     Ok(assigned)
+}
+
+/// The numbers that issues claim, where two claim the same.
+pub type Claims = BTreeMap<Identity, Vec<IssueId>>;
+
+/// Whether any number is claimed twice, or any issue by two numbers.
+#[must_use]
+pub fn has_collision(claims: &Claims, holders: &BTreeMap<IssueId, Identity>) -> bool {
+    let mut seen: HashMap<IssueId, &Identity> = HashMap::new();
+    claims.iter().any(|(identity, numbers)| {
+        numbers.len() != 1
+            || numbers.iter().any(|number| {
+                let held = holders.get(number).is_some_and(|holder| holder != identity && !claims.contains_key(holder));
+                held || seen.insert(*number, identity).is_some_and(|other| other != identity)
+            })
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! What an import is to do, decided from a snapshot of records and files. Pure: applying it comes later, and checks that
 //! the records are still those that were planned with.
 
-use std::collections::{BTreeMap, HashMap};
-
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::ReadFile;
@@ -240,41 +238,9 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     }
     let file = files[0];
     action.file = Some(file);
-    // beside the file under the issue's number, one that git kept of before tells nothing that the base did not; but only
-    // if that file came from the base: one that another clone renumbered may come from before it
-    let is_base = |file: &ReadFile| known.base.as_ref().is_some_and(|base| same_but_for_number(base, &file.issue));
-    let comes_from_base = known.base.as_ref().is_some_and(|base| base.head.file_name() == file.name)
-        || record.is_some_and(|record| same_but_for_number(record, &file.issue));
-    let mut left_behind = None;
-    for other in &files[1..] {
-        if !same_but_for_number(&file.issue, &other.issue) {
-            if !is_base(other) {
-                conflict_of(&mut action, known, file, other, differing_fields(&file.issue, &other.issue));
-                return action;
-            }
-            left_behind = Some(*other).filter(|_| !comes_from_base).or(left_behind);
-        }
-        action.surplus.push(other);
-    }
-    if let Some(mine) = left_behind {
-        // what both came from is not known
-        let text = mine.text.clone().unwrap_or_else(|| frontmatter::render(&mine.issue));
-        plan_unmerged(&mut action, known, file, (None, &mine.issue, &text));
+    let versions: Vec<_> = versions.collect();
+    if plan_others(&mut action, known, file, &files[1..], &versions) {
         return action;
-    }
-    let others: Vec<_> = versions.collect();
-    let differing: Vec<_> = others.iter().filter(|other| !same_but_for_number(&file.issue, &other.issue)).collect();
-    action.surplus.extend(&others);
-    match differing[..] {
-        [] => {}
-        [version] => {
-            plan_version(&mut action, known, file, version);
-            return action;
-        }
-        [version, ..] => {
-            conflict_of(&mut action, known, file, version, differing_fields(&file.issue, &version.issue));
-            return action;
-        }
     }
     // what was not taken of a version that git held is in no file
     let is_noted = |conflict: &Conflict| {
@@ -327,6 +293,48 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
         _ => {}
     }
     action
+}
+
+/// The issue has more files than one, or versions that git holds beside its file. Says whether that decides all.
+fn plan_others<'a>(
+    action: &mut Action<'a>,
+    known: &Known<'_>,
+    file: &'a ReadFile,
+    others: &[&'a ReadFile],
+    versions: &[&'a ReadFile],
+) -> bool {
+    let record = known.record.as_ref().map(|record| &record.issue);
+    // one that git kept of before tells nothing that the base did not; but only if the file under the issue's number came
+    // from the base: one that another clone renumbered may come from before it
+    let is_base = |file: &ReadFile| known.base.as_ref().is_some_and(|base| same_but_for_number(base, &file.issue));
+    let comes_from_base = known.base.as_ref().is_some_and(|base| base.head.file_name() == file.name)
+        || record.is_some_and(|record| same_but_for_number(record, &file.issue));
+    let mut left_behind = None;
+    for &other in others {
+        if !same_but_for_number(&file.issue, &other.issue) {
+            if !is_base(other) {
+                conflict_of(action, known, file, other, differing_fields(&file.issue, &other.issue));
+                return true;
+            }
+            left_behind = Some(other).filter(|_| !comes_from_base).or(left_behind);
+        }
+        action.surplus.push(other);
+    }
+    if let Some(mine) = left_behind {
+        // what both came from is not known
+        let text = mine.text.clone().unwrap_or_else(|| frontmatter::render(&mine.issue));
+        plan_unmerged(action, known, file, (None, &mine.issue, &text));
+        return true;
+    }
+    let differing: Vec<_> =
+        versions.iter().copied().filter(|version| !same_but_for_number(&file.issue, &version.issue)).collect();
+    action.surplus.extend(versions);
+    match differing[..] {
+        [] => return false,
+        [version] => plan_version(action, known, file, version),
+        [version, ..] => conflict_of(action, known, file, version, differing_fields(&file.issue, &version.issue)),
+    }
+    true
 }
 
 /// Whether it is no file but a version that git holds of an issue that met another one on a path.
@@ -509,20 +517,4 @@ fn differing_fields(a: &Issue, b: &Issue) -> Vec<String> {
         Value::Map(fields) => fields.into_iter().map(|(name, _)| name).filter(|name| name != "id").collect(),
         _ => Vec::new(),
     }
-}
-
-/// The numbers that issues claim, where two claim the same.
-pub type Claims = BTreeMap<Identity, Vec<IssueId>>;
-
-/// Whether any number is claimed twice, or any issue by two numbers.
-#[must_use]
-pub fn has_collision(claims: &Claims, holders: &BTreeMap<IssueId, Identity>) -> bool {
-    let mut seen: HashMap<IssueId, &Identity> = HashMap::new();
-    claims.iter().any(|(identity, numbers)| {
-        numbers.len() != 1
-            || numbers.iter().any(|number| {
-                let held = holders.get(number).is_some_and(|holder| holder != identity && !claims.contains_key(holder));
-                held || seen.insert(*number, identity).is_some_and(|other| other != identity)
-            })
-    })
 }
