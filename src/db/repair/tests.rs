@@ -5,6 +5,7 @@ use super::*;
 use crate::db::examine::value;
 use crate::db::record::StoredHead;
 use crate::db::salvage::Found;
+use crate::db::sound::is_sound;
 use crate::db::{DATABASE, Op, WriteTxn};
 use crate::fs::Dir;
 use crate::schema::document::{DocumentKind, DocumentPath};
@@ -211,4 +212,63 @@ fn who_writes_meanwhile_is_not_overwritten() {
     assert!(store.read().unwrap().document(&path, DocumentKind::Markdown).unwrap().is_some());
     let left = Dir::names(&Arc::clone(store.dir())).unwrap();
     assert!(left.iter().all(|name| !name.contains("tmp")), "{left:?}");
+}
+
+/// Flips a bit of each place where a text lies in a database.
+fn spoil(folder: &tempfile::TempDir, text: &str) {
+    let path = folder.path().join(DATABASE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(text.as_bytes())).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    crate::fs::overwrite(&path, &bytes).unwrap();
+}
+
+fn mend(store: &Store) -> Rescued {
+    let aside = store.set_aside(&turn(store), Vec::new()).unwrap().unwrap();
+    store.rebuild(&aside, &author(), &|_, _| None, |_| Ok::<_, StoreError>(())).unwrap().unwrap()
+}
+
+/// An issue with a text.
+fn create(store: &Store, title: &str, body: &str) {
+    let issue = |id, now| Issue { head: IssueHead::new(id, title.into(), now), body: body.into() };
+    write(store, |txn| txn.create(issue).map(drop));
+}
+
+fn set_text(store: &Store, id: u32, text: &str) {
+    write(store, |txn| {
+        let changed = txn.update(IssueId(id), None, Op::Update, |issue, _| issue.body = text.into())?;
+        assert!(matches!(changed, crate::db::Cas::Changed(_)));
+        Ok(())
+    });
+}
+
+/// Two issues; the second was deleted by change 3. Four changes of the first follow.
+fn with_a_deletion() -> (tempfile::TempDir, Store) {
+    let (folder, store) = filled(0);
+    create(&store, "keep", "");
+    create(&store, "gone", "the text that was deleted\n");
+    let first = store.read().unwrap().revision().unwrap().0;
+    assert_eq!(first, 32, "30 documents, then two issues");
+    write(&store, |txn| txn.delete(IssueId(2), Op::Delete).map(drop));
+    for text in ["one\n", "two\n", "three\n", "four\n"] {
+        set_text(&store, 1, text);
+    }
+    (folder, store)
+}
+
+#[test]
+fn a_mark_whose_name_is_as_long_as_a_revision_is_not_taken_for_one() {
+    let (folder, store) = with_a_deletion();
+    spoil(&folder, "the text that was deleted");
+    mend(&store);
+    assert_eq!(store.read().unwrap().revision().unwrap().0, 37);
+    let found = store.found_in(DATABASE).unwrap();
+    let texts: Vec<_> = found.of("superseded").keys().map(|key| key[..7].to_vec()).collect();
+    assert!(!texts.is_empty() && texts.iter().all(|key| *key == [0; 7]), "{texts:?}");
+    // nor are rows of other tables taken for records of a kind that a newer version knows
+    let (key, value) = found.of("identities").first_key_value().unwrap();
+    assert!(key.starts_with(b"keep\0") && !is_sound("records", key, value));
 }
