@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::db::examine::value;
+use crate::db::read::mark;
 use crate::db::record::StoredHead;
 use crate::db::salvage::Found;
 use crate::db::sound::is_sound;
@@ -253,8 +254,8 @@ fn with_a_deletion() -> (tempfile::TempDir, Store) {
     let first = store.read().unwrap().revision().unwrap().0;
     assert_eq!(first, 32, "30 documents, then two issues");
     write(&store, |txn| txn.delete(IssueId(2), Op::Delete).map(drop));
-    for text in ["one\n", "two\n", "three\n", "four\n"] {
-        set_text(&store, 1, text);
+    for text in ["one", "two", "three", "four"] {
+        set_text(&store, 1, &format!("the text that was {text}\n"));
     }
     (folder, store)
 }
@@ -271,4 +272,44 @@ fn a_mark_whose_name_is_as_long_as_a_revision_is_not_taken_for_one() {
     // nor are rows of other tables taken for records of a kind that a newer version knows
     let (key, value) = found.of("identities").first_key_value().unwrap();
     assert!(key.starts_with(b"keep\0") && !is_sound("records", key, value));
+}
+
+#[test]
+fn a_text_that_was_kept_for_undo_is_named_where_it_is_lost() {
+    let (folder, store) = with_a_deletion();
+    spoil(&folder, "the text that was deleted");
+    let lost = mend(&store).lost;
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert_eq!((lost[0].table.as_deref(), lost[0].key.as_deref()), (Some("superseded"), Some("33")));
+    assert!(lost[0].message.starts_with("the text of issue 2 before change 33"), "{lost:?}");
+    // one that was dropped in time, and lies in a page that was given up, does not make up for it
+    let (folder, store) = with_a_deletion();
+    write(&store, |txn| {
+        txn.touched = true;
+        txn.tables.superseded.remove(&33_u64.to_be_bytes()).map(drop)
+    });
+    spoil(&folder, "the text that was one");
+    let lost = mend(&store).lost;
+    assert!(lost.iter().any(|lost| lost.message.starts_with("the text of issue 1 before change 35")), "{lost:?}");
+    assert_eq!(lost.len(), 1, "{lost:?}");
+}
+
+#[test]
+fn no_number_is_given_again_that_only_the_log_tells_of() {
+    let (_folder, store) = with_a_deletion();
+    let identity = store.read().unwrap().issue(IssueId(1)).unwrap().unwrap().issue.head.identity();
+    for (number, highest) in [(1, 2), (9, 9), (1, 9)] {
+        write(&store, |txn| txn.renumber(&[(identity.clone(), IssueId(number))]));
+        let mut found = store.found_in(DATABASE).unwrap();
+        // the rest that tells of it is gone
+        found.rows.get_mut("meta").unwrap().remove(mark::HIGH_WATER);
+        for table in ["tombstones", "moved", "identities"] {
+            found.rows.remove(table);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mended = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
+        mended.create_if_missing().unwrap();
+        write(&mended, |txn| txn.rescue(&found, &|_, _| None).map(drop));
+        assert_eq!(mended.read().unwrap().high_water().unwrap(), IssueId(highest));
+    }
 }
