@@ -138,7 +138,9 @@ impl Store {
         }
         // repairs what a killed process left, and brings an older schema up to date
         drop(self.read()?);
+        target.dir.remove_abandoned(&target.name);
         let copy = target.dir.write_private_temporary(&target.name, &[])?;
+        copy.hold();
         let gate = Gate::shared(&self.dir, self.timeout)?;
         self.require_regular_file()?;
         let (mut from, _) = self.dir.open_file(&self.name)?;
