@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 mod temporary;
 
-pub use temporary::Temporary;
+pub use temporary::{Temporary, is_running};
 
 /// An input or output error and the path it happened at.
 #[derive(Debug, thiserror::Error)]

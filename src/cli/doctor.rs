@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::db::engine::CHECKED;
 use crate::db::repair::DAMAGED;
 use crate::db::{DATABASE, Damage, Examination, SCHEMA_VERSION, Store, StoreError};
-use crate::fs::{Entry, is_temporary};
+use crate::fs::{Entry, is_running, is_temporary};
 use crate::project::{GITIGNORE, Project};
 use crate::schema::id::printable;
 use crate::sync::{Fixed, MirrorError, Options, Report};
@@ -384,11 +384,6 @@ impl Doctor<'_> {
         }
         Ok(!status.bad.is_empty())
     }
-}
-
-fn is_running(pid: i32) -> bool {
-    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return false };
-    rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
 
 fn text(report: &DoctorJson) -> String {

@@ -11,7 +11,7 @@ use crate::fs::{Dir, Entry, PathError};
 use crate::schema::id::{IssueId, Revision};
 
 use super::error::StoreError;
-use super::examine::{Examination, examination, value};
+use super::examine::{Examination, examination};
 use super::gate::Gate;
 use super::pages::Pages;
 use super::read::mark;
@@ -138,7 +138,9 @@ impl Store {
         }
         // repairs what a killed process left, and brings an older schema up to date
         drop(self.read()?);
+        target.dir.remove_abandoned(&target.name);
         let copy = target.dir.write_private_temporary(&target.name, &[])?;
+        copy.hold();
         let gate = Gate::shared(&self.dir, self.timeout)?;
         self.require_regular_file()?;
         let (mut from, _) = self.dir.open_file(&self.name)?;
@@ -228,7 +230,7 @@ impl Store {
             Ok(highest) => highest,
             Err(error @ (StoreError::Gate(_) | StoreError::Path(_))) => return Err(error),
             // what is damaged is looked through page by page
-            Err(_) => value(&self.found_in(&self.name)?, "meta", mark::HIGH_WATER).unwrap_or(IssueId(0)),
+            Err(_) => self.found_in(&self.name)?.highest_number(),
         };
         Ok((highest, Some(header)))
     }

@@ -39,7 +39,16 @@ impl<T: Readable> Tables<T> {
                         return Ok(numbers);
                     }
                 }
-                self.with_entries(revision, change)
+                let deleted = change.identity.clone().filter(|_| change.op == Op::Delete);
+                let mut rows = self.with_entries(revision, change)?;
+                if let Some(identity) = deleted {
+                    // its conflict comes back with it; that row was written first
+                    let of_it = |other: &Change| other.identity.as_ref() == Some(&identity) && other.is_of_conflict();
+                    rows.extend(of_command(revision)?.into_iter().filter(|(_, other)| of_it(other)));
+                    rows.sort_by_key(|(revision, _)| std::cmp::Reverse(*revision));
+                    rows.dedup_by_key(|(revision, _)| *revision);
+                }
+                Ok(rows)
             }
         }
     }

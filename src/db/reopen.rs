@@ -3,6 +3,8 @@
 //! Beside what it makes of the record, ending a conflict leaves a row in the audit trail whose superseded text is how the
 //! mirror stood before: the conflict, the baseline, the merge base. Undoing it puts that back, and leaves such a row, too.
 //!
+//! Deleting an issue ends its conflict in the same way, so that it comes back with the issue.
+//!
 //! Where the outcome has been exported since, the file no longer holds the other side. The conflict then stands against
 //! the file as it was exported, with the merge base that it always had; an import leaves it alone while the file is that.
 //!

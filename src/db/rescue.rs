@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::codec;
+use crate::schema::diff;
 use crate::schema::document::{DocumentKind, DocumentPath};
 use crate::schema::id::{FileName, Identity, IssueId, Revision};
 use crate::schema::issue::Issue;
@@ -17,7 +18,7 @@ use super::examine::value;
 use super::index::{id_key, id_of};
 use super::migrate::present_change;
 use super::read::mark;
-use super::record::{Baseline, Change, Moved, Op, Pending, StoredHead, Tombstone, Versioned};
+use super::record::{Baseline, Change, Conflict, Kind, Moved, Op, Pending, StoredHead, Tombstone, Versioned};
 use super::salvage::{Damage, Found};
 use super::sound::INDEXES;
 use super::tables::readable;
@@ -87,16 +88,7 @@ impl WriteTxn<'_> {
         let last = revisions.filter_map(of_key).max().unwrap_or_default();
         let deleted = deletions.values().map(|tombstone| tombstone.revision).max().unwrap_or_default();
         self.last = known.max(Revision(last)).max(deleted);
-        let moved = rescue.found.decoded::<Moved>("moved");
-        let ids = rescue.found.all::<IssueId>("meta", mark::HIGH_WATER).into_iter();
-        let ids =
-            ids.chain(deletions.values().map(|tombstone| tombstone.id)).chain(moved.values().map(|moved| moved.to));
-        let ids = ids.chain(moved.keys().filter_map(|key| id_of(key.get(..4)?)));
-        let ids = ids.chain(rescue.found.decoded::<IssueId>("identities").into_values());
-        let ids = ids.chain(found.of("bodies").keys().filter_map(|key| id_of(key)));
-        let ids =
-            ids.chain(rescue.found.decoded::<Baseline>("baseline").into_values().map(|baseline| baseline.name.id));
-        ids.for_each(|id| self.raise_high_water(id));
+        self.raise_high_water(found.highest_number());
         Ok(())
     }
 
@@ -226,6 +218,90 @@ impl WriteTxn<'_> {
 }
 
 impl Found {
+    /// The highest number that any row that is whole tells was given to an issue, though the issue is gone.
+    pub(super) fn highest_number(&self) -> IssueId {
+        let mut ids = self.all::<IssueId>("meta", mark::HIGH_WATER);
+        for table in ["issues", "bodies"] {
+            ids.extend(self.taken(table).into_keys().filter_map(|key| id_of(key)));
+        }
+        ids.extend(self.decoded::<IssueId>("identities").into_values());
+        ids.extend(self.decoded::<Tombstone>("tombstones").values().map(|tombstone| tombstone.id));
+        for (key, moved) in self.decoded::<Moved>("moved") {
+            ids.extend(key.get(..4).and_then(id_of).into_iter().chain([moved.to]));
+        }
+        ids.extend(self.decoded::<Baseline>("baseline").values().map(|baseline| baseline.name.id));
+        ids.extend(self.decoded::<Issue>("baseline_content").values().map(|issue| issue.head.id));
+        for (_, conflict) in self.decoded::<(Identity, Conflict)>("conflicts").into_values() {
+            ids.extend([conflict.id, conflict.name.id]);
+        }
+        let issues = self.log_rows().into_values().filter(|change| change.kind == Kind::Issue);
+        for change in issues {
+            // a renumbering tells of the number before, too
+            ids.extend(change.key.parse::<IssueId>().ok());
+            ids.extend(
+                [&change.before, &change.after].into_iter().filter_map(|fields| diff::number(fields.get("id")?)),
+            );
+        }
+        ids.into_iter().max().unwrap_or(IssueId(0))
+    }
+
+    /// The rows of the log that are to be taken, by revision.
+    fn log_rows(&self) -> BTreeMap<u64, Change> {
+        let row = |(key, bytes): (&Vec<u8>, &Vec<u8>)| {
+            let revision = key.as_slice().try_into().map(u64::from_be_bytes).ok()?;
+            let present = || codec::decode(key, &present_change(key, bytes)?).ok();
+            Some((revision, codec::decode(key, bytes).ok().or_else(present)?))
+        };
+        self.taken("changes").into_iter().filter_map(row).collect()
+    }
+
+    /// The texts kept for undo that could not be saved. The table tells how many it had; what it does not name of them were
+    /// the newest that the log tells of, as texts are dropped by their age.
+    fn lost_texts(&self) -> Vec<Damage> {
+        let table = "superseded";
+        let length = self.lengths.get(table).copied().unwrap_or_default();
+        if length <= self.of(table).len() as u64 {
+            return Vec::new();
+        }
+        let (log, saved) = (self.log_rows(), self.taken(table));
+        let of_key = |key: &Vec<u8>| key.as_slice().try_into().map(u64::from_be_bytes).ok();
+        let damaged = self.damage.iter().filter(|damage| damage.table.as_deref() == Some(table));
+        let named = damaged.filter_map(|damage| damage.key.as_ref()?.parse::<u64>().ok());
+        let mut known: BTreeSet<u64> = named.filter(|revision| log.contains_key(revision)).collect();
+        known.extend(self.of(table).keys().filter_map(of_key));
+        let told = log.iter().rev().filter(|(_, change)| change.body_changed && change.hash_before.is_some());
+        for (revision, _) in told {
+            if known.len() as u64 >= length {
+                break;
+            }
+            known.insert(*revision);
+        }
+        let gone = known.into_iter().filter(|revision| !saved.contains_key(&revision.to_be_bytes().to_vec()));
+        let message = |revision: u64| {
+            let what = match log.get(&revision) {
+                Some(change) if change.kind == Kind::Issue => format!("the text of issue {} before", change.key),
+                Some(change) => format!("the text of {} {} before", change.kind.as_str(), change.key),
+                None => "the text before".to_owned(),
+            };
+            format!("{what} change {revision} could not be saved; that change cannot be undone")
+        };
+        gone.map(|revision| lost(table, &revision.to_be_bytes(), &message(revision))).collect()
+    }
+
+    /// How many rows of the log are gone. Pages that were given up may hold rows that were dropped since; those make up
+    /// for none that are missing.
+    fn missing_log_rows(&self) -> u64 {
+        let table = "changes";
+        let length = self.lengths.get(table).copied().unwrap_or_default();
+        let from = self.all::<Revision>("meta", mark::LOG_FROM).into_iter().max().unwrap_or_default().0.max(1);
+        let rows =
+            self.taken(table).into_keys().filter_map(|key| key.as_slice().try_into().map(u64::from_be_bytes).ok());
+        let last = self.all::<Revision>("meta", mark::REVISION).into_iter().max().unwrap_or_default().0;
+        let kept = rows.filter(|revision| (from..=last).contains(revision)).count() as u64;
+        let gaps = (last + 1).saturating_sub(from).saturating_sub(kept);
+        gaps.min(length.saturating_sub(self.of(table).len() as u64))
+    }
+
     /// The rows of a table that are to be taken: those that are linked, and strays where there is none under a key.
     fn taken(&self, table: &str) -> BTreeMap<&Vec<u8>, &Vec<u8>> {
         let mut rows: BTreeMap<_, _> = self.of(table).iter().collect();
@@ -343,13 +419,20 @@ impl Rescue<'_> {
         let found = self.found;
         for (&table, &length) in &found.lengths {
             let rows = self.found.taken(table);
-            let missing = length.saturating_sub(rows.len() as u64);
+            let mut missing = length.saturating_sub(rows.len() as u64);
+            let texts = if table == "superseded" { found.lost_texts() } else { Vec::new() };
+            if table == "changes" {
+                missing = missing.max(found.missing_log_rows());
+            }
+            let mut named = texts.len() as u64;
+            let told: BTreeSet<_> = texts.iter().filter_map(|damage| damage.key.clone()).collect();
+            self.rescued.lost.extend(texts);
             if INDEXES.contains(&table) || matches!(table, "identities" | "pending") || missing == 0 {
                 continue;
             }
-            let mut named = 0;
             for damage in found.damage.iter().filter(|damage| damage.table.as_deref() == Some(table)) {
-                if damage.key.is_some() && !rows.keys().any(|key| Some(readable(table, key)) == damage.key) {
+                let is_told = damage.key.as_ref().is_none_or(|key| told.contains(key));
+                if !is_told && !rows.keys().any(|key| Some(readable(table, key)) == damage.key) {
                     named += 1;
                     self.rescued.lost.push(damage.clone());
                 }

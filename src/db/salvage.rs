@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::schema::codec;
 
 use super::pages::{Header, Leaf, Node, PAGE, Pages, Root, Shape, TableRoot, Unreadable, offset_of};
-use super::sound::{INDEXES, is_sound};
+use super::sound::{INDEXES, can_be_of, is_sound};
 use super::tables::{NAMES, readable};
 
 /// How many pages may lie above each other.
@@ -196,7 +196,11 @@ impl<'a> Walk<'a> {
         let mut named = false;
         for row in 0..leaf.len() {
             let Some((key, value)) = leaf.row(row) else { break };
-            let whole = if self.table == LIST { sound } else { is_sound(self.table, key, value) };
+            let whole = match self.table {
+                LIST => sound,
+                // a damaged page may be that of another table
+                table => is_sound(table, key, value) && (sound || can_be_of(table, key)),
+            };
             if whole && (sound || linked) {
                 self.found.rows.entry(self.table).or_default().insert(key.to_vec(), value.to_vec());
             } else if whole {
@@ -252,7 +256,8 @@ fn scan(pages: &Pages, found: &mut Found) -> io::Result<()> {
                 continue;
             }
             for &table in &wanted {
-                if is_sound(table, key, value) && !found.of(table).contains_key(key) {
+                let fits = can_be_of(table, key) && is_sound(table, key, value);
+                if fits && !found.of(table).contains_key(key) {
                     add_stray(found, table, key, value);
                 }
             }

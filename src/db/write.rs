@@ -244,6 +244,10 @@ impl<'t> WriteTxn<'t> {
     pub fn delete(&mut self, id: IssueId, op: Op) -> Result<bool, StoreError> {
         let Some(old) = self.issue(id)? else { return Ok(false) };
         let identity = old.issue.head.identity();
+        if op == Op::Delete {
+            // undoing the deletion brings back what it ends
+            self.note_end_of_conflict(&identity)?;
+        }
         self.note_pending(&identity, Some(&old), None)?;
         self.write_rows(&identity, Some(&old), None)?;
         self.record_change(op, Some(&old), None)?;

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::Write as _;
 
-use rustix::fs::{AtFlags, Mode, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use super::{Dir, PathError, at};
+use super::{Dir, Entry, PathError, at};
 
 /// A temporary file, removed when dropped unless published.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ impl Temporary<'_> {
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Locks it until it is dropped or its process ends, so that [`Dir::remove_abandoned`] leaves it alone. Where the file
+    /// system has no locks, that the process runs protects it.
+    pub fn hold(&self) {
+        let _ = rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive);
     }
 
     /// Opens it once more, for reading.
@@ -123,6 +129,45 @@ impl Dir {
             let _ = self.remove(left);
         }
     }
+}
+
+impl Dir {
+    /// Removes what killed processes left of temporary files for a name, in a folder that may be anybody's: regular files
+    /// of exactly such a name whose process is gone and that nobody [holds](Temporary::hold). A process of another
+    /// container, which cannot be seen from here, holds what it writes.
+    pub fn remove_abandoned(&self, name: &str) {
+        for left in self.names().unwrap_or_default() {
+            if maker(&left, name).is_some_and(|pid| !is_running(pid)) {
+                // if it cannot be removed, it is nobody's loss
+                let _ = self.remove_unheld(&left);
+            }
+        }
+    }
+
+    fn remove_unheld(&self, name: &str) -> Result<(), PathError> {
+        let Some(Entry::File(stat)) = self.entry(name)? else { return Ok(()) };
+        let file = self.open_existing(name)?;
+        let path = self.path.join(name);
+        let is_same = rustix::fs::fstat(&file).is_ok_and(|opened| opened.st_ino == stat.inode);
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(at("lock", &path))?;
+        if is_same { self.remove(name) } else { Ok(()) }
+    }
+}
+
+/// The process that made a temporary file for a name; none if the file's name is not of exactly that form.
+fn maker(left: &str, name: &str) -> Option<i32> {
+    let rest = left.strip_prefix('.')?.strip_prefix(beginning(name))?.strip_prefix(".tmp-")?;
+    let (pid, number) = rest.split_once('-')?;
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(pid) && is_number(number)).then_some(())?;
+    pid.parse().ok().filter(|pid| *pid > 0)
+}
+
+/// Whether a process of that number runs, as far as can be seen from here.
+#[must_use]
+pub fn is_running(pid: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return false };
+    rustix::process::test_kill_process(pid) != Err(Errno::SRCH)
 }
 
 impl Drop for Temporary<'_> {

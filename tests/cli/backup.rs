@@ -213,6 +213,46 @@ fn a_backup_of_an_older_version_is_brought_up_to_date_and_one_of_a_newer_is_refu
 }
 
 #[test]
+fn a_backup_removes_what_killed_ones_left_and_nothing_else() {
+    let project = project();
+    let file = outside(&project, "b.redb");
+    // a process that is gone, and one that is not
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let (gone, lives) = (gone.id(), std::process::id());
+    let path = |name: &str| project.scratch().join(name);
+    let left = format!(".b.redb.tmp-{gone}-0");
+    let names = [
+        format!(".b.redb.tmp-{lives}-0"),
+        format!(".b.redb.tmp-{gone}-"),
+        format!(".b.redb.tmp-{gone}-0.txt"),
+        format!(".b.redb.tmp-+{gone}-0"),
+        format!(".b.redb.tmp-0-{gone}"),
+        format!("b.redb.tmp-{gone}-0"),
+        format!(".other.redb.tmp-{gone}-0"),
+    ];
+    for name in names.iter().chain([&left]) {
+        std::fs::write(path(name), "half a database").unwrap();
+    }
+    let (link, folder, held) = (format!("{left}1"), format!("{left}2"), format!("{left}3"));
+    std::os::unix::fs::symlink(path(&names[0]), path(&link)).unwrap();
+    std::fs::create_dir(path(&folder)).unwrap();
+    let holder = std::fs::File::create(path(&held)).unwrap();
+    holder.try_lock().unwrap();
+    project.oxi(&format!("backup {file}")).ok();
+    assert!(!path(&left).exists());
+    for name in names.iter().chain([&link, &folder, &held]) {
+        assert!(path(name).symlink_metadata().is_ok(), "{name}");
+    }
+    drop(holder);
+    project.oxi(&format!("backup {file} --force")).ok();
+    assert!(!path(&held).exists());
+    // in the state folder git does not see one
+    std::fs::write(project.path(".oxi/.b.redb.tmp-1-0"), "half a database").unwrap();
+    assert!(!project.git("status --porcelain -uall").contains("tmp"));
+}
+
+#[test]
 fn killed_at_any_time_a_restore_leaves_the_old_database_or_the_new_one() {
     let project = project();
     let text = outside(&project, "body.md");

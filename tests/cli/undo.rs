@@ -41,6 +41,26 @@ fn the_end_of_a_conflict_is_undone_with_the_conflict() {
 }
 
 #[test]
+fn a_deleted_issue_comes_back_with_its_conflict() {
+    for by_number in [false, true] {
+        let project = conflict();
+        let (record, sides, file) = (project.show(1), project.json("conflicts"), project.read("0001-a.md"));
+        project.oxi("issue delete 1 2").ok();
+        let named = revision(&project) - 1;
+        assert_ne!(project.json("conflicts"), sides);
+        project.oxi(&if by_number { format!("undo {named}") } else { "undo".into() }).ok().warns("in conflict again");
+        assert_eq!(project.show(1), record);
+        assert_eq!(project.json("conflicts"), sides);
+        project.oxi("sync").exits(4);
+        assert_eq!(project.read("0001-a.md"), file);
+        project.oxi("resolve 1 --ours").ok();
+        project.oxi("sync").ok();
+        assert_eq!(project.field(1, "body"), "one\ntwo\nRECORD\nfour\nFIVE\n");
+        project.oxi("status --check").ok();
+    }
+}
+
+#[test]
 fn the_end_of_a_conflict_is_undone_after_it_was_exported() {
     for again in ["--ours", "--theirs", "--union"] {
         let project = conflict();

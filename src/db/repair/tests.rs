@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::db::examine::value;
+use crate::db::read::mark;
 use crate::db::record::StoredHead;
 use crate::db::salvage::Found;
+use crate::db::sound::is_sound;
 use crate::db::{DATABASE, Op, WriteTxn};
 use crate::fs::Dir;
 use crate::schema::document::{DocumentKind, DocumentPath};
@@ -211,4 +213,103 @@ fn who_writes_meanwhile_is_not_overwritten() {
     assert!(store.read().unwrap().document(&path, DocumentKind::Markdown).unwrap().is_some());
     let left = Dir::names(&Arc::clone(store.dir())).unwrap();
     assert!(left.iter().all(|name| !name.contains("tmp")), "{left:?}");
+}
+
+/// Flips a bit of each place where a text lies in a database.
+fn spoil(folder: &tempfile::TempDir, text: &str) {
+    let path = folder.path().join(DATABASE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(text.as_bytes())).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    crate::fs::overwrite(&path, &bytes).unwrap();
+}
+
+fn mend(store: &Store) -> Rescued {
+    let aside = store.set_aside(&turn(store), Vec::new()).unwrap().unwrap();
+    store.rebuild(&aside, &author(), &|_, _| None, |_| Ok::<_, StoreError>(())).unwrap().unwrap()
+}
+
+/// An issue with a text.
+fn create(store: &Store, title: &str, body: &str) {
+    let issue = |id, now| Issue { head: IssueHead::new(id, title.into(), now), body: body.into() };
+    write(store, |txn| txn.create(issue).map(drop));
+}
+
+fn set_text(store: &Store, id: u32, text: &str) {
+    write(store, |txn| {
+        let changed = txn.update(IssueId(id), None, Op::Update, |issue, _| issue.body = text.into())?;
+        assert!(matches!(changed, crate::db::Cas::Changed(_)));
+        Ok(())
+    });
+}
+
+/// Two issues; the second was deleted by change 3. Four changes of the first follow.
+fn with_a_deletion() -> (tempfile::TempDir, Store) {
+    let (folder, store) = filled(0);
+    create(&store, "keep", "");
+    create(&store, "gone", "the text that was deleted\n");
+    let first = store.read().unwrap().revision().unwrap().0;
+    assert_eq!(first, 32, "30 documents, then two issues");
+    write(&store, |txn| txn.delete(IssueId(2), Op::Delete).map(drop));
+    for text in ["one", "two", "three", "four"] {
+        set_text(&store, 1, &format!("the text that was {text}\n"));
+    }
+    (folder, store)
+}
+
+#[test]
+fn a_mark_whose_name_is_as_long_as_a_revision_is_not_taken_for_one() {
+    let (folder, store) = with_a_deletion();
+    spoil(&folder, "the text that was deleted");
+    mend(&store);
+    assert_eq!(store.read().unwrap().revision().unwrap().0, 37);
+    let found = store.found_in(DATABASE).unwrap();
+    let texts: Vec<_> = found.of("superseded").keys().map(|key| key[..7].to_vec()).collect();
+    assert!(!texts.is_empty() && texts.iter().all(|key| *key == [0; 7]), "{texts:?}");
+    // nor are rows of other tables taken for records of a kind that a newer version knows
+    let (key, value) = found.of("identities").first_key_value().unwrap();
+    assert!(key.starts_with(b"keep\0") && !is_sound("records", key, value));
+}
+
+#[test]
+fn a_text_that_was_kept_for_undo_is_named_where_it_is_lost() {
+    let (folder, store) = with_a_deletion();
+    spoil(&folder, "the text that was deleted");
+    let lost = mend(&store).lost;
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert_eq!((lost[0].table.as_deref(), lost[0].key.as_deref()), (Some("superseded"), Some("33")));
+    assert!(lost[0].message.starts_with("the text of issue 2 before change 33"), "{lost:?}");
+    // one that was dropped in time, and lies in a page that was given up, does not make up for it
+    let (folder, store) = with_a_deletion();
+    write(&store, |txn| {
+        txn.touched = true;
+        txn.tables.superseded.remove(&33_u64.to_be_bytes()).map(drop)
+    });
+    spoil(&folder, "the text that was one");
+    let lost = mend(&store).lost;
+    assert!(lost.iter().any(|lost| lost.message.starts_with("the text of issue 1 before change 35")), "{lost:?}");
+    assert_eq!(lost.len(), 1, "{lost:?}");
+}
+
+#[test]
+fn no_number_is_given_again_that_only_the_log_tells_of() {
+    let (_folder, store) = with_a_deletion();
+    let identity = store.read().unwrap().issue(IssueId(1)).unwrap().unwrap().issue.head.identity();
+    for (number, highest) in [(1, 2), (9, 9), (1, 9)] {
+        write(&store, |txn| txn.renumber(&[(identity.clone(), IssueId(number))]));
+        let mut found = store.found_in(DATABASE).unwrap();
+        // the rest that tells of it is gone
+        found.rows.get_mut("meta").unwrap().remove(mark::HIGH_WATER);
+        for table in ["tombstones", "moved", "identities"] {
+            found.rows.remove(table);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mended = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
+        mended.create_if_missing().unwrap();
+        write(&mended, |txn| txn.rescue(&found, &|_, _| None).map(drop));
+        assert_eq!(mended.read().unwrap().high_water().unwrap(), IssueId(highest));
+    }
 }
