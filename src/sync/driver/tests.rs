@@ -234,10 +234,8 @@ proptest! {
             let read = |text: &str| prepare(read(text));
             let base = Some(base_text.as_str()).filter(|text| !text.is_empty()).map(read);
             let is_rewritten = |base: &Issue, text: &str| rewritten(text) && is_later(&read(text), base);
-            let strip = |base: Issue| match [&ours_text, &theirs_text].into_iter().any(|text| is_rewritten(&base, text)) {
-                true => without_foreign_keys(&base),
-                false => base,
-            };
+            let is_stripped = |base: &Issue| [&ours_text, &theirs_text].into_iter().any(|text| is_rewritten(base, text));
+            let strip = |base: Issue| if is_stripped(&base) { without_foreign_keys(&base) } else { base };
             let base = base.map(strip);
             let expected = merge::merge(base.as_ref(), &read(&ours_text), &read(&theirs_text));
             prop_assert_eq!(expected.body_conflict.is_some(), unsettled.is_some());
