@@ -288,18 +288,21 @@ impl Found {
         gone.map(|revision| lost(table, &revision.to_be_bytes(), &message(revision))).collect()
     }
 
-    /// How many rows of the log are gone. Pages that were given up may hold rows that were dropped since; those make up
-    /// for none that are missing.
-    fn missing_log_rows(&self) -> u64 {
+    /// The rows of the log that could not be saved: no revision is passed over. None where the counter of changes tells
+    /// of more than the table had.
+    fn lost_log_rows(&self) -> Vec<Damage> {
         let table = "changes";
         let length = self.lengths.get(table).copied().unwrap_or_default();
-        let from = self.all::<Revision>("meta", mark::LOG_FROM).into_iter().max().unwrap_or_default().0.max(1);
-        let rows =
-            self.taken(table).into_keys().filter_map(|key| key.as_slice().try_into().map(u64::from_be_bytes).ok());
-        let last = self.all::<Revision>("meta", mark::REVISION).into_iter().max().unwrap_or_default().0;
-        let kept = rows.filter(|revision| (from..=last).contains(revision)).count() as u64;
-        let gaps = (last + 1).saturating_sub(from).saturating_sub(kept);
-        gaps.min(length.saturating_sub(self.of(table).len() as u64))
+        let missing = usize::try_from(length.saturating_sub(self.of(table).len() as u64)).unwrap_or(usize::MAX);
+        let highest = |key| self.all::<Revision>("meta", key).into_iter().max().unwrap_or_default().0;
+        let (from, last, saved) = (highest(mark::LOG_FROM).max(1), highest(mark::REVISION), self.taken(table));
+        let gone = (from..=last).map(u64::to_be_bytes).filter(|key| !saved.contains_key(&key.to_vec()));
+        let gone: Vec<_> = gone.take(missing.saturating_add(1)).collect();
+        if gone.len() > missing {
+            return Vec::new();
+        }
+        let message = "the change could not be saved, and nothing up to it can be undone";
+        gone.iter().map(|key| lost(table, key, message)).collect()
     }
 
     /// The rows of a table that are to be taken: those that are linked, and strays where there is none under a key.
@@ -420,17 +423,22 @@ impl Rescue<'_> {
         for (&table, &length) in &found.lengths {
             let rows = self.found.taken(table);
             let mut missing = length.saturating_sub(rows.len() as u64);
-            let texts = if table == "superseded" { found.lost_texts() } else { Vec::new() };
-            if table == "changes" {
-                missing = missing.max(found.missing_log_rows());
-            }
-            let mut named = texts.len() as u64;
-            let told: BTreeSet<_> = texts.iter().filter_map(|damage| damage.key.clone()).collect();
-            self.rescued.lost.extend(texts);
-            if INDEXES.contains(&table) || matches!(table, "identities" | "pending") || missing == 0 {
+            let gone = match table {
+                "superseded" => found.lost_texts(),
+                "changes" => found.lost_log_rows(),
+                _ => Vec::new(),
+            };
+            let mut named = gone.len() as u64;
+            missing = missing.max(named);
+            let told: BTreeSet<_> = gone.iter().filter_map(|damage| damage.key.clone()).collect();
+            self.rescued.lost.extend(gone);
+            if INDEXES.contains(&table) || matches!(table, "identities" | "pending") || named >= missing {
                 continue;
             }
-            for damage in found.damage.iter().filter(|damage| damage.table.as_deref() == Some(table)) {
+            // a page of another table may lie in the place of one of this
+            let is_possible = |key: &String| !matches!(table, "changes" | "superseded") || key.parse::<u64>().is_ok();
+            let damaged = found.damage.iter().filter(|damage| damage.table.as_deref() == Some(table));
+            for damage in damaged.filter(|damage| damage.key.as_ref().is_some_and(is_possible)) {
                 let is_told = damage.key.as_ref().is_none_or(|key| told.contains(key));
                 if !is_told && !rows.keys().any(|key| Some(readable(table, key)) == damage.key) {
                     named += 1;

@@ -313,3 +313,21 @@ fn no_number_is_given_again_that_only_the_log_tells_of() {
         assert_eq!(mended.read().unwrap().high_water().unwrap(), IssueId(highest));
     }
 }
+
+#[test]
+fn a_row_of_the_log_that_is_lost_is_named_and_no_other() {
+    let (_folder, store) = with_a_deletion();
+    let mut found = store.found_in(DATABASE).unwrap();
+    found.rows.get_mut("changes").unwrap().remove(&35_u64.to_be_bytes()[..]);
+    found.incomplete.insert("changes");
+    // as a page of issues in the place of one of the log is read
+    let message = "the row is not what was written".to_owned();
+    let key = Some("0x00000007".to_owned());
+    found.damage.push(Damage { table: Some("changes".into()), key, offset: Some(4096), message });
+    let folder = tempfile::tempdir().unwrap();
+    let mended = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
+    mended.create_if_missing().unwrap();
+    let lost = mended.write(&author(), |txn| txn.rescue(&found, &|_, _| None)).unwrap().lost;
+    let keys: Vec<_> = lost.iter().map(|lost| lost.key.as_deref()).collect();
+    assert_eq!(keys, [Some("35")], "{lost:?}");
+}
