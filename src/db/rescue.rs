@@ -428,10 +428,11 @@ impl Rescue<'_> {
                 "changes" => found.lost_log_rows(),
                 _ => Vec::new(),
             };
-            let mut named = gone.len() as u64;
-            missing = missing.max(named);
-            let told: BTreeSet<_> = gone.iter().filter_map(|damage| damage.key.clone()).collect();
+            missing = missing.max(gone.len() as u64);
             self.rescued.lost.extend(gone);
+            let told = self.rescued.lost.iter().filter(|damage| damage.table.as_deref() == Some(table));
+            let told: BTreeSet<_> = told.filter_map(|damage| damage.key.clone()).collect();
+            let mut named = told.len() as u64;
             if INDEXES.contains(&table) || matches!(table, "identities" | "pending") || named >= missing {
                 continue;
             }

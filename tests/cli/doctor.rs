@@ -224,6 +224,7 @@ fn one_damaged_text_is_named_and_only_that_is_lost() {
     project.oxi("doctor").exits(9).says("damaged: table `bodies`, key 17: the row is not what").warns("--fix");
     assert!(std::fs::read(&path).unwrap() == bytes, "looking changes nothing");
     let run = project.oxi("doctor --fix").ok().says("lost: table `bodies`, key 17").says("that of its file");
+    assert_eq!(run.stdout.matches("`bodies`, key 17").count(), 1, "it is named once: {}", run.stdout);
     run.says("nothing is wrong");
     assert_eq!(project.json("issue list --status all --sort id"), list);
     project.oxi("issue show 17").ok().says("text of 17");
