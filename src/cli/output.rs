@@ -6,7 +6,7 @@ use serde::Serialize as _;
 use serde_json::ser::{Formatter, Serializer};
 
 use crate::agents::CountingWriter;
-use crate::schema::id::{is_deceptive, printable};
+use crate::schema::id::{is_deceptive, is_plain, printable};
 
 use super::error::{CliError, CliResult, Code};
 
@@ -52,6 +52,9 @@ impl Formatter for Printable {
         out: &mut W,
         fragment: &str,
     ) -> std::io::Result<()> {
+        if is_plain(fragment) {
+            return out.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some((at, found)) = rest.char_indices().find(|(_, c)| is_deceptive(*c)) {
             // all of them are in the first plane, so one escape is enough

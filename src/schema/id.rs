@@ -121,8 +121,7 @@ impl FileName {
             return Err(NotAnIssueFile::Unrelated);
         }
         // most names are plain ASCII, where a glance at the bytes will do
-        let plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if !plain && name.chars().any(is_deceptive) {
+        if !is_plain(name) && name.chars().any(is_deceptive) {
             return Err(NotAnIssueFile::Deceptive);
         }
         let id = IssueId(name[..digits].parse().map_err(|_| NotAnIssueFile::NumberTooLarge)?);
@@ -153,6 +152,13 @@ fn stem(id: IssueId, slug: &Slug) -> String {
         text.push_str(&slug.0);
     }
     text
+}
+
+/// Whether a text is of printable ASCII alone, as most are: none of it is [deceptive](is_deceptive).
+#[must_use]
+pub(crate) fn is_plain(text: &str) -> bool {
+    // all bytes are looked at, several at a time
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
 /// Whether a character is a control (C0, C1, DEL), a line or paragraph separator, or changes the direction of text:

@@ -101,7 +101,7 @@ impl FromStr for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            serializer.serialize_str(&self.to_string())
         } else {
             (self.0.timestamp(), self.0.timestamp_subsec_nanos()).serialize(serializer)
         }
