@@ -220,13 +220,27 @@ impl<'t> WriteTxn<'t> {
     pub fn put(&mut self, new: &Versioned, op: Op) -> Result<(), StoreError> {
         let identity = new.issue.head.identity();
         let old = self.issue_of(&identity)?;
-        if old.as_ref().is_some_and(|old| old.hash == new.hash) {
+        if old.as_ref().is_none_or(|old| old.hash != new.hash) {
+            self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
+        }
+        self.put_over(old.as_ref(), new, op)
+    }
+
+    /// As [`WriteTxn::put`], for a caller that goes on to [`WriteTxn::agree`] or [`WriteTxn::forget_baseline`]: these say
+    /// whether the record is pending.
+    pub(crate) fn put_unmarked(&mut self, new: &Versioned, op: Op) -> Result<(), StoreError> {
+        let old = self.issue_of(&new.issue.head.identity())?;
+        self.put_over(old.as_ref(), new, op)
+    }
+
+    fn put_over(&mut self, old: Option<&Versioned>, new: &Versioned, op: Op) -> Result<(), StoreError> {
+        if old.is_some_and(|old| old.hash == new.hash) {
             return Ok(());
         }
-        self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
-        self.write_rows(&identity, old.as_ref(), Some(new))?;
+        let identity = new.issue.head.identity();
+        self.write_rows(&identity, old, Some(new))?;
         let comes_back = self.tables.tombstones.remove(&identity.key())?;
-        self.record_change(op, old.as_ref(), Some(new))?;
+        self.record_change(op, old, Some(new))?;
         // what was undone with it is in the log by itself
         if op == Op::Undo {
             return Ok(());
@@ -234,7 +248,7 @@ impl<'t> WriteTxn<'t> {
         if comes_back {
             self.unlink_lost_entries(&new.issue.head)?;
         }
-        self.follow_entries(old.as_ref().map(|old| &old.issue.head), &new.issue.head)
+        self.follow_entries(old.map(|old| &old.issue.head), &new.issue.head)
     }
 
     /// Deletes an issue. Its number stays used.
@@ -450,7 +464,9 @@ impl<'t> WriteTxn<'t> {
         if old.is_none_or(|old| old.issue.head.id != head.id || old.issue.body != new.issue.body) {
             self.tables.bodies.put(&key, &new.issue.body)?;
         }
-        self.tables.identities.put(&identity.key(), &head.id)?;
+        if old.is_none_or(|old| old.issue.head.id != head.id) {
+            self.tables.identities.put(&identity.key(), &head.id)?;
+        }
         self.counters.add(head);
         if reshaped {
             let sources = self.dependents(&head.file_name())?;

@@ -60,7 +60,8 @@ impl Mirror<'_> {
                     report.bad.extend(moves.bad);
                 }
                 if !moved.is_empty() || plan.actions.iter().any(|action| !action.surplus.is_empty()) {
-                    self.note_folder(self.project.issues()?.as_ref())?;
+                    let known = Some(folder_mark(snapshot.scan.folder));
+                    self.note_folder(self.project.issues()?.as_ref(), known)?;
                 }
                 return Ok(report);
             }
@@ -96,11 +97,9 @@ impl Mirror<'_> {
         let refreshed = snapshot.refreshed();
         let mark = folder_mark(snapshot.scan.folder);
         let moves = record_moves(plan);
-        if plan.actions.is_empty() && moves.is_empty() && refreshed.is_empty() {
-            // one look is cheaper than a write transaction that has nothing to write
-            if self.store.read()?.folder_mark()? == Some(mark) {
-                return Ok(());
-            }
+        let nothing = plan.actions.is_empty() && moves.is_empty() && refreshed.is_empty();
+        if nothing && snapshot.folder_mark == Some(mark) {
+            return Ok(());
         }
         let dir = self.project.issues()?;
         // told before: a terminal may be slow, and nothing slow happens while the gate is held
@@ -283,7 +282,10 @@ fn apply(
             Some(hash) => Versioned { issue, hash },
             None => Versioned::new(issue),
         };
-        txn.put(&version, op)?;
+        match (action.baseline, file) {
+            (BaselineChange::Agree, Some(_)) | (BaselineChange::Forget, _) => txn.put_unmarked(&version, op)?,
+            _ => txn.put(&version, op)?,
+        }
     }
     match (action.baseline, file) {
         // of two issues that met on one path, one moves away
