@@ -173,7 +173,7 @@ impl Store {
         let source = Named::of(path)?;
         let turn = Gate::sync(&self.dir, self.timeout)?;
         self.remove_unborn()?;
-        let copy = Self { name: format!("{}.tmp-{}", self.name, std::process::id()), retention: None, ..self.clone() };
+        let copy = self.unborn();
         let restored = self.restore_by(&source, &copy, &turn, author);
         if restored.is_err() {
             self.dir.remove(&copy.name)?;
@@ -209,13 +209,8 @@ impl Store {
                 path: copy.path(),
                 source,
             })?;
-            let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-            if self.header_if_there()? != header {
-                continue;
-            }
-            let before = header.map(|_| self.keep_copy("restore", turn)).transpose()?;
-            self.dir.rename(&copy.name, &self.name)?;
-            self.dir.sync()?;
+            let keep = || header.as_ref().map(|_| self.keep_copy("restore", turn)).transpose();
+            let Some(before) = self.give_way_to(&copy.name, header.as_deref(), keep)? else { continue };
             // where it cannot be noted, git is asked next time
             let _ = self.mark_seen();
             return Ok(BackedUp { bytes, revision: examined.revision, issues: examined.issues, schema, before });
@@ -233,10 +228,6 @@ impl Store {
             Err(_) => self.found_in(&self.name)?.highest_number(),
         };
         Ok((highest, Some(header)))
-    }
-
-    pub(super) fn header_if_there(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.exists()? { self.header().map(Some) } else { Ok(None) }
     }
 
     /// Copies the database aside under a name that says when and before what, and drops older such copies. The caller

@@ -1,13 +1,8 @@
 //! What the engine itself says of a file. On some kinds of damage it panics, and may even end the process: whoever asks
 //! does so in a process of its own.
 
-use redb::Builder;
-
-use crate::fs::PathError;
-
 use super::error::StoreError;
-use super::gate::Gate;
-use super::{CACHE_BYTES, Store};
+use super::{Store, builder};
 
 /// What the name of a copy begins with that the engine checks; the id of the process follows.
 pub const CHECKED: &str = "state.redb.check-";
@@ -25,16 +20,8 @@ impl Store {
     }
 
     fn check_copy(&self, copy: &str) -> Result<(), StoreError> {
-        {
-            let _gate = Gate::shared(&self.dir, self.timeout)?;
-            self.require_regular_file()?;
-            let (mut from, _) = self.dir.open_file(&self.name)?;
-            let mut to = self.dir.open_private(copy)?;
-            let at = |source| PathError { action: "write", path: self.dir.path().join(copy), source };
-            std::io::copy(&mut from, &mut to).map_err(at)?;
-        }
-        let file = self.dir.open_existing(copy)?;
-        let mut database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
+        self.copy_to(copy)?;
+        let mut database = builder().create_file(self.dir.open_existing(copy)?)?;
         match database.check_integrity() {
             // false: what a killed process left was put in order, as the next command does
             Ok(_) => Ok(()),

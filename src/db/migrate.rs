@@ -78,9 +78,13 @@ impl Store {
     pub(super) fn migrate(&self, gate: &Gate) -> Result<(), StoreError> {
         self.migrate_unopened(gate)?;
         let database = self.open_database()?;
-        let Err(StoreError::Older { found, .. }) = check_version(&database.begin_read()?) else { return Ok(()) };
-        drop(database);
-        self.migrate_from(found, gate)
+        match check_version(&database.begin_read()?) {
+            Err(StoreError::Older { found, .. }) => {
+                database.close();
+                self.migrate_from(found, gate)
+            }
+            other => other,
+        }
     }
 
     fn migrate_from(&self, found: u8, gate: &Gate) -> Result<(), StoreError> {

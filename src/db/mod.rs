@@ -56,6 +56,7 @@ pub mod retention;
 mod salvage;
 pub mod shrink;
 mod sound;
+mod storage;
 pub mod tables;
 mod trail;
 pub mod undo;
@@ -87,6 +88,7 @@ pub use rescue::Rescued;
 pub use retention::Retention;
 pub use salvage::Damage;
 pub use shrink::Shrunk;
+use storage::Opened;
 use tables::{ReadRows, Tables};
 pub use trail::StandingChange;
 use witness::{Doubt, Witness};
@@ -104,6 +106,9 @@ const MAX_REPAIRS: usize = 8;
 
 /// redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 16 << 20;
+
+/// The length of what the engine writes first.
+const HEADER_BYTES: u64 = 4096;
 
 /// A handle to the database of one project. Holds nothing open but the directory.
 #[derive(Clone, Debug)]
@@ -240,14 +245,14 @@ impl Store {
         if self.exists()? {
             return Ok(Birth::Existed);
         }
-        let name = format!("{}.tmp-{}", self.name, std::process::id());
-        let unborn = Self { name: name.clone(), retention: None, ..self.clone() };
-        let filled = unborn.build(&name).map_err(E::from).and_then(|()| fill(&unborn));
-        let born = filled.and_then(|()| self.give_name(&name).map_err(E::from));
-        if !matches!(born, Ok(Birth::Created)) {
-            self.dir.remove(&name).map_err(StoreError::from)?;
+        let unborn = self.unborn();
+        let filled = unborn.build().map_err(E::from).and_then(|()| fill(&unborn));
+        let born = filled.and_then(|()| Ok(self.give_way_to(&unborn.name, None, || Ok(()))?));
+        if !matches!(born, Ok(Some(()))) {
+            self.dir.remove(&unborn.name).map_err(StoreError::from)?;
         }
-        born
+        // another process may have been faster
+        Ok(born?.map_or(Birth::Existed, |()| Birth::Created))
     }
 
     /// Removes what killed processes left of databases that they were making, and of notes that one is there. The caller holds the lock of all who make
@@ -262,23 +267,49 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a finished database the project's, unless another process was faster.
-    fn give_name(&self, name: &str) -> Result<Birth, StoreError> {
-        let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-        if self.exists()? {
-            return Ok(Birth::Existed);
-        }
-        self.dir.rename(name, &self.name)?;
-        self.dir.sync()?;
-        Ok(Birth::Created)
+    /// What a database is called while it is being made.
+    fn temporary_name(&self) -> String {
+        format!("{}.tmp-{}", self.name, std::process::id())
     }
 
-    fn build(&self, name: &str) -> Result<(), StoreError> {
-        let database = builder().create_file(self.dir.open_private(name)?)?;
+    /// A database that nobody else knows of, to be made and then to take this one's place.
+    fn unborn(&self) -> Self {
+        Self { name: self.temporary_name(), retention: None, ..self.clone() }
+    }
+
+    /// Puts a finished file in the database's place, durably, if that still is the one with this header, or there still is
+    /// none; else answers none. `first` runs before, while nobody can write.
+    fn give_way_to<R>(
+        &self,
+        name: &str,
+        header: Option<&[u8]>,
+        first: impl FnOnce() -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        let _gate = Gate::exclusive(&self.dir, self.timeout)?;
+        if self.header_if_there()?.as_deref() != header {
+            return Ok(None);
+        }
+        let done = first()?;
+        self.dir.rename(name, &self.name)?;
+        self.dir.sync()?;
+        Ok(Some(done))
+    }
+
+    /// The engine's header, which every commit changes: it numbers them there.
+    fn header(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(self.dir.read(&self.name, HEADER_BYTES)?.0)
+    }
+
+    fn header_if_there(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.exists()? { self.header().map(Some) } else { Ok(None) }
+    }
+
+    fn build(&self) -> Result<(), StoreError> {
+        let database = builder().create_file(self.dir.open_private(&self.name)?)?;
         make_tables(&database)?;
         // closed before it is synced: closing writes, too
         drop(database);
-        let file = self.dir.open_existing(name)?;
+        let file = self.dir.open_existing(&self.name)?;
         file.sync_all().map_err(|source| PathError { action: "sync", path: self.path(), source })?;
         Ok(())
     }
@@ -316,7 +347,7 @@ impl Store {
                     repairs += 1;
                     drop(gate);
                     let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-                    drop(self.open_database()?);
+                    self.open_database()?.close();
                 }
                 Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
                 Err(error) => return Err(self.open_error(error)),
@@ -336,19 +367,9 @@ impl Store {
     ) -> Result<R, E> {
         let gate = Gate::exclusive(&self.dir, self.timeout).map_err(StoreError::from)?;
         self.require_regular_file()?;
-        self.migrate_unopened(&gate)?;
-        let mut database = self.open_database()?;
-        if let Err(error) = migrate::check_version(&database.begin_read().map_err(StoreError::from)?) {
-            if !matches!(error, StoreError::Older { .. }) {
-                return Err(error.into());
-            }
-            drop(database);
-            self.migrate(&gate)?;
-            database = self.open_database()?;
-        }
-        let witness = self.witness()?;
+        let (database, witness) = self.open_present(&gate)?;
         let result = write_in(&database, witness.as_ref(), author, self.retention.clone(), work);
-        drop(database);
+        database.close();
         drop(gate);
         result
     }
@@ -380,12 +401,34 @@ impl Store {
         }
     }
 
-    fn open_database(&self) -> Result<Database, StoreError> {
-        if let Some(witness) = self.witness()? {
+    /// Opens the database to write, brought to the present schema if it is of an older one, and whoever vouches for it.
+    /// The caller holds the gate.
+    fn open_present(&self, gate: &Gate) -> Result<(Opened, Option<Arc<Witness>>), StoreError> {
+        let witness = self.witness()?;
+        let schema = witness.as_ref().map_or(Ok(None), |witness| self.schema_on_file(witness))?;
+        if schema == Some(SCHEMA_VERSION) {
+            // the engine changes its header when it opens a whole file, and no page of a table
+            return Ok((self.open_vouched(witness.as_deref())?, witness));
+        }
+        self.migrate(gate)?;
+        let database = self.open_database()?;
+        let witness = self.witness()?;
+        Ok((database, witness))
+    }
+
+    fn open_database(&self) -> Result<Opened, StoreError> {
+        let witness = self.witness()?;
+        if let Some(witness) = &witness {
             // opening a file for writing changes it already
-            if let Some(found) = self.schema_on_file(&witness)?.filter(|found| *found > SCHEMA_VERSION) {
+            if let Some(found) = self.schema_on_file(witness)?.filter(|found| *found > SCHEMA_VERSION) {
                 return Err(StoreError::Newer { found, known: SCHEMA_VERSION });
             }
+        }
+        self.open_vouched(witness.as_deref())
+    }
+
+    fn open_vouched(&self, witness: Option<&Witness>) -> Result<Opened, StoreError> {
+        if let Some(witness) = witness {
             witness.vouch_for_allocation().map_err(|doubt| self.doubt(doubt, "(free pages)"))?;
         }
         let start = Instant::now();
@@ -395,7 +438,7 @@ impl Store {
             if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
                 return Err(StoreError::NotADatabase(self.path()));
             }
-            match builder().create_file(file) {
+            match Opened::in_file(file) {
                 Ok(database) => return Ok(database),
                 Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
                 Err(error) => return Err(self.open_error(error)),

@@ -63,13 +63,17 @@ impl Store {
         text_of: TextOf<'_>,
         fill: impl FnOnce(&Self) -> Result<(), E>,
     ) -> Result<Option<Rescued>, E> {
-        let name = format!("{}.tmp-{}", self.name, std::process::id());
-        let unborn = Self { name: name.clone(), retention: None, ..self.clone() };
-        let rebuilt = unborn
-            .rebuild_from(aside, author, text_of, fill)
-            .and_then(|rescued| Ok(self.give_way(&name, &aside.header)?.then_some(rescued)));
+        let unborn = self.unborn();
+        let rebuilt = unborn.rebuild_from(aside, author, text_of, fill).and_then(|rescued| {
+            let given = self.give_way_to(&unborn.name, Some(&aside.header), || Ok(rescued))?;
+            if given.is_some() {
+                // where it cannot be noted, git is asked next time
+                let _ = self.mark_seen();
+            }
+            Ok(given)
+        });
         if !matches!(rebuilt, Ok(Some(_))) {
-            self.dir.remove(&name).map_err(StoreError::from)?;
+            self.dir.remove(&unborn.name).map_err(StoreError::from)?;
         }
         rebuilt
     }
@@ -81,7 +85,7 @@ impl Store {
         text_of: TextOf<'_>,
         fill: impl FnOnce(&Self) -> Result<(), E>,
     ) -> Result<Rescued, E> {
-        self.build(&self.name)?;
+        self.build()?;
         let found = self.found_in(&aside.name)?;
         let rescued = self.write(author, |txn| txn.rescue(&found, text_of))?;
         drop(found);
@@ -90,19 +94,6 @@ impl Store {
         let file = self.dir.open_existing(&self.name).map_err(StoreError::from)?;
         file.sync_all().map_err(at).map_err(StoreError::from)?;
         Ok(rescued)
-    }
-
-    /// Puts a finished database in the place of the damaged one, unless that changed.
-    fn give_way(&self, name: &str, header: &[u8]) -> Result<bool, StoreError> {
-        let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-        if self.header_if_there()?.as_deref() != Some(header) {
-            return Ok(false);
-        }
-        self.dir.rename(name, &self.name)?;
-        self.dir.sync()?;
-        // where it cannot be noted, git is asked next time
-        let _ = self.mark_seen();
-        Ok(true)
     }
 }
 

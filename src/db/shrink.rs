@@ -18,9 +18,6 @@ const MAX_TRIES: usize = 5;
 /// the file is opened again.
 const MAX_PASSES: usize = 8;
 
-/// The engine's header, which every commit changes: it numbers them there.
-const HEADER_BYTES: u64 = 4096;
-
 /// What became of an attempt to make the file smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -45,7 +42,7 @@ impl Store {
     pub fn shrink(&self) -> Result<Shrunk, StoreError> {
         let _turn = Gate::sync(&self.dir, self.timeout)?;
         self.remove_unborn()?;
-        let copy = format!("{}.tmp-{}", self.name, std::process::id());
+        let copy = self.temporary_name();
         for _ in 0..MAX_TRIES {
             let outcome = self.shrink_once(&copy);
             if !matches!(outcome, Ok(Some((before, after))) if after < before) {
@@ -65,14 +62,7 @@ impl Store {
         if after >= before {
             return Ok(Some((before, before)));
         }
-        let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-        self.require_regular_file()?;
-        if self.header()? != header {
-            return Ok(None);
-        }
-        let seen = self.is_seen()?;
-        self.dir.rename(copy, &self.name)?;
-        self.dir.sync()?;
+        let Some(seen) = self.give_way_to(copy, Some(&header), || self.is_seen())? else { return Ok(None) };
         if seen {
             // where it cannot be noted, git is asked again next time
             let _ = self.mark_seen();
@@ -81,7 +71,7 @@ impl Store {
     }
 
     /// Copies the database as it is between two transactions; answers its size and its header.
-    fn copy_to(&self, copy: &str) -> Result<(u64, Vec<u8>), StoreError> {
+    pub(super) fn copy_to(&self, copy: &str) -> Result<(u64, Vec<u8>), StoreError> {
         let _gate = Gate::shared(&self.dir, self.timeout)?;
         self.require_regular_file()?;
         let header = self.header()?;
@@ -93,10 +83,6 @@ impl Store {
             source,
         })?;
         Ok((size, header))
-    }
-
-    pub(super) fn header(&self) -> Result<Vec<u8>, StoreError> {
-        Ok(self.dir.read(&self.name, HEADER_BYTES)?.0)
     }
 
     /// Makes a file small that nobody else knows of, durably; answers its size.

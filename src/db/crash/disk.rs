@@ -101,6 +101,11 @@ impl Disk {
         self.state().events.iter().filter(|event| matches!(event, Event::Sync)).count()
     }
 
+    /// How often the file got another length so far.
+    pub(super) fn lengths(&self) -> usize {
+        self.state().events.iter().filter(|event| matches!(event, Event::Length(_))).count()
+    }
+
     /// What processes see now.
     pub(super) fn seen(&self) -> Vec<u8> {
         self.state().seen.clone()

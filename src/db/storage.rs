@@ -1,0 +1,156 @@
+//! The file beneath the engine, and how many syncs it takes to close it.
+//!
+//! When the engine closes a database it commits once more, for itself: which pages are free. It syncs that four times,
+//! and nobody waits for it. Only what the change itself takes need be durable when it is reported. So while a database
+//! is being closed, the header may stay unsynced: what it was leads to the change as well as what it becomes. Whatever
+//! would rest on the header being durable (another page, another length of the file) syncs it first, and so does the
+//! next process, which has to sync the header before it writes anything else. `db/crash.rs` takes the power away at
+//! each moment of that.
+
+use std::io;
+use std::ops::{Bound, Deref};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, Database, DatabaseError, StorageBackend};
+
+use super::builder;
+
+/// What a disk writes whole or not at all. The engine's header is shorter.
+const SECTOR: u64 = 512;
+
+/// A database that is open for writing.
+pub(super) struct Opened {
+    database: Database,
+    is_closing: Arc<AtomicBool>,
+}
+
+impl Opened {
+    pub(super) fn in_file(file: std::fs::File) -> Result<Self, DatabaseError> {
+        Self::on(FileBackend::new(file)?)
+    }
+
+    pub(super) fn on(backend: impl StorageBackend) -> Result<Self, DatabaseError> {
+        let is_closing = Arc::new(AtomicBool::new(false));
+        // whoever closed it last may have spared one
+        let unsynced = Mutex::new(Unsynced { changed: Changed::Nothing, was_spared: true });
+        let backend = Sparing { backend, is_closing: Arc::clone(&is_closing), unsynced };
+        let database = builder().create_with_backend(backend)?;
+        Ok(Self { database, is_closing })
+    }
+
+    /// Closes it, with as few syncs as will do. What was committed is durable already.
+    pub(super) fn close(self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Deref for Opened {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        &self.database
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Changed {
+    Nothing,
+    Header,
+    More,
+}
+
+#[derive(Debug)]
+struct Unsynced {
+    /// What was changed since the last sync.
+    changed: Changed,
+    /// Whether a sync of the header was spared since.
+    was_spared: bool,
+}
+
+/// Passes everything on, but for syncs that are not needed.
+#[derive(Debug)]
+struct Sparing<B> {
+    backend: B,
+    is_closing: Arc<AtomicBool>,
+    unsynced: Mutex<Unsynced>,
+}
+
+impl<B: StorageBackend> Sparing<B> {
+    /// Makes a change; a sync of the header that was spared is made before one of more than the header.
+    fn change(&self, what: Changed, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut unsynced = self.unsynced();
+        if what == Changed::More && unsynced.was_spared {
+            self.backend.sync_data()?;
+            unsynced.was_spared = false;
+        }
+        unsynced.changed = what.max(unsynced.changed);
+        change()
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: StorageBackend> StorageBackend for Sparing<B> {
+    fn len(&self) -> io::Result<u64> {
+        self.backend.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.backend.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(Changed::More, || self.backend.set_len(len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut unsynced = self.unsynced();
+        match unsynced.changed {
+            Changed::Nothing => {}
+            Changed::Header if self.is_closing.load(Ordering::Relaxed) => unsynced.was_spared = true,
+            Changed::Header | Changed::More => {
+                self.backend.sync_data()?;
+                *unsynced = Unsynced { changed: Changed::Nothing, was_spared: false };
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let is_header = offset.saturating_add(data.len() as u64) <= SECTOR;
+        let what = if is_header { Changed::Header } else { Changed::More };
+        self.change(what, || self.backend.write(offset, data))
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.backend.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.backend.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.backend.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.backend.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.backend.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.backend.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.backend.query_lock_range(start, end)
+    }
+}
