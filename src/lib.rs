@@ -90,6 +90,7 @@
 pub mod agents;
 pub mod claims;
 pub mod cli;
+mod cores;
 pub mod db;
 pub mod documents;
 pub mod export;

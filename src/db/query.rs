@@ -7,7 +7,7 @@ use crate::schema::issue::Priority;
 use super::error::StoreError;
 use super::index::{CLASSES, OrderKind, TermKind, id_of, order_prefix, priority_term, term_prefix};
 use super::record::{Class, StoredHead};
-use super::tables::{Readable, Tables};
+use super::tables::{ReadRows, Readable, Tables};
 
 /// The order of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -217,27 +217,6 @@ impl<T: Readable> Tables<T> {
         Ok(self.list(&query, is_free)?.into_iter().next())
     }
 
-    /// The issues whose title or body holds a text, in any case, newest change first.
-    ///
-    /// # Errors
-    /// See [`Tables::list`].
-    pub fn search(&self, text: &str, classes: Classes, limit: Option<usize>) -> Result<Vec<StoredHead>, StoreError> {
-        let finder = regex::RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
-        let Ok(finder) = finder else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for row in self.bodies.with_prefix::<String>(b"")? {
-            let (key, body) = row?;
-            let Some(id) = id_of(&key) else { continue };
-            let stored = self.head_named_by(id, "bodies")?;
-            if classes.contains(stored.class()) && (finder.is_match(&stored.head.title) || finder.is_match(&body)) {
-                found.push(stored);
-            }
-        }
-        sort(&mut found, &Query::default());
-        found.truncate(limit.unwrap_or(usize::MAX));
-        Ok(found)
-    }
-
     /// The issues of sets that are small by nature: claimed ones, and those of one session.
     fn small_set(&self, query: &Query) -> Result<Option<Vec<StoredHead>>, StoreError> {
         let prefixes: Vec<Vec<u8>> = if let Some(session) = &query.session {
@@ -278,6 +257,25 @@ impl<T: Readable> Tables<T> {
 
     fn head_named_by(&self, id: IssueId, table: &'static str) -> Result<StoredHead, StoreError> {
         self.head(id)?.ok_or(StoreError::IndexMismatch { table, id })
+    }
+}
+
+impl Tables<ReadRows> {
+    /// The issues whose title or body holds a text, in any case, newest change first.
+    ///
+    /// # Errors
+    /// See [`Tables::list`].
+    pub fn search(&self, text: &str, classes: Classes, limit: Option<usize>) -> Result<Vec<StoredHead>, StoreError> {
+        let finder = regex::RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
+        let Ok(finder) = finder else { return Ok(Vec::new()) };
+        let in_body = self.bodies.filter_map(|key, body: String| id_of(key).filter(|_| finder.is_match(&body)))?;
+        let mut found = self.heads.filter_map(|_, stored: StoredHead| {
+            let matches = in_body.binary_search(&stored.head.id).is_ok() || finder.is_match(&stored.head.title);
+            (matches && classes.contains(stored.class())).then_some(stored)
+        })?;
+        sort(&mut found, &Query::default());
+        found.truncate(limit.unwrap_or(usize::MAX));
+        Ok(found)
     }
 }
 

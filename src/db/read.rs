@@ -9,7 +9,7 @@ use crate::schema::issue::Issue;
 use super::error::StoreError;
 use super::index::{bare_link_prefix, id_key, id_of, link_prefix};
 use super::record::{Baseline, Change, Conflict, Counters, Landing, Moved, Pending, StoredHead, Tombstone, Versioned};
-use super::tables::{Readable, Tables};
+use super::tables::{ReadRows, Readable, Tables};
 
 /// Names of the rows of `meta`.
 pub(crate) mod mark {
@@ -37,6 +37,16 @@ pub(crate) mod mark {
 pub struct FolderMark {
     /// The folder's own time of change, in seconds and nanoseconds; none if there was no folder.
     pub modified: Option<(i64, u32)>,
+}
+
+impl Tables<ReadRows> {
+    /// All baselines with the keys of their identities, which are in order.
+    ///
+    /// # Errors
+    /// See [`Tables::head`].
+    pub fn all_baselines(&self) -> Result<Vec<(Vec<u8>, Baseline)>, StoreError> {
+        self.baseline.filter_map(|key, baseline| Some((key.to_vec(), baseline)))
+    }
 }
 
 impl<T: Readable> Tables<T> {
@@ -223,14 +233,6 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::head`].
     pub fn baseline(&self, identity: &Identity) -> Result<Option<Baseline>, StoreError> {
         self.baseline.get(&identity.key())
-    }
-
-    /// All baselines with the keys of their identities.
-    ///
-    /// # Errors
-    /// See [`Tables::head`].
-    pub fn all_baselines(&self) -> Result<Vec<(Vec<u8>, Baseline)>, StoreError> {
-        self.baseline.with_prefix(b"")?.collect()
     }
 
     /// The issue that file and record last agreed on, where there is a baseline.

@@ -11,6 +11,7 @@ use redb::{AccessGuard, ReadOnlyTable, ReadableTable, Table, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::cores;
 use crate::schema::codec::{self, DecodeError};
 use crate::schema::id::Identity;
 
@@ -18,6 +19,9 @@ use super::error::StoreError;
 use super::witness::{Doubt, Probe, Watch, Witness};
 
 type Bytes = &'static [u8];
+
+/// Into so many parts a table is divided at least that is read as a whole, so that all cores have enough to do.
+const PARTS: usize = 32;
 
 /// A table of a read transaction.
 pub type ReadRows = ReadOnlyTable<Bytes, Bytes>;
@@ -52,11 +56,7 @@ macro_rules! tables {
                 txn: &redb::ReadTransaction,
                 witness: Option<&Arc<Witness>>,
             ) -> Result<Self, StoreError> {
-                Ok(Self { $($field: Rows {
-                    table: txn.open_table(definition($name))?,
-                    name: $name,
-                    witness: witness.cloned(),
-                },)* })
+                Ok(Self { $($field: Rows::new(txn.open_table(definition($name))?, $name, witness),)* })
             }
         }
 
@@ -65,11 +65,7 @@ macro_rules! tables {
                 txn: &'t redb::WriteTransaction,
                 witness: Option<&Arc<Witness>>,
             ) -> Result<Self, StoreError> {
-                Ok(Self { $($field: Rows {
-                    table: txn.open_table(definition($name))?,
-                    name: $name,
-                    witness: witness.cloned(),
-                },)* })
+                Ok(Self { $($field: Rows::new(txn.open_table(definition($name))?, $name, witness),)* })
             }
         }
     };
@@ -112,7 +108,7 @@ tables! {
 
 /// The table that every schema has, alone.
 pub(crate) fn open_meta(txn: &redb::ReadTransaction) -> Result<Rows<ReadRows>, StoreError> {
-    Ok(Rows { table: txn.open_table(definition("meta"))?, name: "meta", witness: None })
+    Ok(Rows::new(txn.open_table(definition("meta"))?, "meta", None))
 }
 
 const fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
@@ -140,6 +136,10 @@ fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 }
 
 impl<T: Readable> Rows<T> {
+    fn new(table: T, name: &'static str, witness: Option<&Arc<Witness>>) -> Self {
+        Self { table, name, witness: witness.cloned() }
+    }
+
     /// The value of a key.
     pub(crate) fn get<V: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<V>, StoreError> {
         match self.look_up(key)? {
@@ -264,8 +264,8 @@ impl<T: Readable> Rows<T> {
 pub(super) fn readable(table: &str, key: &[u8]) -> String {
     match (key, std::str::from_utf8(key)) {
         (&[a, b, c, d], _) if matches!(table, "issues" | "bodies") => u32::from_be_bytes([a, b, c, d]).to_string(),
-        (&[_, _, _, _, _, _, _, _], _) if matches!(table, "changes" | "superseded") => {
-            key.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)).to_string()
+        (&[a, b, c, d, e, f, g, h], _) if matches!(table, "changes" | "superseded") => {
+            u64::from_be_bytes([a, b, c, d, e, f, g, h]).to_string()
         }
         _ if matches!(
             table,
@@ -346,6 +346,38 @@ impl DoubleEndedIterator for Raw<'_> {
     }
 }
 
+impl Rows<ReadRows> {
+    /// What `each` makes of all rows, in order, on all cores. They are read without the engine where somebody vouches for
+    /// them, who has to read every page in any case.
+    pub(crate) fn filter_map<V: DeserializeOwned, R: Send>(
+        &self,
+        each: impl Fn(&[u8], V) -> Option<R> + Sync,
+    ) -> Result<Vec<R>, StoreError> {
+        let Some(witness) = &self.witness else {
+            let rows = self.with_prefix(b"")?.map(|row| row.map(|(key, value)| each(&key, value)));
+            return rows.filter_map(Result::transpose).collect();
+        };
+        let parts = witness.parts(self.name, PARTS).map_err(|doubt| doubtful(self.name, None, doubt))?;
+        let made = cores::map(&parts, PARTS / 2, |part| {
+            let (mut made, mut damaged) = (Vec::new(), Ok(()));
+            let shown = witness.rows_of(part, &mut |key, value| match self.decode(key, value) {
+                Ok(value) => {
+                    made.extend(each(key, value));
+                    Some(())
+                }
+                Err(error) => {
+                    damaged = Err(error);
+                    None
+                }
+            });
+            damaged?;
+            shown.map_err(|doubt| doubtful(self.name, None, doubt))?;
+            Ok(made)
+        });
+        made.into_iter().collect::<Result<Vec<Vec<R>>, _>>().map(|made| made.into_iter().flatten().collect())
+    }
+}
+
 impl Rows<WriteRows<'_>> {
     /// Stores a value, over the old one if there is one.
     pub(crate) fn put<V: Serialize + ?Sized>(&mut self, key: &[u8], value: &V) -> Result<(), StoreError> {
@@ -385,6 +417,9 @@ impl Rows<WriteRows<'_>> {
 
     /// Removes a row; says whether there was one.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<bool, StoreError> {
+        if !self.contains(key)? {
+            return Ok(false);
+        }
         self.vouch_around(key)?;
         Ok(self.table.remove(key)?.is_some())
     }
@@ -392,7 +427,38 @@ impl Rows<WriteRows<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use crate::db::{Author, Store};
+    use crate::schema::issue::{Issue, IssueHead};
+
     use super::*;
+
+    #[test]
+    fn all_rows_are_the_same_with_and_without_the_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), std::time::Duration::from_secs(10)).unwrap();
+        store.create_if_missing().unwrap();
+        let author = Author { actor: "ada".into(), session: None, now: "2026-11-20T12:00:00Z".parse().unwrap() };
+        for batch in [0_u64, 1, 40, 2_000] {
+            store
+                .write(&author, |txn| {
+                    for number in 0..batch {
+                        let body = crate::noise::noise(number, usize::try_from(number % 7 * 500).unwrap());
+                        txn.create(|id, now| Issue { head: IssueHead::new(id, "Title".into(), now), body })?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+                .unwrap();
+            let read = store.read().unwrap();
+            let by_engine: Result<Vec<(Vec<u8>, String)>, _> = read.bodies.with_prefix(b"").unwrap().collect();
+            let mut by_engine = by_engine.unwrap();
+            let all = read.bodies.filter_map(|key, body: String| Some((key.to_vec(), body))).unwrap();
+            assert_eq!(all, by_engine);
+            let long = |body: &String| body.len() > 2_000;
+            let some = read.bodies.filter_map(|key, body| long(&body).then(|| (key.to_vec(), body))).unwrap();
+            by_engine.retain(|(_, body)| long(body));
+            assert_eq!(some, by_engine);
+        }
+    }
 
     #[test]
     fn a_prefix_range_ends_where_the_prefix_does() {

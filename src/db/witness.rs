@@ -56,6 +56,15 @@ pub(super) struct Span {
     pub(super) upto: Option<Vec<u8>>,
 }
 
+/// A part of a table: a page and all below it.
+#[derive(Debug)]
+pub(super) struct Part {
+    page: u64,
+    checksum: u128,
+    shape: Shape,
+    depth: usize,
+}
+
 /// Is shown a row's key and value; answers nothing if they cannot be.
 type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
 
@@ -166,18 +175,63 @@ impl Witness {
     /// The value of a row as bytes, without the engine; none if there is none.
     pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Doubt> {
         let mut found = None;
-        if let Some(TableRoot { root, shape }) = self.tables.get(table.as_bytes()) {
-            self.walk(*root, *shape, &mut |present, value| {
-                if present == key {
-                    found = Some(value.to_vec());
-                }
-                Some(())
-            })?;
-        }
+        self.rows(table, &mut |present, value| {
+            if present == key {
+                found = Some(value.to_vec());
+            }
+            Some(())
+        })?;
         Ok(found)
     }
 
-    /// Verifies all pages of a tree and shows its rows.
+    /// Shows all rows of a table, in order, without the engine.
+    fn rows(&self, table: &str, each: EachRow<'_>) -> Result<(), Doubt> {
+        let Some(TableRoot { root, shape }) = self.tables.get(table.as_bytes()) else { return Ok(()) };
+        self.walk(*root, *shape, each)
+    }
+
+    /// A table in parts, in order: at least so many as are asked for, if it has as many pages of rows.
+    pub(super) fn parts(&self, table: &str, least: usize) -> Result<Vec<Part>, Doubt> {
+        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else {
+            return Ok(Vec::new());
+        };
+        let mut parts = vec![Part { page: root.page, checksum: root.checksum, shape: *shape, depth: 0 }];
+        while parts.len() < least {
+            let mut below = Vec::new();
+            for part in &parts {
+                match self.children(part)? {
+                    Some(children) => below.extend(children),
+                    // all pages of rows are of one depth
+                    None => return Ok(parts),
+                }
+            }
+            parts = below;
+        }
+        Ok(parts)
+    }
+
+    /// The parts of a part, in order; none if it is a page of rows.
+    fn children(&self, part: &Part) -> Result<Option<Vec<Part>>, Doubt> {
+        let &Part { page, checksum, shape, depth } = part;
+        let bytes = self.verified(page, checksum, shape)?;
+        let branch = match Node::parse(&bytes, shape) {
+            Some(Node::Leaf(_)) => return Ok(None),
+            Some(Node::Branch(branch)) if depth < MAX_DEPTH => branch,
+            _ => return Err(self.damaged(page)),
+        };
+        let child = |child| {
+            let (page, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
+            Ok(Part { page, checksum, shape, depth: depth + 1 })
+        };
+        (0..branch.len()).map(child).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Verifies all pages of a part and shows its rows, in order.
+    pub(super) fn rows_of(&self, part: &Part, each: EachRow<'_>) -> Result<(), Doubt> {
+        self.walk(Some(Root { page: part.page, checksum: part.checksum, length: 0 }), part.shape, each)
+    }
+
+    /// Verifies all pages of a tree and shows its rows, in order.
     fn walk(&self, root: Option<Root>, shape: Shape, each: EachRow<'_>) -> Result<(), Doubt> {
         let mut open: Vec<_> = root.map(|root| (root.page, root.checksum, 0)).into_iter().collect();
         while let Some((page, checksum, depth)) = open.pop() {
@@ -190,7 +244,7 @@ impl Witness {
                     }
                 }
                 Some(Node::Branch(branch)) if depth < MAX_DEPTH => {
-                    for child in 0..branch.len() {
+                    for child in (0..branch.len()).rev() {
                         let (below, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
                         open.push((below, checksum, depth + 1));
                     }

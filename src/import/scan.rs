@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::cores;
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::schema::frontmatter::{self, BadReason};
@@ -19,6 +20,9 @@ use crate::schema::privacy;
 
 /// Largest issue file, in bytes.
 pub const MAX_FILE: u64 = 1 << 20;
+
+/// Fewer files are not worth a thread to ask for them.
+const SHARE: usize = 512;
 
 /// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
 const HELD_BODIES: usize = 32 << 20;
@@ -240,7 +244,7 @@ pub fn list(dir: &Dir, only: Option<&BTreeSet<String>>) -> Result<Listing, PathE
     let folder = dir.stat()?;
     let names = dir.names()?;
     let is_asked = |name: &String| only.is_none_or(|only| only.contains(name));
-    let described = on_all_cores(&names, |name| {
+    let described = cores::map(&names, SHARE, |name| {
         let parsed = FileName::parse(name);
         let entry = is_asked(name).then(|| if parsed.is_ok() { dir.entry(name) } else { Ok(None) });
         (parsed, entry)
@@ -262,31 +266,6 @@ fn sort_by_number<T>(
     for alike in items.chunk_by_mut(|a, b| number(a) == number(b)) {
         alike.sort_unstable_by(&compare);
     }
-}
-
-/// What `each` makes of every item, in order.
-fn on_all_cores<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    /// Fewer are not worth a thread.
-    const SHARE: usize = 512;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = items.len().div_ceil(cores).max(SHARE);
-    let Some((first, rest)) = items.split_at_checked(share).filter(|(_, rest)| !rest.is_empty()) else {
-        return items.iter().map(each).collect();
-    };
-    std::thread::scope(|scope| {
-        let each = &each;
-        let others: Vec<_> =
-            rest.chunks(share).map(|chunk| scope.spawn(move || chunk.iter().map(each).collect::<Vec<_>>())).collect();
-        let mut results: Vec<R> = Vec::with_capacity(items.len());
-        results.extend(first.iter().map(each));
-        for other in others {
-            match other.join() {
-                Ok(more) => results.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    })
 }
 
 /// Looks at every file of a listing; reads those that are new or changed.

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::db::Op;
+use crate::cores::both;
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Landing, Pending, Versioned};
+use crate::db::{Op, ReadTxn};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
 use crate::fs::{Dir, Entry, FileStat, is_temporary};
 use crate::import::scan::{Baselines, Names, Scan};
@@ -55,8 +56,11 @@ impl Mirror<'_> {
         hidden: &BTreeSet<Identity>,
         mut report: Report,
     ) -> Result<Report, MirrorError> {
-        self.tell_conflicts(only, &mut report)?;
-        let (mut pending, unchanged) = self.pending(only)?;
+        let read = self.store.read()?;
+        tell_conflicts(&read, only, &mut report)?;
+        let (mut pending, unchanged) = pending_in(&read, only)?;
+        let known = read.folder_mark()?;
+        drop(read);
         self.tell_hidden(pending.iter().filter(|identity| hidden.contains(identity)), &mut report)?;
         pending.retain(|identity| !hidden.contains(identity));
         report.unchanged = unchanged;
@@ -71,7 +75,7 @@ impl Mirror<'_> {
             self.export_batch(gate, &dir, identities, &mut report)?;
         }
         if !self.options.dry_run && only.is_none() {
-            self.note_folder(Some(&dir))?;
+            self.note_folder(Some(&dir), known)?;
         }
         report.sort();
         Ok(report)
@@ -97,38 +101,20 @@ impl Mirror<'_> {
         Ok(())
     }
 
-    /// The records that differ from their baselines, and the number of those that do not.
-    fn pending(&self, only: Option<&BTreeSet<Identity>>) -> Result<(Vec<Identity>, u64), MirrorError> {
-        let read = self.store.read()?;
-        let counters = read.counters()?;
-        let total = crate::schema::issue::Status::ALL.iter().map(|status| counters.with_status(*status)).sum::<u64>();
-        let mut pending = read.all_pending()?;
-        pending.retain(|(identity, _)| only.is_none_or(|only| only.contains(identity)));
-        // a deletion may free the name that another issue's file takes
-        pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
-        let living = pending.iter().filter(|(_, kind)| *kind != Pending::Deleted).count() as u64;
-        let pending = pending.into_iter().map(|(identity, _)| identity).collect();
-        Ok((pending, total.saturating_sub(living)))
-    }
-
-    /// Conflicts are skipped, and stay until a person ends them.
-    fn tell_conflicts(&self, only: Option<&BTreeSet<Identity>>, report: &mut Report) -> Result<(), MirrorError> {
-        let read = self.store.read()?;
-        for (identity, conflict) in read.all_conflicts()? {
-            if only.is_none_or(|only| only.contains(&identity)) {
-                report.add_conflict(read.id_of(&identity)?.unwrap_or(conflict.id));
-            }
-        }
-        Ok(())
-    }
-
     /// The names in the folder beside the baselines, if any file of these is not there.
     pub(super) fn absent(&self) -> Result<Option<Snapshot>, MirrorError> {
-        let baselines = Baselines::new(self.store.read()?.all_baselines()?);
         let dir = self.project.issues()?;
-        let names = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?;
-        let names = names.iter().filter_map(|name| FileName::parse(name).ok());
-        let names: Names = names.filter(|name| baselines.of(name).is_some()).collect();
+        let list = || -> Result<Vec<FileName>, MirrorError> {
+            let names = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?;
+            Ok(names.iter().filter_map(|name| FileName::parse(name).ok()).collect())
+        };
+        let (names, stored) = both(list, || self.stored());
+        let (names, mut stored) = (names?, stored?);
+        if self.recover_export(&stored.landings)? {
+            stored = self.stored()?;
+        }
+        let baselines = stored.baselines;
+        let names: Names = names.into_iter().filter(|name| baselines.of(name).is_some()).collect();
         if names.len() == baselines.len() {
             return Ok(None);
         }
@@ -340,8 +326,31 @@ impl Snapshot {
     /// A snapshot that knows nothing but which names are there.
     fn of_scan(baselines: Baselines, scan: Scan) -> Self {
         let (conflicts, pending) = Default::default();
-        Self { baselines, scan, twins: Vec::new(), conflicts, pending }
+        Self { baselines, scan, twins: Vec::new(), conflicts, pending, folder_mark: None }
     }
+}
+
+/// The records that differ from their baselines, and the number of those that do not.
+fn pending_in(read: &ReadTxn, only: Option<&BTreeSet<Identity>>) -> Result<(Vec<Identity>, u64), MirrorError> {
+    let counters = read.counters()?;
+    let total = crate::schema::issue::Status::ALL.iter().map(|status| counters.with_status(*status)).sum::<u64>();
+    let mut pending = read.all_pending()?;
+    pending.retain(|(identity, _)| only.is_none_or(|only| only.contains(identity)));
+    // a deletion may free the name that another issue's file takes
+    pending.sort_by_key(|(_, kind)| *kind != Pending::Deleted);
+    let living = pending.iter().filter(|(_, kind)| *kind != Pending::Deleted).count() as u64;
+    let pending = pending.into_iter().map(|(identity, _)| identity).collect();
+    Ok((pending, total.saturating_sub(living)))
+}
+
+/// Conflicts are skipped, and stay until a person ends them.
+fn tell_conflicts(read: &ReadTxn, only: Option<&BTreeSet<Identity>>, report: &mut Report) -> Result<(), MirrorError> {
+    for (identity, conflict) in read.all_conflicts()? {
+        if only.is_none_or(|only| only.contains(&identity)) {
+            report.add_conflict(read.id_of(&identity)?.unwrap_or(conflict.id));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file is still the one that was looked at.

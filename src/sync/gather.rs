@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::db::ReadTxn;
+use crate::cores::both;
 use crate::db::gate::Gate;
-use crate::db::record::{Baseline, Conflict, Pending, Versioned};
+use crate::db::record::{Baseline, Conflict, Landing, Pending, Versioned};
+use crate::db::{FolderMark, ReadTxn};
 use crate::fs::Dir;
 use crate::import::scan::{self, Baselines, Listing, ReadFile, Scan};
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
@@ -29,14 +30,18 @@ pub(super) struct Snapshot {
     pub(super) twins: Vec<ReadFile>,
     pub(super) conflicts: HashMap<Identity, Conflict>,
     pub(super) pending: HashMap<Identity, Pending>,
+    /// What the folder looked like to whoever last noted it.
+    pub(super) folder_mark: Option<FolderMark>,
 }
 
 /// The database's part of a snapshot.
-struct Stored {
-    baselines: Baselines,
+pub(super) struct Stored {
+    pub(super) baselines: Baselines,
     high_water: IssueId,
     conflicts: HashMap<Identity, Conflict>,
     pending: HashMap<Identity, Pending>,
+    folder_mark: Option<FolderMark>,
+    pub(super) landings: Vec<Landing>,
 }
 
 /// The number of an issue.
@@ -80,17 +85,11 @@ impl Mirror<'_> {
     pub(super) fn snapshot_since(&self, gate: &Gate, revision: Option<&str>) -> Result<Snapshot, MirrorError> {
         let now = gate.file_system_now(self.store.dir())?;
         let dir = self.project.issues()?;
-        // neither the folder nor the database waits for the other
-        let (stored, listing) = std::thread::scope(|scope| {
-            let listing = dir.as_ref().map(|dir| scope.spawn(move || self.list(dir, revision)));
-            let stored = self.stored();
-            let join = |listing: std::thread::ScopedJoinHandle<'_, _>| match listing.join() {
-                Ok(listing) => listing,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            (stored, listing.map(join).transpose())
-        });
-        let (Stored { baselines, high_water, conflicts, pending }, listing) = (stored?, listing?);
+        let (mut stored, mut listing) = self.look(dir.as_ref(), revision)?;
+        if self.recover_export(&stored.landings)? {
+            (stored, listing) = self.look(dir.as_ref(), revision)?;
+        }
+        let Stored { baselines, high_water, conflicts, pending, folder_mark, landings: _ } = stored;
         let mut scan = match dir.as_ref().zip(listing) {
             Some((dir, listing)) => {
                 scan::scan(dir, listing, &baselines, now, &|done, all| (self.progress)("reading", done, all))
@@ -113,7 +112,13 @@ impl Mirror<'_> {
                 }
             }
         }
-        Ok(Snapshot { baselines, scan, twins, conflicts, pending })
+        Ok(Snapshot { baselines, scan, twins, conflicts, pending, folder_mark })
+    }
+
+    /// Lists the folder and reads what the database has; neither waits for the other.
+    fn look(&self, dir: Option<&Dir>, revision: Option<&str>) -> Result<(Stored, Option<Listing>), MirrorError> {
+        let (listing, stored) = both(|| dir.map(|dir| self.list(dir, revision)).transpose(), || self.stored());
+        Ok((stored?, listing?))
     }
 
     fn list(&self, dir: &Dir, revision: Option<&str>) -> Result<Listing, MirrorError> {
@@ -127,13 +132,15 @@ impl Mirror<'_> {
         Ok(scan::list(dir, changed.as_ref())?)
     }
 
-    fn stored(&self) -> Result<Stored, MirrorError> {
+    pub(super) fn stored(&self) -> Result<Stored, MirrorError> {
         let read = self.store.read()?;
         Ok(Stored {
             baselines: Baselines::new(read.all_baselines()?),
             high_water: read.high_water()?,
             conflicts: read.all_conflicts()?.into_iter().collect(),
             pending: read.all_pending()?.into_iter().collect(),
+            folder_mark: read.folder_mark()?,
+            landings: read.landings()?,
         })
     }
 
@@ -221,6 +228,9 @@ impl Mirror<'_> {
         }
         for (identity, absence) in &missing.why {
             all.entry(identity.clone()).or_default().absence = Some(*absence);
+        }
+        if all.is_empty() {
+            return Ok(all);
         }
         let few = all.len() <= BATCH;
         let read = self.store.read()?;

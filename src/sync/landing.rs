@@ -5,6 +5,7 @@
 //! record and file agreed on that, whatever became of the record since. Without it the file would be taken for somebody's
 //! edit or deletion, and could win over an `undo` that came after it.
 
+use crate::db::record::Landing;
 use crate::import::scan;
 
 use super::{Mirror, MirrorError};
@@ -13,16 +14,15 @@ use super::{Mirror, MirrorError};
 const NEVER: (i64, u32) = (i64::MIN, 0);
 
 impl Mirror<'_> {
-    /// Notes what a killed export did. Called before anybody looks at files and baselines.
-    pub(super) fn recover_export(&self) -> Result<(), MirrorError> {
-        let landings = self.store.read()?.landings()?;
+    /// Notes what a killed export did; whether there was anything, so that files and baselines must be looked at anew.
+    pub(super) fn recover_export(&self, landings: &[Landing]) -> Result<bool, MirrorError> {
         if landings.is_empty() || self.options.dry_run {
-            return Ok(());
+            return Ok(false);
         }
         self.refuse_tracked_database()?;
-        let Some(dir) = self.project.issues()? else { return Ok(()) };
+        let Some(dir) = self.project.issues()? else { return Ok(false) };
         let (mut written, mut removed) = (Vec::new(), Vec::new());
-        for landing in &landings {
+        for landing in landings {
             match landing.file {
                 Some(hash) => {
                     let read = scan::read_file(&dir, &landing.name, NEVER);
@@ -39,7 +39,8 @@ impl Mirror<'_> {
             for identity in removed {
                 txn.forget_baseline(identity)?;
             }
-            Ok(txn.set_landings(&[])?)
-        })
+            Ok::<_, MirrorError>(txn.set_landings(&[])?)
+        })?;
+        Ok(true)
     }
 }

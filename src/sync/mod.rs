@@ -249,10 +249,9 @@ impl Mirror<'_> {
     }
 
     /// Waits for the turn, and refuses it if git tracks the database. While git thinks about that, `look` runs; it must
-    /// change nothing. What a killed export left is noted before.
+    /// change nothing but what [`Mirror::recover_export`] does, which asks for itself.
     fn lock_and<R>(&self, look: impl FnOnce(&Gate) -> Result<R, MirrorError>) -> Result<(Gate, R), MirrorError> {
         let gate = self.turn()?;
-        self.recover_export()?;
         let seen = self.while_git_thinks(|| look(&gate))?;
         Ok((gate, seen?))
     }
@@ -274,10 +273,9 @@ impl Mirror<'_> {
         Ok(result)
     }
 
-    /// Notes what the folder looks like now that its files were written or moved.
-    fn note_folder(&self, dir: Option<&Dir>) -> Result<(), MirrorError> {
+    /// Notes what the folder looks like now that its files were written or moved; `known` is what is noted.
+    fn note_folder(&self, dir: Option<&Dir>, known: Option<FolderMark>) -> Result<(), MirrorError> {
         let mark = folder_mark(dir.map(Dir::stat).transpose()?);
-        let known = self.store.read()?.folder_mark()?;
         // a folder that was never imported must still be
         if known.is_none() || known == Some(mark) {
             return Ok(());
