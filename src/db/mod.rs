@@ -250,8 +250,8 @@ impl Store {
         born
     }
 
-    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The caller holds the lock of all who make
-    /// them.
+    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The
+    /// caller holds the lock of all who make them.
     pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
         // a note of the file's inode that is lost to another process here is made again
         let prefixes = [format!("{}.tmp-", self.name), format!(".{SEEN}.tmp-")];
