@@ -19,6 +19,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::schema::agent::Agent;
+use crate::schema::codec::DecodeError;
 use crate::schema::day::Day;
 use crate::schema::handoff::Handoff;
 use crate::schema::id::{Identity, Revision, SessionId};
@@ -29,6 +30,7 @@ use crate::schema::time::Timestamp;
 use crate::schema::validation::Validation;
 
 use super::error::StoreError;
+use super::index::revision_of;
 use super::query::{Classes, Query};
 use super::read::mark;
 use super::record::{Kind, StoredHead};
@@ -211,8 +213,7 @@ impl<T: Readable> Tables<T> {
     }
 
     fn revision_of(&self, key: &[u8]) -> Result<Revision, StoreError> {
-        let damaged = || self.changes.corrupt(key, crate::schema::codec::DecodeError::Damaged);
-        key.try_into().map(u64::from_be_bytes).map(Revision).map_err(|_| damaged())
+        revision_of(key).ok_or_else(|| self.changes.corrupt(key, DecodeError::Damaged))
     }
 
     /// Whether a row of the log tells what an issue lost in a merge or a conflict that is still open: one that is not

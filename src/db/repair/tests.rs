@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::db::documents::{DOCUMENT_PREFIX, TEXT_PREFIX};
 use crate::db::examine::value;
 use crate::db::read::mark;
 use crate::db::record::StoredHead;
@@ -98,7 +99,7 @@ fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
 
 /// Every row that was whole is there, byte for byte, or says the same.
 fn assert_kept(before: &Found, after: &Found, how: &str) {
-    let text_of = |key: &[u8]| Some([b"document.text\0", key.strip_prefix(b"document\0")?].concat());
+    let text_of = |key: &[u8]| Some([TEXT_PREFIX, key.strip_prefix(DOCUMENT_PREFIX)?].concat());
     for table in ["records", "changes", "superseded", "moved"] {
         for (key, bytes) in before.of(table) {
             // what is known of a text that is gone is of no use
