@@ -86,6 +86,7 @@ pub use record::{Author, Op};
 pub use rescue::Rescued;
 pub use retention::Retention;
 pub use salvage::Damage;
+pub(crate) use salvage::place_of_row;
 pub use shrink::Shrunk;
 use tables::{ReadRows, Tables};
 pub use trail::StandingChange;
