@@ -107,16 +107,12 @@ impl<T: Readable> Tables<T> {
     }
 
     fn belief(&self) -> Result<Option<Belief>, StoreError> {
-        let stored = || self.meta.get(mark::BELIEF);
-        let last = || Ok(self.change(self.revision()?)?.map(|change| Belief::new(change.at)));
-        for find in [&stored as &dyn Fn() -> Result<Option<Belief>, StoreError>, &last] {
-            match find() {
-                Ok(None) => {}
-                Err(error) if error.is_damage() => {}
-                found => return found,
-            }
+        let stored = unless_damaged(self.meta.get(mark::BELIEF))?.flatten();
+        if stored.is_some() {
+            return Ok(stored);
         }
-        Ok(None)
+        let last = unless_damaged(self.revision().and_then(|revision| self.change(revision)))?.flatten();
+        Ok(last.map(|change| Belief::new(change.at)))
     }
 
     /// All that is not kept at a time, which should be [one that is believed](Tables::believed).
@@ -346,6 +342,14 @@ impl WriteTxn<'_> {
             self.tables.meta.put(mark::LOG_FROM, &first)?;
         }
         Ok(())
+    }
+}
+
+/// What was found; none if it is damaged.
+fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Err(error) if error.is_damage() => Ok(None),
+        found => found.map(Some),
     }
 }
 
