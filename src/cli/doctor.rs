@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::db::engine::CHECKED;
 use crate::db::repair::DAMAGED;
 use crate::db::{DATABASE, Damage, Examination, SCHEMA_VERSION, Store, StoreError, place_of_row};
-use crate::fs::{Entry, is_running, is_temporary};
+use crate::fs::{Entry, is_running, is_temporary, maker};
 use crate::project::{GITIGNORE, Project};
 use crate::schema::id::printable;
 use crate::sync::{Fixed, MirrorError, Options, Report};
@@ -342,12 +342,8 @@ impl Doctor<'_> {
         let mut names = self.store.dir().names()?;
         names.retain(|name| {
             let made = is_temporary(name.as_ref()) || name.starts_with(&format!("{DATABASE}.tmp-"));
-            let pid = if made {
-                name.rsplit_once(".tmp-").map(|(_, rest)| rest.split('-').next().unwrap_or_default())
-            } else {
-                name.strip_prefix(CHECKED)
-            };
-            pid.and_then(|pid| pid.parse().ok()).is_some_and(|pid| !is_running(pid))
+            let pid = if made { maker(name) } else { name.strip_prefix(CHECKED).and_then(|pid| pid.parse().ok()) };
+            pid.is_some_and(|pid| !is_running(pid))
         });
         names.sort_unstable();
         Ok(names)
