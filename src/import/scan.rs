@@ -72,6 +72,12 @@ impl ReadFile {
         }
     }
 
+    /// Its text, all of which must be in memory (see [`ReadFile::complete`]).
+    #[must_use]
+    pub fn text_or_rendering(&self) -> Cow<'_, str> {
+        self.text.as_deref().map_or_else(|| frontmatter::render(&self.issue).into(), Cow::Borrowed)
+    }
+
     /// Reads again what was not held in memory.
     ///
     /// # Errors

@@ -322,8 +322,7 @@ fn plan_others<'a>(
     }
     if let Some(mine) = left_behind {
         // what both came from is not known
-        let text = mine.text.clone().unwrap_or_else(|| frontmatter::render(&mine.issue));
-        plan_unmerged(action, known, file, (None, &mine.issue, &text));
+        plan_unmerged(action, known, file, (None, &mine.issue, &mine.text_or_rendering()));
         return true;
     }
     let differing: Vec<_> =
@@ -345,8 +344,7 @@ fn is_version(file: &ReadFile) -> bool {
 /// The issue has a file, and a merge in git brought a version of it to the path of another issue.
 fn plan_version<'a>(action: &mut Action<'a>, known: &Known<'_>, file: &'a ReadFile, version: &'a ReadFile) {
     let base = version.unmerged.as_ref().and_then(|stages| stages.base.as_ref()).or(known.base.as_ref());
-    let text = file.text.clone().unwrap_or_else(|| frontmatter::render(&file.issue));
-    plan_unmerged(action, known, version, (base, &file.issue, &text));
+    plan_unmerged(action, known, version, (base, &file.issue, &file.text_or_rendering()));
     // the file holds one of the versions and stays as it is; the other one is in the conflict only
     if let ConflictChange::Set(conflict) = &mut action.conflict {
         conflict.name = file.name.clone();
@@ -508,7 +506,7 @@ fn conflict_of<'a>(
         ours: Some(ours.clone()),
         theirs: Some(theirs.issue.clone()),
         theirs_file: theirs.file,
-        theirs_text: theirs.text.clone().unwrap_or_else(|| frontmatter::render(&theirs.issue)),
+        theirs_text: theirs.text_or_rendering().into_owned(),
     }));
 }
 
