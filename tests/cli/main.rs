@@ -13,6 +13,8 @@ mod claims;
 mod collisions;
 mod concurrency;
 mod corpus;
+#[path = "../support/damage.rs"]
+mod damage;
 mod deletions;
 mod doctor;
 mod documents;
