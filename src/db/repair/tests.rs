@@ -55,13 +55,12 @@ fn filled(issues: u32) -> (tempfile::TempDir, Store) {
 
 /// Damages a file in one of many ways, and says how.
 fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
-    match dice.roll(8) {
-        way @ 0..=3 => damage_pages(bytes, way, dice),
-        _ => {
-            let count = 1 + dice.roll(4);
-            flip_bits(bytes, count, dice)
-        }
+    let way = dice.roll(8);
+    if way < 4 {
+        return damage_pages(bytes, way, dice);
     }
+    let count = 1 + dice.roll(4);
+    flip_bits(bytes, count, dice)
 }
 
 /// Every row that was whole is there, byte for byte, or says the same.
