@@ -46,7 +46,7 @@ pub(crate) fn id_key(id: IssueId) -> [u8; 4] {
     id.0.to_be_bytes()
 }
 
-/// The change whose row of the log has a key, or whose row of a text that it replaced; none if no such row can have it.
+/// The change that a key of the log, or of the texts kept for undo, stands for; none if the key has another length.
 pub(crate) fn revision_of(key: &[u8]) -> Option<Revision> {
     key.try_into().map(|bytes| Revision(u64::from_be_bytes(bytes))).ok()
 }
