@@ -4,19 +4,18 @@
 //! `O_NOFOLLOW`, accepts regular files only, and puts the path on every error. Replacing a file is atomic: a temporary
 //! file in the same directory, synced, then renamed. What a disk promises but does not keep is out of reach here.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timestamps};
 use serde::{Deserialize, Serialize};
 
 mod temporary;
 
-pub use temporary::{Temporary, is_running};
+pub(crate) use temporary::maker;
+pub use temporary::{Temporary, is_running, is_temporary};
 
 /// An input or output error and the path it happened at.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +89,6 @@ pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
 }
-
-static TEMPORARY: AtomicU32 = AtomicU32::new(0);
 
 impl Dir {
     /// Opens a directory that the user named; links in the path to it are the user's own and are followed.
@@ -285,22 +282,6 @@ impl Dir {
         Ok((bytes, stat))
     }
 
-    /// Writes a temporary file beside `name`, not yet synced; see [`Temporary::publish`].
-    ///
-    /// # Errors
-    /// If it cannot be written, by lack of room or permission.
-    pub fn write_temporary(&self, name: &str, bytes: &[u8]) -> Result<Temporary<'_>, PathError> {
-        let number = TEMPORARY.fetch_add(1, Ordering::Relaxed);
-        let temporary = format!(".{}.tmp-{}-{number}", temporary::beginning(name), std::process::id());
-        let path = self.path.join(&temporary);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd =
-            rustix::fs::openat(&self.fd, &temporary, flags, Mode::from_raw_mode(0o666)).map_err(at("create", &path))?;
-        let guard = Temporary { dir: self, name: temporary, file: File::from(fd), published: false };
-        (&guard.file).write_all(bytes).map_err(|source| PathError { action: "write", path, source })?;
-        Ok(guard)
-    }
-
     /// Writes a file atomically and durably, whatever was there before.
     ///
     /// # Errors
@@ -320,7 +301,7 @@ impl Dir {
         let temporary = self.write_temporary(name, bytes)?;
         if let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
-            rustix::fs::fchmod(&temporary.file, mode).map_err(at("write", &self.path.join(name)))?;
+            rustix::fs::fchmod(temporary.file(), mode).map_err(at("write", &self.path.join(name)))?;
         }
         temporary.sync()?;
         temporary.publish(name, true)?;
@@ -334,7 +315,7 @@ impl Dir {
     pub fn replace_executable(&self, name: &str, bytes: &[u8]) -> Result<(), PathError> {
         let temporary = self.write_temporary(name, bytes)?;
         let mode = Mode::from_raw_mode(0o755);
-        rustix::fs::fchmod(&temporary.file, mode).map_err(at("write", &self.path.join(name)))?;
+        rustix::fs::fchmod(temporary.file(), mode).map_err(at("write", &self.path.join(name)))?;
         temporary.sync()?;
         temporary.publish(name, true)?;
         self.sync()
@@ -348,8 +329,12 @@ impl Dir {
         let (mut source, _) = self.open_file(from)?;
         let copy = self.write_temporary(to, &[])?;
         let path = || self.path.join(to);
-        rustix::fs::fchmod(&copy.file, Mode::from_raw_mode(0o600)).map_err(at("write", &path()))?;
-        io::copy(&mut source, &mut &copy.file).map_err(|source| PathError { action: "write", path: path(), source })?;
+        rustix::fs::fchmod(copy.file(), Mode::from_raw_mode(0o600)).map_err(at("write", &path()))?;
+        io::copy(&mut source, &mut copy.file()).map_err(|source| PathError {
+            action: "write",
+            path: path(),
+            source,
+        })?;
         copy.sync()?;
         copy.publish(to, true)?;
         self.sync()
@@ -453,12 +438,6 @@ pub fn overwrite(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let fd = rustix::fs::open(path, OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC, Mode::empty());
     let written = File::from(fd.map_err(at("open", path))?).write_all(bytes);
     written.map_err(|source| PathError { action: "write", path: path.to_owned(), source })
-}
-
-/// Whether a name is one that [`Dir::write_temporary`] gives.
-#[must_use]
-pub fn is_temporary(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with('.') && name.contains(".tmp-"))
 }
 
 fn at(action: &'static str, path: &Path) -> impl FnOnce(rustix::io::Errno) -> PathError {

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::fs::{Dir, Entry, PathError};
 use crate::git::{Git, GitError};
-use crate::project::Project;
+use crate::project::{FOLDERS, Project};
 
 use section::Origin;
 
@@ -429,7 +429,7 @@ impl<'a> Registration<'a> {
     /// Whether a section is for another project that is still there: a folder may have been renamed.
     fn serves_another(&self, found: &section::Found) -> bool {
         let folder = self.git.top().join(&found.project);
-        found.project != self.prefix && [".oxi", ".oxicode"].iter().any(|state| folder.join(state).is_dir())
+        found.project != self.prefix && FOLDERS.iter().any(|state| folder.join(state).is_dir())
     }
 
     /// A path for people: from the top where it is beneath it.

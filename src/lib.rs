@@ -113,5 +113,8 @@ pub mod validations;
 pub mod worktrees;
 
 #[cfg(test)]
+#[path = "../tests/support/damage.rs"]
+mod damage;
+#[cfg(test)]
 #[path = "../tests/support/noise.rs"]
 mod noise;

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::db::engine::CHECKED;
 use crate::db::repair::DAMAGED;
-use crate::db::{DATABASE, Damage, Examination, SCHEMA_VERSION, Store, StoreError};
-use crate::fs::{Entry, is_running, is_temporary};
+use crate::db::{DATABASE, Damage, Examination, SCHEMA_VERSION, Store, StoreError, place_of_row};
+use crate::fs::{Entry, is_running, is_temporary, maker};
 use crate::project::{GITIGNORE, Project};
 use crate::schema::id::printable;
 use crate::sync::{Fixed, MirrorError, Options, Report};
@@ -63,6 +63,14 @@ struct FindingJson {
     /// The file concerned, from the project's root, where it is another than the database.
     path: Option<String>,
     message: String,
+}
+
+impl FindingJson {
+    /// What it is about: a row of the database, or another file.
+    fn place(&self) -> String {
+        let path = self.path.as_ref().map(|path| format!("{path}: "));
+        path.unwrap_or_else(|| place_of_row(self.table.as_deref(), self.key.as_deref()))
+    }
 }
 
 /// What is known of the database.
@@ -334,12 +342,8 @@ impl Doctor<'_> {
         let mut names = self.store.dir().names()?;
         names.retain(|name| {
             let made = is_temporary(name.as_ref()) || name.starts_with(&format!("{DATABASE}.tmp-"));
-            let pid = if made {
-                name.rsplit_once(".tmp-").map(|(_, rest)| rest.split('-').next().unwrap_or_default())
-            } else {
-                name.strip_prefix(CHECKED)
-            };
-            pid.and_then(|pid| pid.parse().ok()).is_some_and(|pid| !is_running(pid))
+            let pid = if made { maker(name) } else { name.strip_prefix(CHECKED).and_then(|pid| pid.parse().ok()) };
+            pid.is_some_and(|pid| !is_running(pid))
         });
         names.sort_unstable();
         Ok(names)
@@ -394,8 +398,8 @@ fn text(report: &DoctorJson) -> String {
         let (saved, brought) = (count(fixed.saved, "row"), count(brought as u64, "issue"));
         let _ = writeln!(text, "saved {saved}, and {brought} from the files");
         for damage in &fixed.lost {
-            let place = place(damage.table.as_deref(), damage.key.as_deref(), None);
-            let _ = writeln!(text, "lost: {place}{}", printable(&damage.message, false));
+            let (place, message) = (damage.place(), printable(&damage.message, false));
+            let _ = writeln!(text, "lost: {}{message}", printable(&place, false));
         }
         if fixed.lost.is_empty() {
             text.push_str("nothing was lost\n");
@@ -413,8 +417,8 @@ fn text(report: &DoctorJson) -> String {
         let all = report.findings.iter().filter(|finding| finding.severity == severity);
         let more = all.clone().count().saturating_sub(SHOWN);
         for finding in all.take(SHOWN) {
-            let place = place(finding.table.as_deref(), finding.key.as_deref(), finding.path.as_deref());
-            let _ = writeln!(text, "{}: {place}{}", severity.as_str(), printable(&finding.message, false));
+            let (place, message) = (finding.place(), printable(&finding.message, false));
+            let _ = writeln!(text, "{}: {}{message}", severity.as_str(), printable(&place, false));
         }
         if more > 0 {
             let _ = writeln!(text, "{}: {more} more; --json lists them all", severity.as_str());
@@ -424,14 +428,4 @@ fn text(report: &DoctorJson) -> String {
         text.push_str("nothing is wrong\n");
     }
     text
-}
-
-fn place(table: Option<&str>, key: Option<&str>, path: Option<&str>) -> String {
-    let place = match (table, key, path) {
-        (Some(table), Some(key), _) => format!("table `{table}`, key {key}: "),
-        (Some(table), None, _) => format!("table `{table}`: "),
-        (None, _, Some(path)) => format!("{path}: "),
-        (None, _, None) => String::new(),
-    };
-    printable(&place, false).into_owned()
 }

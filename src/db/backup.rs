@@ -72,14 +72,9 @@ impl From<super::gate::GateError> for BackupError {
 
 fn said(damage: &[Damage]) -> String {
     let Some(first) = damage.first() else { return "no reason is known".into() };
-    let place = match (&first.table, &first.key) {
-        (Some(table), Some(key)) => format!("table `{table}`, key {key}: "),
-        (Some(table), None) => format!("table `{table}`: "),
-        (None, _) => String::new(),
-    };
     let more = damage.len() - 1;
     let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-    format!("{place}{}{more}", first.message)
+    format!("{}{}{more}", first.place(), first.message)
 }
 
 /// A backup that was written, or restored.

@@ -17,9 +17,14 @@ use super::tables::{Readable, Tables};
 use super::undo::Undone;
 use super::write::WriteTxn;
 
-/// The row of a text. No kind of record has this name.
+/// What the key of a document's row begins with.
+pub(super) const DOCUMENT_PREFIX: &[u8] = b"document\0";
+/// What the key of the row of a document's text begins with. No kind of record has this name.
+pub(super) const TEXT_PREFIX: &[u8] = b"document.text\0";
+
+/// The row of a text.
 fn text_row(key: &str) -> Vec<u8> {
-    [b"document.text\0", key.as_bytes()].concat()
+    [TEXT_PREFIX, key.as_bytes()].concat()
 }
 
 impl<T: Readable> Tables<T> {

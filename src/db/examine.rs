@@ -10,6 +10,7 @@ use crate::schema::document::Document;
 use crate::schema::id::{ContentHash, Identity, IssueId, Link, Revision};
 use crate::schema::issue::{Issue, Status};
 
+use super::documents::{DOCUMENT_PREFIX, TEXT_PREFIX};
 use super::error::StoreError;
 use super::gate::Gate;
 use super::index::{IndexKeys, id_of};
@@ -229,19 +230,17 @@ impl Contradictions {
     }
 
     fn documents(&mut self, found: &Found) {
-        const TEXT: &[u8] = b"document.text\0";
-        const HEAD: &[u8] = b"document\0";
         let records = found.of("records");
-        for (key, bytes) in records.iter().filter(|(key, _)| key.starts_with(HEAD)) {
+        for (key, bytes) in records.iter().filter(|(key, _)| key.starts_with(DOCUMENT_PREFIX)) {
             let Ok(document) = codec::decode::<Document>(key, bytes) else { continue };
-            let text_key = [TEXT, document.key().as_bytes()].concat();
+            let text_key = [TEXT_PREFIX, document.key().as_bytes()].concat();
             let text = records.get(&text_key).and_then(|bytes| codec::decode::<String>(&text_key, bytes).ok());
             if text.is_none_or(|text| ContentHash::of(text.as_bytes()) != document.hash) {
                 self.add("records", key, "the document and its text do not agree");
             }
         }
-        for key in records.keys().filter(|key| key.starts_with(TEXT)) {
-            if !records.contains_key(&[HEAD, &key[TEXT.len()..]].concat()) {
+        for key in records.keys().filter(|key| key.starts_with(TEXT_PREFIX)) {
+            if !records.contains_key(&[DOCUMENT_PREFIX, &key[TEXT_PREFIX.len()..]].concat()) {
                 self.add("records", key, "there is no document of this text");
             }
         }

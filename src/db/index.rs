@@ -4,7 +4,7 @@
 //! first), the number. Class comes before the sort key, so that ready, blocked and closed issues are each one range and
 //! any set of them is a merge of ranges.
 
-use crate::schema::id::{IssueId, Link};
+use crate::schema::id::{IssueId, Link, Revision};
 use crate::schema::issue::{IssueHead, Priority};
 use crate::schema::time::Timestamp;
 
@@ -44,6 +44,11 @@ pub(crate) fn id_of(key: &[u8]) -> Option<IssueId> {
 
 pub(crate) fn id_key(id: IssueId) -> [u8; 4] {
     id.0.to_be_bytes()
+}
+
+/// The change that a key of the log, or of the texts kept for undo, stands for; none if the key has another length.
+pub(crate) fn revision_of(key: &[u8]) -> Option<Revision> {
+    key.try_into().map(|bytes| Revision(u64::from_be_bytes(bytes))).ok()
 }
 
 /// The start of all `order` keys of a kind and class.

@@ -1,7 +1,7 @@
 //! Bringing a database of an older schema up to date.
 //!
-//! Whoever first opens it keeps a copy of the file (see [`super::backup`]), then changes all rows in one transaction: a process that is killed
-//! meanwhile leaves the old schema or the new one. A newer schema is never touched.
+//! Whoever first opens it keeps a copy of the file (see [`super::backup`]), then changes all rows in one transaction:
+//! a process that is killed meanwhile leaves the old schema or the new one. A newer schema is never touched.
 //!
 //! | schema | what changed |
 //! |---|---|

@@ -87,6 +87,7 @@ pub use record::{Author, Op};
 pub use rescue::Rescued;
 pub use retention::Retention;
 pub use salvage::Damage;
+pub(crate) use salvage::place_of_row;
 pub use shrink::Shrunk;
 use storage::Opened;
 use tables::{ReadRows, Tables};
@@ -255,8 +256,8 @@ impl Store {
         Ok(born?.map_or(Birth::Existed, |()| Birth::Created))
     }
 
-    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The caller holds the lock of all who make
-    /// them.
+    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The
+    /// caller holds the lock of all who make them.
     pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
         // a note of the file's inode that is lost to another process here is made again
         let prefixes = [format!("{}.tmp-", self.name), format!(".{SEEN}.tmp-")];

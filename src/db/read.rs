@@ -7,7 +7,7 @@ use crate::schema::id::{FileName, Identity, IssueId, Link, Revision};
 use crate::schema::issue::Issue;
 
 use super::error::StoreError;
-use super::index::{bare_link_prefix, id_key, id_of, link_prefix};
+use super::index::{bare_link_prefix, id_key, id_of, link_prefix, revision_of};
 use super::record::{Baseline, Change, Conflict, Counters, Landing, Moved, Pending, StoredHead, Tombstone, Versioned};
 use super::tables::{ReadRows, Readable, Tables};
 
@@ -301,11 +301,8 @@ impl<T: Readable> Tables<T> {
         let range = (Bound::Excluded(since.0.to_be_bytes().to_vec()), Bound::Unbounded);
         Ok(self.changes.range(range)?.rev().map(|row| {
             let (key, change) = row?;
-            let revision = key
-                .try_into()
-                .map(u64::from_be_bytes)
-                .map_err(|key: Vec<u8>| self.changes.corrupt(&key, DecodeError::Damaged))?;
-            Ok((Revision(revision), change))
+            let revision = revision_of(&key).ok_or_else(|| self.changes.corrupt(&key, DecodeError::Damaged))?;
+            Ok((revision, change))
         }))
     }
 

@@ -13,9 +13,10 @@ use crate::schema::document::{DocumentKind, DocumentPath};
 use crate::schema::id::{FileName, Identity, IssueId, Revision};
 use crate::schema::issue::Issue;
 
+use super::documents::{DOCUMENT_PREFIX, TEXT_PREFIX};
 use super::error::StoreError;
 use super::examine::value;
-use super::index::{id_key, id_of};
+use super::index::{id_key, id_of, revision_of};
 use super::migrate::present_change;
 use super::read::mark;
 use super::record::{Baseline, Change, Conflict, Kind, Moved, Op, Pending, StoredHead, Tombstone, Versioned};
@@ -36,7 +37,7 @@ pub struct Rescued {
     pub lost: Vec<Damage>,
 }
 
-/// The version of an issue with the highest claim to be its present one, and others of it.
+/// What was found of a damaged database, and what came of it so far.
 struct Rescue<'f> {
     found: &'f Found,
     text_of: TextOf<'f>,
@@ -82,24 +83,22 @@ impl WriteTxn<'_> {
         let revisions = tables.into_iter().flatten().map(Vec::as_slice);
         let moves = found.taken("moved").into_keys().filter_map(|key| key.get(4..));
         let revisions = revisions.chain(moves);
-        let of_key = |key: &[u8]| key.try_into().map(u64::from_be_bytes).ok();
-        let known = rescue.found.all::<Revision>("meta", mark::REVISION).into_iter().max().unwrap_or_default();
-        let deletions = rescue.found.decoded::<Tombstone>("tombstones");
-        let last = revisions.filter_map(of_key).max().unwrap_or_default();
+        let known = found.highest(mark::REVISION);
+        let deletions = found.decoded::<Tombstone>("tombstones");
+        let last = revisions.filter_map(revision_of).max().unwrap_or_default();
         let deleted = deletions.values().map(|tombstone| tombstone.revision).max().unwrap_or_default();
-        self.last = known.max(Revision(last)).max(deleted);
+        self.last = known.max(last).max(deleted);
         self.raise_high_water(found.highest_number());
         Ok(())
     }
 
     fn rescue_log(&mut self, rescue: &mut Rescue<'_>) -> Result<(), StoreError> {
         let mut missing = None;
-        let mut expected =
-            rescue.found.all::<Revision>("meta", mark::LOG_FROM).into_iter().max().unwrap_or_default().0.max(1);
+        let mut expected = rescue.found.highest(mark::LOG_FROM).0.max(1);
         for (key, bytes) in rescue.found.taken("changes") {
             let present = codec::decode::<Change>(key, bytes).is_err().then(|| present_change(key, bytes)).flatten();
             self.tables.changes.put_bytes(key, present.as_ref().unwrap_or(bytes))?;
-            let revision = key.as_slice().try_into().map_or(0, u64::from_be_bytes);
+            let revision = revision_of(key).unwrap_or_default().0;
             if revision > expected {
                 missing = Some(revision);
             }
@@ -124,18 +123,16 @@ impl WriteTxn<'_> {
     }
 
     fn rescue_records(&mut self, rescue: &mut Rescue<'_>) -> Result<(), StoreError> {
-        const TEXT: &[u8] = b"document.text\0";
-        const HEAD: &[u8] = b"document\0";
         let rows = rescue.found.taken("records");
         let with = |prefix: &[u8], other: &[u8], key: &[u8]| {
             key.strip_prefix(prefix).is_none_or(|name| rows.contains_key(&[other, name].concat()))
         };
         let mut without_head = Vec::new();
         for (&key, &bytes) in &rows {
-            if with(HEAD, TEXT, key) && with(TEXT, HEAD, key) {
+            if with(DOCUMENT_PREFIX, TEXT_PREFIX, key) && with(TEXT_PREFIX, DOCUMENT_PREFIX, key) {
                 self.tables.records.put_bytes(key, bytes)?;
                 rescue.rescued.saved += 1;
-            } else if let Some(name) = key.strip_prefix(TEXT) {
+            } else if let Some(name) = key.strip_prefix(TEXT_PREFIX) {
                 without_head.push((name.to_vec(), codec::decode::<String>(key, bytes).unwrap_or_default()));
             } else {
                 rescue.rescued.lost.push(lost("records", key, "the text of the document could not be saved"));
@@ -248,15 +245,14 @@ impl Found {
     /// The rows of the log that are to be taken, by revision.
     fn log_rows(&self) -> BTreeMap<u64, Change> {
         let row = |(key, bytes): (&Vec<u8>, &Vec<u8>)| {
-            let revision = key.as_slice().try_into().map(u64::from_be_bytes).ok()?;
             let present = || codec::decode(key, &present_change(key, bytes)?).ok();
-            Some((revision, codec::decode(key, bytes).ok().or_else(present)?))
+            Some((revision_of(key)?.0, codec::decode(key, bytes).ok().or_else(present)?))
         };
         self.taken("changes").into_iter().filter_map(row).collect()
     }
 
-    /// The texts kept for undo that could not be saved. The table tells how many it had; what it does not name of them were
-    /// the newest that the log tells of, as texts are dropped by their age.
+    /// The texts kept for undo that could not be saved. The table tells how many it had; what it does not name of them
+    /// were the newest that the log tells of, as texts are dropped by their age.
     fn lost_texts(&self) -> Vec<Damage> {
         let table = "superseded";
         let length = self.lengths.get(table).copied().unwrap_or_default();
@@ -264,11 +260,10 @@ impl Found {
             return Vec::new();
         }
         let (log, saved) = (self.log_rows(), self.taken(table));
-        let of_key = |key: &Vec<u8>| key.as_slice().try_into().map(u64::from_be_bytes).ok();
         let damaged = self.damage.iter().filter(|damage| damage.table.as_deref() == Some(table));
         let named = damaged.filter_map(|damage| damage.key.as_ref()?.parse::<u64>().ok());
         let mut known: BTreeSet<u64> = named.filter(|revision| log.contains_key(revision)).collect();
-        known.extend(self.of(table).keys().filter_map(of_key));
+        known.extend(self.of(table).keys().filter_map(|key| Some(revision_of(key)?.0)));
         let told = log.iter().rev().filter(|(_, change)| change.body_changed && change.hash_before.is_some());
         for (revision, _) in told {
             if known.len() as u64 >= length {
@@ -294,8 +289,8 @@ impl Found {
         let table = "changes";
         let length = self.lengths.get(table).copied().unwrap_or_default();
         let missing = usize::try_from(length.saturating_sub(self.of(table).len() as u64)).unwrap_or(usize::MAX);
-        let highest = |key| self.all::<Revision>("meta", key).into_iter().max().unwrap_or_default().0;
-        let (from, last, saved) = (highest(mark::LOG_FROM).max(1), highest(mark::REVISION), self.taken(table));
+        let (from, last) = (self.highest(mark::LOG_FROM).0.max(1), self.highest(mark::REVISION).0);
+        let saved = self.taken(table);
         let gone = (from..=last).map(u64::to_be_bytes).filter(|key| !saved.contains_key(&key.to_vec()));
         let gone: Vec<_> = gone.take(missing.saturating_add(1)).collect();
         if gone.len() > missing {
@@ -319,6 +314,17 @@ impl Found {
     fn decoded<V: serde::de::DeserializeOwned>(&self, table: &str) -> BTreeMap<Vec<u8>, V> {
         let rows = self.taken(table).into_iter();
         rows.filter_map(|(key, bytes)| Some((key.clone(), codec::decode(key, bytes).ok()?))).collect()
+    }
+
+    /// The value of one key, as [`Found::decoded`] has it.
+    fn decoded_at<V: serde::de::DeserializeOwned>(&self, table: &str, key: &[u8]) -> Option<V> {
+        let stray = || self.strays.get(table)?.get(key)?.last();
+        codec::decode(key, self.of(table).get(key).or_else(stray)?).ok()
+    }
+
+    /// The highest revision that there is of a mark.
+    fn highest(&self, mark: &[u8]) -> Revision {
+        self.all("meta", mark).into_iter().max().unwrap_or_default()
     }
 
     /// All values that there are of one key.
@@ -403,12 +409,12 @@ impl Rescue<'_> {
     fn body_for(&self, stored: &StoredHead, bodies: &[String]) -> (String, &'static str) {
         let identity = stored.head.identity();
         let key = identity.key();
-        let baseline = self.found.decoded::<Baseline>("baseline").remove(&key);
+        let baseline = self.found.decoded_at::<Baseline>("baseline", &key);
         let name = baseline.map_or_else(|| stored.head.file_name(), |baseline| baseline.name);
         if let Some(text) = (self.text_of)(&name, &identity) {
             return (text, "it has that of its file");
         }
-        if let Some(base) = self.found.decoded::<Issue>("baseline_content").remove(&key) {
+        if let Some(base) = self.found.decoded_at::<Issue>("baseline_content", &key) {
             return (base.body, "it has that of its file as it once was");
         }
         match bodies.last() {

@@ -19,6 +19,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::schema::agent::Agent;
+use crate::schema::codec::DecodeError;
 use crate::schema::day::Day;
 use crate::schema::handoff::Handoff;
 use crate::schema::id::{Identity, Revision, SessionId};
@@ -29,6 +30,7 @@ use crate::schema::time::Timestamp;
 use crate::schema::validation::Validation;
 
 use super::error::StoreError;
+use super::index::revision_of;
 use super::query::{Classes, Query};
 use super::read::mark;
 use super::record::{Kind, StoredHead};
@@ -105,16 +107,12 @@ impl<T: Readable> Tables<T> {
     }
 
     fn belief(&self) -> Result<Option<Belief>, StoreError> {
-        let stored = || self.meta.get(mark::BELIEF);
-        let last = || Ok(self.change(self.revision()?)?.map(|change| Belief::new(change.at)));
-        for find in [&stored as &dyn Fn() -> Result<Option<Belief>, StoreError>, &last] {
-            match find() {
-                Ok(None) => {}
-                Err(error) if error.is_damage() => {}
-                found => return found,
-            }
+        let stored = unless_damaged(self.meta.get(mark::BELIEF))?.flatten();
+        if stored.is_some() {
+            return Ok(stored);
         }
-        Ok(None)
+        let last = unless_damaged(self.revision().and_then(|revision| self.change(revision)))?.flatten();
+        Ok(last.map(|change| Belief::new(change.at)))
     }
 
     /// All that is not kept at a time, which should be [one that is believed](Tables::believed).
@@ -211,8 +209,7 @@ impl<T: Readable> Tables<T> {
     }
 
     fn revision_of(&self, key: &[u8]) -> Result<Revision, StoreError> {
-        let damaged = || self.changes.corrupt(key, crate::schema::codec::DecodeError::Damaged);
-        key.try_into().map(u64::from_be_bytes).map(Revision).map_err(|_| damaged())
+        revision_of(key).ok_or_else(|| self.changes.corrupt(key, DecodeError::Damaged))
     }
 
     /// Whether a row of the log tells what an issue lost in a merge or a conflict that is still open: one that is not
@@ -345,6 +342,14 @@ impl WriteTxn<'_> {
             self.tables.meta.put(mark::LOG_FROM, &first)?;
         }
         Ok(())
+    }
+}
+
+/// What was found; none if it is damaged.
+fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Err(error) if error.is_damage() => Ok(None),
+        found => found.map(Some),
     }
 }
 

@@ -40,6 +40,22 @@ pub struct Damage {
     pub message: String,
 }
 
+/// The row that a message is about, in words that stand before it; nothing where the table is not known.
+pub(crate) fn place_of_row(table: Option<&str>, key: Option<&str>) -> String {
+    match (table, key) {
+        (Some(table), Some(key)) => format!("table `{table}`, key {key}: "),
+        (Some(table), None) => format!("table `{table}`: "),
+        (None, _) => String::new(),
+    }
+}
+
+impl Damage {
+    /// What it is about (see [`place_of_row`]).
+    pub(crate) fn place(&self) -> String {
+        place_of_row(self.table.as_deref(), self.key.as_deref())
+    }
+}
+
 /// What is in a file.
 #[derive(Debug, Default)]
 pub(super) struct Found {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::schema::id::{ContentHash, Identity, IssueId, Revision};
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId, Revision};
 use crate::schema::issue::{Issue, IssueHead, Status};
 use crate::schema::time::Timestamp;
 use crate::schema::value::Value;
@@ -396,6 +396,21 @@ impl<'t> WriteTxn<'t> {
     ) -> Result<(), StoreError> {
         let record = self.issue_of(identity)?;
         self.append_issue(op, identity, (record.as_ref(), record.as_ref()), (before, Value::Null), body)
+    }
+
+    /// As [`WriteTxn::note_lost`], of a file that a change removes or writes over.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn note_lost_file(
+        &mut self,
+        identity: &Identity,
+        op: Op,
+        name: &FileName,
+        body: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let file = Value::Map(vec![("file".to_owned(), Value::from(name.to_string()))]);
+        self.note_lost(identity, op, file, body)
     }
 
     /// Brings everything that follows from the changes up to date. Called once, before the commit.

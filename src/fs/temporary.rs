@@ -1,25 +1,30 @@
 //! A temporary file and its publication under a name.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Dir, Entry, PathError, at};
 
+/// Tells the temporary files of this process apart.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
 /// A temporary file, removed when dropped unless published.
 #[derive(Debug)]
 pub struct Temporary<'a> {
-    pub(super) dir: &'a Dir,
-    pub(super) name: String,
-    pub(super) file: File,
-    pub(super) published: bool,
+    dir: &'a Dir,
+    name: String,
+    file: File,
+    published: bool,
 }
 
 /// As much of a file's name as goes into that of its temporary file: with all that stands around it, that one must stay
 /// within the 255 bytes that file systems allow, though a branch may bring names that use up all of them.
-pub(super) fn beginning(name: &str) -> &str {
+fn beginning(name: &str) -> &str {
     const MAX: usize = 200;
     let ends = name.char_indices().map(|(at, letter)| at + letter.len_utf8());
     let end = ends.take_while(|end| *end <= MAX).last().unwrap_or(0);
@@ -84,6 +89,22 @@ impl Temporary<'_> {
 }
 
 impl Dir {
+    /// Writes a temporary file beside `name`, not yet synced; see [`Temporary::publish`].
+    ///
+    /// # Errors
+    /// If it cannot be written, by lack of room or permission.
+    pub fn write_temporary(&self, name: &str, bytes: &[u8]) -> Result<Temporary<'_>, PathError> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let temporary = format!(".{}.tmp-{}-{number}", beginning(name), std::process::id());
+        let path = self.path.join(&temporary);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd =
+            rustix::fs::openat(&self.fd, &temporary, flags, Mode::from_raw_mode(0o666)).map_err(at("create", &path))?;
+        let guard = Temporary { dir: self, name: temporary, file: File::from(fd), published: false };
+        (&guard.file).write_all(bytes).map_err(|source| PathError { action: "write", path, source })?;
+        Ok(guard)
+    }
+
     /// As [`Dir::write_temporary`], for a file that nobody but its owner may read.
     ///
     /// # Errors
@@ -96,9 +117,7 @@ impl Dir {
         (&temporary.file).write_all(bytes).map_err(|source| PathError { action: "write", path: path(), source })?;
         Ok(temporary)
     }
-}
 
-impl Dir {
     /// As [`Dir::rewrite`], but the temporary file is made in another folder of the same file system: for a folder in which
     /// what a killed process leaves would be in somebody's way. Where the two are of different file systems, it is made
     /// beside the file after all.
@@ -129,15 +148,13 @@ impl Dir {
             let _ = self.remove(left);
         }
     }
-}
 
-impl Dir {
     /// Removes what killed processes left of temporary files for a name, in a folder that may be anybody's: regular files
     /// of exactly such a name whose process is gone and that nobody [holds](Temporary::hold). A process of another
     /// container, which cannot be seen from here, holds what it writes.
     pub fn remove_abandoned(&self, name: &str) {
         for left in self.names().unwrap_or_default() {
-            if maker(&left, name).is_some_and(|pid| !is_running(pid)) {
+            if is_temporary_of(&left, name) && maker(&left).is_some_and(|pid| pid > 0 && !is_running(pid)) {
                 // if it cannot be removed, it is nobody's loss
                 let _ = self.remove_unheld(&left);
             }
@@ -154,13 +171,23 @@ impl Dir {
     }
 }
 
-/// The process that made a temporary file for a name; none if the file's name is not of exactly that form.
-fn maker(left: &str, name: &str) -> Option<i32> {
-    let rest = left.strip_prefix('.')?.strip_prefix(beginning(name))?.strip_prefix(".tmp-")?;
-    let (pid, number) = rest.split_once('-')?;
+/// Whether a name is one that [`Dir::write_temporary`] gives.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with('.') && name.contains(".tmp-"))
+}
+
+/// Whether a name is exactly of the form that [`Dir::write_temporary`] gives to a temporary file for another name.
+fn is_temporary_of(left: &str, name: &str) -> bool {
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number(pid) && is_number(number)).then_some(())?;
-    pid.parse().ok().filter(|pid| *pid > 0)
+    let rest = left.strip_prefix('.').and_then(|rest| rest.strip_prefix(beginning(name))?.strip_prefix(".tmp-"));
+    rest.and_then(|rest| rest.split_once('-')).is_some_and(|(pid, number)| is_number(pid) && is_number(number))
+}
+
+/// The process that made a file under a temporary name, which ends with its number, or with that and one of the file.
+pub(crate) fn maker(name: &str) -> Option<i32> {
+    let (_, pid) = name.rsplit_once(".tmp-")?;
+    pid.split('-').next()?.parse().ok()
 }
 
 /// Whether a process of that number runs, as far as can be seen from here.

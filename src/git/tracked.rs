@@ -21,7 +21,7 @@ impl Git {
     /// If git cannot be run.
     pub fn ask_whether_tracked(&self, root: &Path, path: &str) -> Result<Asked, GitError> {
         let name = path.rsplit('/').next().unwrap_or(path);
-        if std::fs::read(self.git_dir.join("index")).is_ok_and(|index| surely_lacks(&index, name)) {
+        if std::fs::read(self.git_dir.join("index")).is_ok_and(|index| lacks(&index, name) == Some(true)) {
             return Ok(Asked(None));
         }
         let child = Self::command(root, &["ls-files", "-z", "--", path]).spawn();
@@ -40,16 +40,9 @@ impl Asked {
     }
 }
 
-/// Whether no path of an index ends with a name, for sure: not if anything about it is not as expected, as where object
-/// names are longer.
-fn surely_lacks(index: &[u8], name: &str) -> bool {
-    let is_other = |path: &[u8]| !path.ends_with(name.as_bytes());
-    all_paths(index, is_other).unwrap_or(false)
-}
-
-/// Whether something holds of all paths of an index; none where it does not hold them all, or is not understood
-/// (`Documentation/gitformat-index.adoc` in git's sources).
-fn all_paths(index: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> Option<bool> {
+/// Whether no path of an index ends with a name; none where the index does not hold all paths, or is not as expected
+/// (`Documentation/gitformat-index.adoc` in git's sources), as where object names are longer.
+fn lacks(index: &[u8], name: &str) -> Option<bool> {
     const OBJECT_NAME: usize = 20;
     /// Stat data before the object's name.
     const STAT: usize = 40;
@@ -71,7 +64,7 @@ fn all_paths(index: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> Option<bool>
         if length == LONG || *index.get(end)? != 0 {
             return None;
         }
-        if !holds(&index[start..end]) {
+        if index[start..end].ends_with(name.as_bytes()) {
             return Some(false);
         }
         // one to eight NULs, up to a multiple of eight
@@ -95,11 +88,11 @@ mod tests {
     use super::*;
 
     /// What the index alone says of a repository whose state is made by a script: whether it surely lacks `state.redb`.
-    fn lacks(script: &str) -> bool {
-        lacks_in("", script)
+    fn surely_lacks(script: &str) -> bool {
+        surely_lacks_in("", script)
     }
 
-    fn lacks_in(format: &str, script: &str) -> bool {
+    fn surely_lacks_in(format: &str, script: &str) -> bool {
         let folder = tempfile::tempdir().unwrap();
         let whole = format!(
             "set -e; git init -q $FORMAT .; git config user.name A; git config user.email a@b; mkdir -p .oxi/issues; \
@@ -120,43 +113,47 @@ mod tests {
         let listed = Git::run(folder.path(), QUESTION, &["ls-files", "-z", "--", ".oxi/state.redb"]).unwrap();
         let asked = git.ask_whether_tracked(folder.path(), ".oxi/state.redb").unwrap();
         assert_eq!(asked.is_yes().unwrap(), !listed.is_empty(), "{script}");
-        surely_lacks(&index, "state.redb")
+        lacks(&index, "state.redb") == Some(true)
     }
 
     #[test]
     fn a_plain_index_answers_by_itself() {
-        assert!(lacks("git add ."));
-        assert!(lacks("git add .; git commit -qm a; git checkout -qb b; git rm -q .oxi/issues/0001-a.md; git add ."));
+        assert!(surely_lacks("git add ."));
+        assert!(surely_lacks(
+            "git add .; git commit -qm a; git checkout -qb b; git rm -q .oxi/issues/0001-a.md; git add ."
+        ));
         // version 3, which an intended addition needs
-        assert!(lacks("git add -N ."));
+        assert!(surely_lacks("git add -N ."));
     }
 
     #[test]
     fn what_is_tracked_is_never_denied() {
         let database = "echo db > .oxi/state.redb;";
-        assert!(!lacks(&format!("{database} git add .")));
-        assert!(!lacks(&format!("{database} git add -N .")));
-        assert!(!lacks(&format!("{database} git add .; git commit -qm a; echo b > .oxi/state.redb")));
+        assert!(!surely_lacks(&format!("{database} git add .")));
+        assert!(!surely_lacks(&format!("{database} git add -N .")));
+        assert!(!surely_lacks(&format!("{database} git add .; git commit -qm a; echo b > .oxi/state.redb")));
         // beside a name that begins like it, which version 4 leaves out
         let beside = format!("{database} echo x > .oxi/state.r; git add .");
-        assert!(!lacks(&beside));
-        assert!(!lacks(&format!("git config index.version 4; {beside}")));
-        assert!(!lacks(&format!("{database} git add .; git commit -qm a; git update-index --split-index; git add .")));
+        assert!(!surely_lacks(&beside));
+        assert!(!surely_lacks(&format!("git config index.version 4; {beside}")));
+        assert!(!surely_lacks(&format!(
+            "{database} git add .; git commit -qm a; git update-index --split-index; git add ."
+        )));
         // longer names of objects
-        assert!(!lacks_in("--object-format=sha256", &format!("{database} git add .")));
+        assert!(!surely_lacks_in("--object-format=sha256", &format!("{database} git add .")));
         let sparse = "git sparse-checkout set --cone --sparse-index src";
-        assert!(!lacks(&format!("mkdir src; echo x > src/x; {database} git add .; git commit -qm a; {sparse}")));
+        assert!(!surely_lacks(&format!("mkdir src; echo x > src/x; {database} git add .; git commit -qm a; {sparse}")));
     }
 
     #[test]
     fn what_is_not_understood_says_nothing() {
         for index in [&b""[..], b"DIRC", b"DIRC\0\0\0\x04\0\0\0\0", b"DIRC\0\0\0\x05", b"\0\0\0\0\0\0\0\x02"] {
-            assert!(!surely_lacks(index, "state.redb"));
+            assert_eq!(lacks(index, "state.redb"), None);
         }
         let empty = [b"DIRC\0\0\0\x02\0\0\0\0".as_slice(), &[7; 20]].concat();
-        assert!(surely_lacks(&empty, "state.redb"));
+        assert_eq!(lacks(&empty, "state.redb"), Some(true));
         for length in 0..empty.len() {
-            assert!(!surely_lacks(&empty[..length], "state.redb"), "{length}");
+            assert_eq!(lacks(&empty[..length], "state.redb"), None, "{length}");
         }
     }
 }

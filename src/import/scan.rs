@@ -4,13 +4,12 @@
 //! the file system's clock as the last look at the file (git calls such a file *racily clean*): where a file's time of
 //! change is not older than the start of the scan, no stat data is kept, and the next scan reads it again.
 
+mod listing;
+mod names;
+
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use unicode_normalization::UnicodeNormalization as _;
-
-use crate::cores;
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::schema::frontmatter::{self, BadReason};
@@ -18,11 +17,13 @@ use crate::schema::id::{ContentHash, FileName, Identity, IssueId, NotAnIssueFile
 use crate::schema::issue::Issue;
 use crate::schema::privacy;
 
+use listing::{Listed, younger_twins};
+
+pub use listing::{Listing, list};
+pub use names::{Baselines, Names};
+
 /// Largest issue file, in bytes.
 pub const MAX_FILE: u64 = 1 << 20;
-
-/// Fewer files are not worth a thread to ask for them.
-const SHARE: usize = 512;
 
 /// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
 const HELD_BODIES: usize = 32 << 20;
@@ -74,6 +75,12 @@ impl ReadFile {
             content: if self.unmerged.is_some() { ContentHash(!self.content.0) } else { self.content },
             text: self.text.clone(),
         }
+    }
+
+    /// Its text, all of which must be in memory (see [`ReadFile::complete`]).
+    #[must_use]
+    pub fn text_or_rendering(&self) -> Cow<'_, str> {
+        self.text.as_deref().map_or_else(|| frontmatter::render(&self.issue).into(), Cow::Borrowed)
     }
 
     /// Reads again what was not held in memory.
@@ -135,137 +142,6 @@ pub struct Scan {
     pub bad: Vec<BadEntry>,
     /// The folder's own stat data; none if it is missing.
     pub folder: Option<FileStat>,
-}
-
-/// Names of issue files, sorted: a folder holds many, from other people's branches, so nothing is hashed.
-#[derive(Debug, Default)]
-pub struct Names(Vec<FileName>);
-
-impl Names {
-    /// Whether a name is among them.
-    #[must_use]
-    pub fn contains(&self, name: &FileName) -> bool {
-        self.0.binary_search(name).is_ok()
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl FromIterator<FileName> for Names {
-    fn from_iter<I: IntoIterator<Item = FileName>>(names: I) -> Self {
-        let mut names: Vec<_> = names.into_iter().collect();
-        names.sort_unstable();
-        Self(names)
-    }
-}
-
-/// Baselines with the keys of their identities, sorted by file name.
-#[derive(Debug, Default)]
-pub struct Baselines(Vec<(Vec<u8>, Baseline)>);
-
-impl Baselines {
-    /// Takes them in any order.
-    #[must_use]
-    pub fn new(mut baselines: Vec<(Vec<u8>, Baseline)>) -> Self {
-        sort_by_number(&mut baselines, |(_, baseline)| Some(baseline.name.id), |(_, a), (_, b)| a.name.cmp(&b.name));
-        Self(baselines)
-    }
-
-    /// The one of a file.
-    #[must_use]
-    pub fn of(&self, name: &FileName) -> Option<&(Vec<u8>, Baseline)> {
-        self.0.binary_search_by(|(_, baseline)| baseline.name.cmp(name)).ok().map(|index| &self.0[index])
-    }
-
-    /// All, by file name.
-    pub fn iter(&self) -> std::slice::Iter<'_, (Vec<u8>, Baseline)> {
-        self.0.iter()
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<'a> IntoIterator for &'a Baselines {
-    type Item = &'a (Vec<u8>, Baseline);
-    type IntoIter = std::slice::Iter<'a, (Vec<u8>, Baseline)>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-/// The folder as the file system describes it; no file has been opened.
-#[derive(Debug)]
-pub struct Listing {
-    folder: FileStat,
-    entries: Vec<Listed>,
-}
-
-#[derive(Debug)]
-struct Listed {
-    name: String,
-    parsed: Result<FileName, NotAnIssueFile>,
-    /// None if the file system was not asked, because nothing should have changed the file.
-    entry: Option<Result<Option<Entry>, PathError>>,
-}
-
-impl Listed {
-    fn number(&self) -> Option<IssueId> {
-        self.parsed.as_ref().ok().map(|name| name.id)
-    }
-}
-
-/// Lists the folder and asks for the stat data of every issue file, on all cores; where `only` says what may have
-/// changed, of no other file that is known.
-///
-/// # Errors
-/// If the folder itself cannot be read.
-pub fn list(dir: &Dir, only: Option<&BTreeSet<String>>) -> Result<Listing, PathError> {
-    let folder = dir.stat()?;
-    let names = dir.names()?;
-    let is_asked = |name: &String| only.is_none_or(|only| only.contains(name));
-    let described = cores::map(&names, SHARE, |name| {
-        let parsed = FileName::parse(name);
-        let entry = is_asked(name).then(|| if parsed.is_ok() { dir.entry(name) } else { Ok(None) });
-        (parsed, entry)
-    });
-    let entries = names.into_iter().zip(described).map(|(name, (parsed, entry))| Listed { name, parsed, entry });
-    let mut entries: Vec<_> = entries.collect();
-    sort_by_number(&mut entries, Listed::number, |a, b| a.name.cmp(&b.name));
-    Ok(Listing { folder, entries })
-}
-
-/// Sorts by number, and what has the same or none by something else: comparing thousands of long names that begin alike
-/// takes longer than to ask the file system for them.
-fn sort_by_number<T>(
-    items: &mut [T],
-    number: impl Fn(&T) -> Option<IssueId>,
-    compare: impl Fn(&T, &T) -> std::cmp::Ordering,
-) {
-    items.sort_by_cached_key(&number);
-    for alike in items.chunk_by_mut(|a, b| number(a) == number(b)) {
-        alike.sort_unstable_by(&compare);
-    }
 }
 
 /// Looks at every file of a listing; reads those that are new or changed.
@@ -348,37 +224,6 @@ fn check(
     match elder {
         Some(elder) => Err(format!("its name differs from {elder} only in case or Unicode form")),
         None => Ok(Some(stat)),
-    }
-}
-
-/// Names that a file system which folds case or normalises Unicode would take for another's, with that other: one that is
-/// known if there is, else the first.
-fn younger_twins(entries: &[Listed], known: &Baselines) -> HashMap<String, String> {
-    let is_known = |listed: &Listed| listed.parsed.as_ref().is_ok_and(|name| known.of(name).is_some());
-    // twins have one number, and few have the number of another
-    let alike = entries.chunk_by(|a, b| a.number() == b.number());
-    let alike = alike.filter(|alike| alike.len() > 1 && alike[0].number().is_some());
-    let mut folded: Vec<_> = alike.flatten().map(|listed| (fold(&listed.name), listed)).collect();
-    folded.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.name.cmp(&y.name)));
-    let mut younger = HashMap::new();
-    for twins in folded.chunk_by(|(a, _), (b, _)| a == b).filter(|twins| twins.len() > 1) {
-        let elder = twins.iter().position(|(_, listed)| is_known(listed)).unwrap_or(0);
-        for (index, (_, listed)) in twins.iter().enumerate() {
-            if index != elder {
-                younger.insert(listed.name.clone(), twins[elder].1.name.clone());
-            }
-        }
-    }
-    younger
-}
-
-fn fold(name: &str) -> Cow<'_, str> {
-    if !name.is_ascii() {
-        name.nfc().flat_map(char::to_lowercase).nfc().collect()
-    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        name.to_ascii_lowercase().into()
-    } else {
-        name.into()
     }
 }
 

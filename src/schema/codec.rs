@@ -1,5 +1,6 @@
 //! Records as bytes in the database, and back: one byte for the format, an xxh3 checksum over key and payload, then
-//! bincode, compressed with LZ4 where that makes a long one a good deal shorter. Which tables there are and which shapes their rows have is the schema's version, kept in the database once.
+//! bincode, compressed with LZ4 where that makes a long one a good deal shorter. Which tables there are and which shapes
+//! their rows have is the schema's version, kept in the database once.
 //!
 //! The checksum is verified at every read because the database engine does not verify its pages on read: flipped bits
 //! would come back as wrong data. bincode is named in this file alone, so that another encoding can follow it behind
@@ -14,7 +15,7 @@ const PLAIN: u8 = 1;
 /// The length of the payload of [`PLAIN`] in four bytes, little-endian, then that payload as an LZ4 block.
 const COMPRESSED: u8 = 2;
 
-/// Shorter payloads share their pages with others, so that little would be won: an import took a tenth longer for it.
+/// Shorter payloads share their pages with others, so that little would be won.
 const WORTHWHILE: usize = 1024;
 
 /// A payload is never longer, so that a length that lies claims no more memory.
@@ -76,9 +77,7 @@ fn decompressed(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
 /// Whether bytes are what was stored under a key, whatever that says.
 #[must_use]
 pub fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
-    let Some((header, payload)) = bytes.split_first_chunk::<HEADER>() else { return false };
-    let (version, stored) = (header[0], header.last_chunk::<8>());
-    stored.is_some_and(|stored| u64::from_le_bytes(*stored) == checksum(key, version, payload))
+    sealed(key, bytes).is_some()
 }
 
 /// The value that was stored under a key.
@@ -87,16 +86,17 @@ pub fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
 /// [`DecodeError::Damaged`] unless every bit is as it was stored; [`DecodeError::Newer`] for a version this program
 /// does not know.
 pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, DecodeError> {
-    let (header, payload) = bytes.split_at_checked(HEADER).ok_or(DecodeError::Damaged)?;
-    let stored = u64::from_le_bytes(header[1..].try_into().map_err(|_| DecodeError::Damaged)?);
-    if stored != checksum(key, header[0], payload) {
-        return Err(DecodeError::Damaged);
+    match sealed(key, bytes).ok_or(DecodeError::Damaged)? {
+        (PLAIN, payload) => decode_payload(payload),
+        (COMPRESSED, payload) => decode_payload(&decompressed(payload)?),
+        (newer, _) => Err(DecodeError::Newer(newer)),
     }
-    match header[0] {
-        PLAIN => decode_payload(payload),
-        COMPRESSED => decode_payload(&decompressed(payload)?),
-        newer => Err(DecodeError::Newer(newer)),
-    }
+}
+
+/// The version and the payload of a row; none unless its checksum matches.
+fn sealed<'b>(key: &[u8], bytes: &'b [u8]) -> Option<(u8, &'b [u8])> {
+    let ([version, stored @ ..], payload) = bytes.split_first_chunk::<HEADER>()?;
+    (u64::from_le_bytes(*stored) == checksum(key, *version, payload)).then_some((*version, payload))
 }
 
 fn decode_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
@@ -121,7 +121,16 @@ fn checksum(key: &[u8], version: u8, payload: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::noise;
     use crate::schema::value::Value;
+
+    fn assert_every_flip_is_damage<T: DeserializeOwned + PartialEq + std::fmt::Debug>(key: &[u8], bytes: &[u8]) {
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode::<T>(key, &flipped), Err(DecodeError::Damaged), "bit {bit}");
+        }
+    }
 
     #[test]
     fn every_flipped_bit_is_noticed() {
@@ -129,11 +138,7 @@ mod tests {
         let bytes = encode(b"key", &value);
         assert_eq!(decode::<Value>(b"key", &bytes), Ok(value));
         assert_eq!(decode::<Value>(b"kez", &bytes), Err(DecodeError::Damaged));
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode::<Value>(b"key", &flipped), Err(DecodeError::Damaged), "bit {bit}");
-        }
+        assert_every_flip_is_damage::<Value>(b"key", &bytes);
         for len in 0..bytes.len() {
             assert_eq!(decode::<Value>(b"key", &bytes[..len]), Err(DecodeError::Damaged));
         }
@@ -146,23 +151,13 @@ mod tests {
         assert!(bytes[0] == COMPRESSED && bytes.len() < repetitive.len() / 4, "{}", bytes.len());
         assert_eq!(decode::<String>(b"key", &bytes), Ok(repetitive));
         assert!(is_whole(b"key", &bytes) && !is_whole(b"kez", &bytes));
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode::<String>(b"key", &flipped), Err(DecodeError::Damaged), "bit {bit}");
-        }
+        assert_every_flip_is_damage::<String>(b"key", &bytes);
     }
 
     #[test]
     fn what_does_not_become_shorter_is_stored_as_it_is() {
         let short = "the same again and again\n".repeat(30);
-        let mut state = 1_u64;
-        let random: Vec<u64> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            state ^ state >> 29
-        })
-        .take(1_000)
-        .collect();
+        let random = noise(1, 8_000);
         assert_eq!((encode(b"k", &short)[0], encode(b"k", &random)[0]), (PLAIN, PLAIN));
         assert_eq!(decode(b"k", &encode(b"k", &random)), Ok(random));
     }

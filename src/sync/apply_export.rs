@@ -13,7 +13,6 @@ use crate::import::scan::{Baselines, Names, Scan};
 use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
-use crate::schema::value::Value;
 
 use super::gather::Snapshot;
 use super::plan::Absence;
@@ -242,8 +241,7 @@ impl Mirror<'_> {
         self.store.write(&self.author, |txn| {
             for (item, write) in writes {
                 if let Some(text) = &write.lost {
-                    let file = Value::Map(vec![("file".into(), Value::from(write.name.to_string()))]);
-                    txn.note_lost(&item.identity, Op::Update, file, Some(text))?;
+                    txn.note_lost_file(&item.identity, Op::Update, &write.name, Some(text))?;
                 }
             }
             Ok::<_, MirrorError>(txn.set_landings(&landings)?)

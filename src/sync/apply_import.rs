@@ -6,7 +6,6 @@ use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, StoreError, WriteTxn};
 use crate::import::scan::{MAX_FILE, ReadFile};
-use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
@@ -314,13 +313,10 @@ fn apply(
         txn.note_lost(identity, Op::Merge, Value::Map(action.lost.clone()), None)?;
     }
     if let Some(file) = file.filter(|_| action.keeps_text) {
-        let name = Value::Map(vec![("file".to_owned(), Value::from(file.name.to_string()))]);
-        let text = file.text.clone().unwrap_or_else(|| frontmatter::render(&file.issue));
-        txn.note_lost(identity, Op::Import, name, Some(&text))?;
+        txn.note_lost_file(identity, Op::Import, &file.name, Some(&file.text_or_rendering()))?;
     }
     for surplus in &action.surplus {
-        let lost = vec![("file".to_owned(), Value::from(surplus.name.to_string()))];
-        txn.note_lost(identity, Op::Renumber, Value::Map(lost), None)?;
+        txn.note_lost_file(identity, Op::Renumber, &surplus.name, None)?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What an import is to do, decided from a snapshot of records and files. Pure: applying it comes later, and checks that
 //! the records are still those that were planned with.
 
+mod several;
+
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::ReadFile;
@@ -13,6 +15,7 @@ use crate::schema::value::Value;
 use super::decide::{Side, Step, decide};
 use super::driver::{Versions, merge_files};
 use super::merge;
+use several::{is_version, plan_others};
 
 /// Why an issue's file is not in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,68 +298,6 @@ pub fn plan<'a>(identity: &Identity, known: &Known<'a>) -> Action<'a> {
     action
 }
 
-/// The issue has more files than one, or versions that git holds beside its file. Says whether that decides all.
-fn plan_others<'a>(
-    action: &mut Action<'a>,
-    known: &Known<'_>,
-    file: &'a ReadFile,
-    others: &[&'a ReadFile],
-    versions: &[&'a ReadFile],
-) -> bool {
-    let record = known.record.as_ref().map(|record| &record.issue);
-    // one that git kept of before tells nothing that the base did not; but only if the file under the issue's number came
-    // from the base: one that another clone renumbered may come from before it
-    let is_base = |file: &ReadFile| known.base.as_ref().is_some_and(|base| same_but_for_number(base, &file.issue));
-    let comes_from_base = known.base.as_ref().is_some_and(|base| base.head.file_name() == file.name)
-        || record.is_some_and(|record| same_but_for_number(record, &file.issue));
-    let mut left_behind = None;
-    for &other in others {
-        if !same_but_for_number(&file.issue, &other.issue) {
-            if !is_base(other) {
-                conflict_of(action, known, file, other, differing_fields(&file.issue, &other.issue));
-                return true;
-            }
-            left_behind = Some(other).filter(|_| !comes_from_base).or(left_behind);
-        }
-        action.surplus.push(other);
-    }
-    if let Some(mine) = left_behind {
-        // what both came from is not known
-        let text = mine.text.clone().unwrap_or_else(|| frontmatter::render(&mine.issue));
-        plan_unmerged(action, known, file, (None, &mine.issue, &text));
-        return true;
-    }
-    let differing: Vec<_> =
-        versions.iter().copied().filter(|version| !same_but_for_number(&file.issue, &version.issue)).collect();
-    action.surplus.extend(versions);
-    match differing[..] {
-        [] => return false,
-        [version] => plan_version(action, known, file, version),
-        [version, ..] => conflict_of(action, known, file, version, differing_fields(&file.issue, &version.issue)),
-    }
-    true
-}
-
-/// Whether it is no file but a version that git holds of an issue that met another one on a path.
-fn is_version(file: &ReadFile) -> bool {
-    file.unmerged.as_ref().is_some_and(|stages| stages.ours.is_none())
-}
-
-/// The issue has a file, and a merge in git brought a version of it to the path of another issue.
-fn plan_version<'a>(action: &mut Action<'a>, known: &Known<'_>, file: &'a ReadFile, version: &'a ReadFile) {
-    let base = version.unmerged.as_ref().and_then(|stages| stages.base.as_ref()).or(known.base.as_ref());
-    let text = file.text.clone().unwrap_or_else(|| frontmatter::render(&file.issue));
-    plan_unmerged(action, known, version, (base, &file.issue, &text));
-    // the file holds one of the versions and stays as it is; the other one is in the conflict only
-    if let ConflictChange::Set(conflict) = &mut action.conflict {
-        conflict.name = file.name.clone();
-        conflict.theirs_file = file.file;
-        if let Some(text) = &file.text {
-            conflict.theirs_text.clone_from(text);
-        }
-    }
-}
-
 /// Both sides of a merge in git changed the file: their versions are merged with each other and with the record.
 fn plan_unmerged<'a>(
     action: &mut Action<'a>,
@@ -508,13 +449,6 @@ fn conflict_of<'a>(
         ours: Some(ours.clone()),
         theirs: Some(theirs.issue.clone()),
         theirs_file: theirs.file,
-        theirs_text: theirs.text.clone().unwrap_or_else(|| frontmatter::render(&theirs.issue)),
+        theirs_text: theirs.text_or_rendering().into_owned(),
     }));
-}
-
-fn differing_fields(a: &Issue, b: &Issue) -> Vec<String> {
-    match crate::schema::diff::fields(Some(a), Some(b)).0 {
-        Value::Map(fields) => fields.into_iter().map(|(name, _)| name).filter(|name| name != "id").collect(),
-        _ => Vec::new(),
-    }
 }

@@ -6,7 +6,6 @@ use crate::import::scan::{self, ReadFile};
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::time::Timestamp;
-use crate::schema::value::Value;
 
 use super::diff3::{self, Chunk};
 use super::merge::merge;
@@ -74,8 +73,7 @@ impl Mirror<'_> {
             issue.head.updated_at = Timestamp::after(self.author.now, record.issue.head.updated_at);
             let resolved = Versioned::new(issue);
             if let Some(theirs) = &conflict.theirs {
-                let lost = Value::Map(vec![("file".into(), Value::from(conflict.name.to_string()))]);
-                txn.note_lost(&identity, Op::Resolve, lost, Some(&theirs.body))?;
+                txn.note_lost_file(&identity, Op::Resolve, &conflict.name, Some(&theirs.body))?;
             }
             txn.note_end_of_conflict(&identity)?;
             txn.put(&resolved, Op::Resolve)?;

@@ -20,7 +20,7 @@ impl Mirror<'_> {
             if let (Some(_), Some(dir)) = (file.dropped_body, self.project.issues()?) {
                 file.complete(&dir)?;
             }
-            let text = file.text.unwrap_or_else(|| frontmatter::render(&file.issue));
+            let text = file.text_or_rendering();
             let versions = [known.base.as_ref(), known.record.as_ref().map(|record| &record.issue)];
             let before: String = versions.into_iter().flatten().map(frontmatter::render).collect();
             secrets

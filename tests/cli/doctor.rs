@@ -4,22 +4,11 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::damage::{Dice, damage_pages, flip_bits};
 use crate::issues::ids;
 use crate::project::{Project, Run, issue, keys, project, project_with};
 
 const DATABASE: &str = ".oxi/state.redb";
-
-/// A source of bits that is the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides as u64).unwrap()
-    }
-}
 
 /// A project with rows of many kinds, some of which no file has: an issue that was never exported, an edit that was not,
 /// a deletion that was not.
@@ -66,27 +55,9 @@ const QUERIES: [&str; 12] = [
 
 /// Damages a file in one of many ways, and says how.
 fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
-    let pages = bytes.len() / 4096;
     match dice.roll(12) {
-        0 => {
-            bytes.truncate(dice.roll(bytes.len()));
-            format!("cut to {}", bytes.len())
-        }
-        1 => {
-            let (from, to) = (dice.roll(pages), dice.roll(pages));
-            bytes.copy_within(from * 4096..(from + 1) * 4096, to * 4096);
-            format!("page {from} over page {to}")
-        }
-        2 => {
-            let page = dice.roll(pages);
-            bytes[page * 4096..(page + 1) * 4096].fill_with(|| dice.roll(256).try_into().unwrap());
-            format!("page {page} is garbage")
-        }
-        _ => {
-            let bit = dice.roll(bytes.len() * 8);
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            format!("bit {} of byte {}", bit % 8, bit / 8)
-        }
+        way @ 0..=2 => damage_pages(bytes, way, dice),
+        _ => flip_bits(bytes, 1, dice),
     }
 }
 

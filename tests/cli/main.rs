@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the program: they play the user and other tools")]
 
 mod agents;
+mod agents_import;
 mod backup;
 mod bad_files;
 mod batches;
@@ -13,6 +14,8 @@ mod claims;
 mod collisions;
 mod concurrency;
 mod corpus;
+#[path = "../support/damage.rs"]
+mod damage;
 mod deletions;
 mod doctor;
 mod documents;
@@ -24,6 +27,7 @@ mod history;
 mod hooks;
 mod hooks_at_work;
 mod hostile;
+mod imported_secrets;
 mod inbox;
 mod issues;
 mod keyed;
@@ -42,12 +46,14 @@ mod project;
 mod regressions;
 mod resume;
 mod retention;
+mod rewrites;
 mod secrets;
 mod session_run;
 mod sessions;
 mod settings;
 mod snapshot;
 mod undo;
+mod undo_conflicts;
 mod unmerged;
 mod usage;
 mod validations;

@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::damage::{Dice, damage_pages, flip_bits};
+use crate::db::documents::{DOCUMENT_PREFIX, TEXT_PREFIX};
 use crate::db::examine::value;
 use crate::db::read::mark;
 use crate::db::record::StoredHead;
@@ -12,18 +14,6 @@ use crate::fs::Dir;
 use crate::schema::document::{DocumentKind, DocumentPath};
 use crate::schema::id::{ContentHash, IssueId};
 use crate::schema::issue::{Issue, IssueHead, Status};
-
-/// A source of bits that is the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides as u64).unwrap()
-    }
-}
 
 fn author() -> Author {
     Author { actor: "test".into(), session: None, now: "2026-06-17T12:00:00Z".parse().unwrap() }
@@ -65,40 +55,17 @@ fn filled(issues: u32) -> (tempfile::TempDir, Store) {
 
 /// Damages a file in one of many ways, and says how.
 fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
-    let pages = bytes.len() / 4096;
-    match dice.roll(8) {
-        0 => {
-            bytes.truncate(dice.roll(bytes.len()));
-            format!("cut to {}", bytes.len())
-        }
-        1 => {
-            let (from, to) = (dice.roll(pages), dice.roll(pages));
-            bytes.copy_within(from * 4096..(from + 1) * 4096, to * 4096);
-            format!("page {from} over page {to}")
-        }
-        2 => {
-            let page = dice.roll(pages);
-            bytes[page * 4096..(page + 1) * 4096].fill_with(|| dice.roll(256).try_into().unwrap());
-            format!("page {page} is garbage")
-        }
-        3 => {
-            let page = dice.roll(pages);
-            bytes[page * 4096..(page + 1) * 4096].fill(0);
-            format!("page {page} is zero")
-        }
-        _ => {
-            let bits: Vec<_> = (0..=dice.roll(4)).map(|_| dice.roll(bytes.len() * 8)).collect();
-            for bit in &bits {
-                bytes[bit / 8] ^= 1 << (bit % 8);
-            }
-            format!("bits {bits:?}")
-        }
+    let way = dice.roll(8);
+    if way < 4 {
+        return damage_pages(bytes, way, dice);
     }
+    let count = 1 + dice.roll(4);
+    flip_bits(bytes, count, dice)
 }
 
 /// Every row that was whole is there, byte for byte, or says the same.
 fn assert_kept(before: &Found, after: &Found, how: &str) {
-    let text_of = |key: &[u8]| Some([b"document.text\0", key.strip_prefix(b"document\0")?].concat());
+    let text_of = |key: &[u8]| Some([TEXT_PREFIX, key.strip_prefix(DOCUMENT_PREFIX)?].concat());
     for table in ["records", "changes", "superseded", "moved"] {
         for (key, bytes) in before.of(table) {
             // what is known of a text that is gone is of no use

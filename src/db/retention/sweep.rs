@@ -16,7 +16,7 @@ use super::super::record::Kind;
 use super::super::records::{Record, row};
 use super::super::tables::{Readable, Tables};
 use super::super::write::WriteTxn;
-use super::Retention;
+use super::{Retention, unless_damaged};
 
 /// How many rows a sweep looks at in one transaction: more than most changes add to the log, so that it ends; few enough
 /// that nobody notices: 64 made the creation of an issue 6 % longer where writing costs nothing, and 16 make it 1.5 %.
@@ -80,20 +80,12 @@ impl WriteTxn<'_> {
     pub(crate) fn sweep(&mut self) -> Result<(), StoreError> {
         let Some(retention) = self.retention.clone() else { return Ok(()) };
         let today = Day::of(self.author.now);
-        let sweep = match self.tables.meta.get::<Sweep>(mark::SWEEP) {
-            Ok(found) => found.unwrap_or_default(),
-            Err(error) if error.is_damage() => Sweep::default(),
-            Err(error) => return Err(error),
-        };
+        let sweep = unless_damaged(self.tables.meta.get::<Sweep>(mark::SWEEP))?.flatten().unwrap_or_default();
         if sweep.stage.is_none() && sweep.ended == Some(today) {
             return Ok(());
         }
         let ended = Sweep { ended: Some(today), ..Sweep::default() };
-        let sweep = match self.go_on(&retention, sweep, ended.clone()) {
-            Ok(sweep) => sweep,
-            Err(error) if error.is_damage() => ended.clone(),
-            Err(error) => return Err(error),
-        };
+        let sweep = unless_damaged(self.go_on(&retention, sweep, ended.clone()))?.unwrap_or_else(|| ended.clone());
         if sweep == ended {
             let belief = self.belief()?.unwrap_or_else(|| Belief::new(self.author.now));
             self.tables.meta.put(mark::BELIEF, &belief.after_sweep(self.author.now))?;
@@ -131,11 +123,8 @@ impl WriteTxn<'_> {
         }
         for key in &keys {
             let revision = self.revision_of(key)?;
-            let needed = match self.row_is_needed(revision) {
-                Err(error) if error.is_damage() => true,
-                other => other?,
-            };
-            if !needed {
+            let is_needed = unless_damaged(self.row_is_needed(revision))?.unwrap_or(true);
+            if !is_needed {
                 self.tables.changes.remove(key)?;
                 self.tables.superseded.remove(key)?;
             }

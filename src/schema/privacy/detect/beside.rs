@@ -4,7 +4,8 @@
 //! Each look goes a bounded way, forwards or backwards.
 
 use super::super::words::{is_blank, is_dashed};
-use super::{Search, Separator, Value};
+use super::Search;
+use super::assigned::{Separator, Value};
 
 /// Longest stretch of blanks and line ends between two items or fields, and longest name.
 const NEAR: usize = 96;
