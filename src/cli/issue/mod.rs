@@ -18,7 +18,7 @@ use crate::db::Cas;
 use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
 use crate::project::Project;
-use crate::schema::frontmatter;
+use crate::schema::frontmatter::{self, BadFile, BadReason, RenderError};
 use crate::schema::id::IssueId;
 use crate::schema::issue::Issue;
 use crate::schema::privacy;
@@ -133,8 +133,24 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
         Ok(_) => Ok(()),
         // what a merge made too large must not be stuck
         Err(_) if before.is_some_and(|before| frontmatter::render_checked(before).is_err()) => Ok(()),
-        Err(error) => Err(CliError::new(Code::Usage, error)
-            .hint("indent lines that look like git's conflict markers, or put them in a code fence")),
+        Err(error) => Err(CliError::new(Code::Usage, &error).hint(remedy(&error))),
+    }
+}
+
+/// What to do with a text that is too long for an issue.
+const KEEP_BESIDE: &str = "nothing was changed; keep long text in a file of its own, and name that file in the body";
+
+/// What to do about an issue that cannot be written as a file.
+const fn remedy(error: &RenderError) -> &'static str {
+    match error {
+        RenderError::Unreadable(BadFile { reason: BadReason::ConflictMarker, .. }) => {
+            "indent lines that look like git's conflict markers, or put them in a code fence"
+        }
+        RenderError::Unreadable(BadFile { reason: BadReason::TooLarge, .. }) => KEEP_BESIDE,
+        RenderError::Unreadable(BadFile { reason: BadReason::FrontmatterTooLarge, .. }) => {
+            "nothing was changed; give shorter values, and put long text in the body"
+        }
+        _ => "nothing was changed; give values that are plainer",
     }
 }
 
