@@ -115,7 +115,11 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
         }
     }
     if changed(|issue| issue.body.trim_end_matches('\n')) && after.body.trim_end_matches('\n').len() > MAX_BODY {
-        return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
+        let error = body_too_large();
+        return Err(match before {
+            Some(before) => error.at(format!("issue #{}", before.head.id)),
+            None => error,
+        });
     }
     if before.is_none_or(|before| before.head.labels != head.labels) {
         let fewer = before.is_some_and(|before| head.labels.len() < before.head.labels.len());
@@ -154,10 +158,14 @@ const fn remedy(error: &RenderError) -> &'static str {
     }
 }
 
+fn body_too_large() -> CliError {
+    CliError::usage(format!("body too large (max {MAX_BODY} bytes)")).hint(KEEP_BESIDE)
+}
+
 /// A body that a person merged, within limits and with nothing secret that was not in the versions it was merged from.
 pub(super) fn admit_body(context: &Context, before: &str, body: &str) -> CliResult<String> {
     if body.len() > MAX_BODY {
-        return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
+        return Err(body_too_large());
     }
     clean(context, "body", before, body)
 }
