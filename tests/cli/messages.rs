@@ -1,6 +1,16 @@
 //! Errors that a newcomer meets: each says what happened, and what to type next.
 
-use crate::project::{issue, project_with};
+use std::fs;
+
+use crate::project::{Project, issue, project_with};
+
+/// The hint that people and programs get, with this exit code.
+#[track_caller]
+fn hints(project: &Project, line: &str, code: i32, hint: &str) {
+    project.oxi(line).exits(code).warns("error: ").warns(&format!("hint: {hint}"));
+    let error = project.oxi(&format!("{line} --json")).exits(code).error();
+    assert!(error["hint"].as_str().is_some_and(|said| said.contains(hint)), "{line}: {error}");
+}
 
 #[test]
 fn an_issue_too_large_for_a_file_is_not_told_of_conflict_markers() {
@@ -32,4 +42,32 @@ fn a_body_too_large_is_told_whose_it_is_and_what_to_do_with_it() {
         .unwrap();
     let run = project.oxi(&format!("issue create --from {}", lines.display())).exits(2);
     run.warns("error: line 2: body too large").warns(hint);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_folder_or_the_database_is_to_be_moved_away() {
+    let project = project_with(&[issue(1, "first")]);
+    let issues = project.path(".oxi/issues");
+    fs::rename(&issues, project.path("aside")).unwrap();
+    fs::write(&issues, "a file\n").unwrap();
+    for line in ["init", "sync", "import", "export", "status"] {
+        hints(&project, line, 1, "move away the file that is where a folder belongs, then run the same command again");
+    }
+    fs::remove_file(&issues).unwrap();
+    std::os::unix::fs::symlink(project.path("aside"), &issues).unwrap();
+    let mv = |path: &std::path::Path| format!("move it away (`mv {0} {0}.away`), then run", path.display());
+    hints(&project, "sync", 1, &mv(&issues));
+    fs::remove_file(&issues).unwrap();
+    fs::rename(project.path("aside"), &issues).unwrap();
+    let database = project.path(".oxi/state.redb");
+    fs::remove_file(&database).unwrap();
+    fs::create_dir(&database).unwrap();
+    for line in ["init", "issue list", "sync", "doctor --fix", "issue create a", "compact"] {
+        hints(&project, line, 1, &mv(&database));
+    }
+    fs::remove_dir(&database).unwrap();
+    project.oxi("issue list").ok().says("first");
+    fs::remove_dir_all(project.path(".oxi")).unwrap();
+    fs::write(project.path(".oxi"), "a file\n").unwrap();
+    hints(&project, "init", 1, "move away the file that is where a folder belongs");
 }
