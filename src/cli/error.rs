@@ -199,7 +199,9 @@ impl From<StoreError> for CliError {
                 ))
             }
             StoreError::NotRepaired(path) => Self::new(Code::Error, message)
-                .hint("see to the disk (is it full? is it read-only?); nothing is lost, and the next command tries again")
+                .hint(
+                    "see to the disk (is it full? is it read-only?); nothing is lost, and the next command tries again",
+                )
                 .detail("path", path.display().to_string()),
             StoreError::NotADatabase(_) | StoreError::Engine(_) | StoreError::Older { .. } => {
                 Self::new(Code::Database, message).hint(REBUILD)
@@ -225,6 +227,12 @@ fn path_error(error: &PathError) -> CliError {
         Some(remedy) => told.hint(format!("{remedy}, then run the same command again")),
         None => told,
     }
+}
+
+/// As [`path_error`], of a path that the user named: what is in the way there is not ours to have moved.
+fn named_path_error(error: &PathError, hint: &str) -> CliError {
+    let told = path_error(error);
+    if error.source.kind() == ErrorKind::PermissionDenied { told } else { told.hint(hint) }
 }
 
 const FREE_SPACE: &str = "free some space on that disk";
@@ -255,6 +263,9 @@ fn remedy(error: &PathError) -> Option<String> {
     }
 }
 
+const NAME_A_BACKUP: &str =
+    "name a file that `oxi-state backup` wrote; `oxi-state doctor` names the newest copy that was made by itself";
+
 /// What to do about the disk that the database is on.
 fn remedy_of_disk(error: &redb::Error) -> &'static str {
     let kind = if let redb::Error::Io(error) = error { error.kind() } else { ErrorKind::Other };
@@ -276,6 +287,12 @@ impl From<BackupError> for CliError {
             BackupError::Unfit { path, .. } => Self::new(Code::Usage, message)
                 .hint("name a file of its own")
                 .detail("path", path.display().to_string()),
+            BackupError::Folder(path) => named_path_error(path, "name a file in a folder that is there"),
+            BackupError::Unread(path) => named_path_error(path, NAME_A_BACKUP),
+            BackupError::Unsound { path, damage } => Self::new(Code::Database, message)
+                .hint(format!("nothing was changed; {NAME_A_BACKUP}"))
+                .detail("path", path.display().to_string())
+                .detail("damage", damage),
             BackupError::Damaged { path, damage } => Self::new(Code::Database, message)
                 .hint("nothing was changed; `oxi-state doctor` looks at the present database")
                 .detail("path", path.display().to_string())

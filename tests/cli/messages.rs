@@ -71,3 +71,27 @@ fn what_is_in_the_way_of_a_folder_or_the_database_is_to_be_moved_away() {
     fs::write(project.path(".oxi"), "a file\n").unwrap();
     hints(&project, "init", 1, "move away the file that is where a folder belongs");
 }
+
+#[test]
+fn a_backup_that_cannot_be_read_or_written_where_it_was_named_is_told_what_to_name() {
+    let project = project_with(&[issue(1, "first")]);
+    fs::write(project.path("text"), "a text that is no database\n").unwrap();
+    fs::write(project.path("empty"), "").unwrap();
+    fs::create_dir(project.path("folder")).unwrap();
+    std::os::unix::fs::symlink("text", project.path("link")).unwrap();
+    let name = "name a file that `oxi-state backup` wrote; `oxi-state doctor` names the newest copy";
+    for (file, code) in [("missing", 3), ("folder", 1), ("link", 1), ("text", 9), ("empty", 9)] {
+        hints(&project, &format!("restore {file}"), code, if code == 9 { "nothing was changed; name" } else { name });
+        let error = project.oxi(&format!("restore {file} --json")).error();
+        assert_eq!(error["path"], file, "{error}");
+    }
+    project.oxi("restore text").warns("error: text cannot be restored: the file does not begin as a database does");
+    for (file, code) in [("nowhere/b", 3), ("text/b", 1)] {
+        for command in ["backup", "restore"] {
+            hints(&project, &format!("{command} {file}"), code, "name a file in a folder that is there");
+        }
+    }
+    hints(&project, "backup text", 4, "choose another name, or say --force");
+    hints(&project, "backup folder", 2, "name a file of its own");
+    project.oxi("status --check").ok();
+}
