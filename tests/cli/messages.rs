@@ -95,3 +95,42 @@ fn a_backup_that_cannot_be_read_or_written_where_it_was_named_is_told_what_to_na
     hints(&project, "backup folder", 2, "name a file of its own");
     project.oxi("status --check").ok();
 }
+
+#[test]
+fn deleting_an_issue_in_conflict_says_what_becomes_of_its_file() {
+    let conflicting = || {
+        let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+        project.oxi("issue update 1 --body ours").ok();
+        project.edit("0001-first.md", "three", "theirs");
+        project.oxi("sync").exits(4);
+        let run = project.oxi("issue delete 1").ok().warns("was in conflict with an edit of .oxi/issues/0001-first.md");
+        assert!(!run.stderr.contains("export` removes"), "{}", run.stderr);
+        project
+    };
+    // what was said is what happens
+    let project = conflicting();
+    project.oxi("export").exits(4).says("0001-first.md was not removed: it was edited since the last import");
+    project.oxi("sync").ok().says("#1 restored");
+    let project = conflicting();
+    project.remove("0001-first.md");
+    project.oxi("export").ok();
+    project.oxi("status --check").ok();
+    project.oxi("issue show 1").exits(3);
+    let project = conflicting();
+    project.oxi("undo").ok().warns("issue #1 is in conflict again");
+    // with others, theirs are removed by the export
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("issue delete 1").ok().warns("`oxi-state export` removes the file");
+    project.oxi("export").ok().says("removed .oxi/issues/0001-first.md");
+}
+
+#[test]
+fn nothing_is_said_to_be_kept_of_an_issue_whose_file_is_gone_as_well() {
+    let project = project_with(&[issue(1, "first")]);
+    project.oxi("issue create second").ok();
+    project.oxi("export").ok();
+    project.oxi("issue delete 2").ok();
+    project.remove("0002-second.md");
+    project.oxi("export").ok().says_not("kept").says_not("#0");
+    project.oxi("status --check").ok();
+}
