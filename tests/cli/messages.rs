@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::project::{Project, issue, project_with};
+use serde_json::json;
+
+use crate::project::{Project, Run, issue, project_with};
 
 /// The hint that people and programs get, with this exit code.
 #[track_caller]
@@ -133,4 +135,29 @@ fn nothing_is_said_to_be_kept_of_an_issue_whose_file_is_gone_as_well() {
     project.remove("0002-second.md");
     project.oxi("export").ok().says_not("kept").says_not("#0");
     project.oxi("status --check").ok();
+}
+
+#[test]
+fn a_check_that_could_not_be_made_is_not_taken_for_a_clean_bill() {
+    let project = project_with(&[issue(1, "first")]);
+    // the system ends whoever writes more than 32 KiB, which the engine's copy has
+    let doctor = |flag: &str| {
+        let script = format!("ulimit -f 64; exec \"$0\" doctor {flag}");
+        let mut command = project.command("doctor");
+        let program = command.get_program().to_owned();
+        command = std::process::Command::new("sh");
+        command.args(["-c", &script]).arg(program).current_dir(&project.root);
+        Run::of("doctor", command.output().unwrap()).exits(1)
+    };
+    let run = doctor("").says("unchecked: every page and row is whole, but the engine's own check of a copy was not made");
+    run.says_not("nothing is wrong").warns("hint: whether all is well is not known");
+    let report = doctor("--json").json();
+    assert_eq!((&report["healthy"], &report["findings"][0]["severity"]), (&json!(false), &json!("unchecked")));
+    project.oxi("doctor").ok().says("nothing is wrong");
+    fs::rename(project.path(".oxi/issues"), project.path("aside")).unwrap();
+    fs::write(project.path(".oxi/issues"), "a file\n").unwrap();
+    let run = project.oxi("doctor").exits(1).says("unchecked: the issue files: cannot open ");
+    run.says_not("nothing is wrong").warns("hint: whether all is well is not known");
+    assert_eq!(project.json_of("doctor", 1)["healthy"], json!(true), "the database is");
+    project.oxi("doctor --help").ok().says("1: something could not be checked");
 }

@@ -129,6 +129,21 @@ fn on_a_full_disk_a_command_fails_clearly_or_succeeds_and_nothing_is_lost() {
 }
 
 #[test]
+fn on_a_full_disk_doctor_says_that_the_engine_checked_nothing() {
+    if !can_mount() {
+        return;
+    }
+    let disk = Disk::with(&(CASES[0].project)()).unwrap();
+    disk.fill(0);
+    let run = disk.project.run(&["doctor"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.contains("unchecked: ") && run.stdout.contains("No space left on device"), "{run:?}");
+    assert!(!run.stdout.contains("nothing is wrong"), "{run:?}");
+    disk.sh("rm ../ballast");
+    disk.project.ok(&["doctor"]);
+}
+
+#[test]
 fn on_a_read_only_disk_reading_works_and_a_change_fails_clearly() {
     if !can_mount() {
         return;
