@@ -112,7 +112,7 @@ fn look(dir: &Dir, name: &FileName) -> Result<Found, PathError> {
         Some(Entry::File(_)) => match dir.read(&name.to_string(), MAX_FILE) {
             Ok((bytes, stat)) => Ok(Found::File(bytes, stat)),
             Err(error) if error.is_not_found() => Ok(Found::Nothing),
-            Err(error) => Ok(Found::Bad(error.source.to_string())),
+            Err(error) => Ok(Found::Bad(scan::unreadable(&error))),
         },
         Some(Entry::Symlink) => Ok(Found::Bad("it is a symbolic link, which is not followed".into())),
         Some(_) => Ok(Found::Bad("it is not a regular file".into())),

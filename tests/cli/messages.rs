@@ -149,7 +149,8 @@ fn a_check_that_could_not_be_made_is_not_taken_for_a_clean_bill() {
         command.args(["-c", &script]).arg(program).current_dir(&project.root);
         Run::of("doctor", command.output().unwrap()).exits(1)
     };
-    let run = doctor("").says("unchecked: every page and row is whole, but the engine's own check of a copy was not made");
+    let run =
+        doctor("").says("unchecked: every page and row is whole, but the engine's own check of a copy was not made");
     run.says_not("nothing is wrong").warns("hint: whether all is well is not known");
     let report = doctor("--json").json();
     assert_eq!((&report["healthy"], &report["findings"][0]["severity"]), (&json!(false), &json!("unchecked")));
@@ -160,4 +161,28 @@ fn a_check_that_could_not_be_made_is_not_taken_for_a_clean_bill() {
     run.says_not("nothing is wrong").warns("hint: whether all is well is not known");
     assert_eq!(project.json_of("doctor", 1)["healthy"], json!(true), "the database is");
     project.oxi("doctor --help").ok().says("1: something could not be checked");
+}
+
+#[test]
+fn bad_files_are_named_with_what_becomes_of_them() {
+    let project = project_with(&[issue(1, "first")]);
+    project.write("0002-second.md", "no frontmatter\n");
+    let hint = "hint: bad files are left as they are, and so are their issues; mend them, then run `oxi-state sync`";
+    for line in ["sync", "import", "status"] {
+        project.oxi(line).exits(7).warns("bad file .oxi/issues/0002-second.md:1: ").warns(hint);
+    }
+    project.remove("0002-second.md");
+    project.oxi("sync").ok().silent();
+}
+
+#[test]
+fn a_body_that_cannot_be_read_is_told_what_to_name() {
+    let project = project_with(&[issue(1, "first")]);
+    fs::write(project.path("latin"), b"caf\xe9\n").unwrap();
+    fs::create_dir(project.path("folder")).unwrap();
+    let name = "nothing was changed; name a text file that you may read, or - for standard input";
+    hints(&project, "issue create a --body-file nowhere", 3, name);
+    hints(&project, "issue update 1 --body-file folder", 1, name);
+    hints(&project, "issue update 1 --body-file latin", 7, "nothing was changed; save it as UTF-8");
+    hints(&project, "issue create --from nowhere", 3, "nothing was created; name a file that you may read");
 }

@@ -205,6 +205,13 @@ fn a_folder_that_may_not_be_written_is_named_and_nothing_is_lost() {
     export.fails_clearly();
     assert!(export.stderr.contains("/.oxi/issues/") && export.stderr.contains("Permission denied"), "{export:?}");
     says_what_to_do(&export, &["/.oxi/issues` shows who may read and write there"]);
+    let file = format!(".oxi/issues/{}", project.files()[0]);
+    mode(&file, 0o000);
+    let status = run(&["status"]);
+    assert_eq!(status.code, Some(7), "{status:?}");
+    let named = format!("bad file {file}: it cannot be read: Permission denied");
+    assert!(status.stderr.contains(&named) && status.stderr.contains("hint: bad files are left"), "{status:?}");
+    mode(&file, 0o644);
     mode_of_database(0o444);
     mode(".oxi", 0o555);
     for args in [&["issue", "create", "new"][..], &["sync"], &["import"], &["snapshot"], &["compact"]] {

@@ -231,6 +231,9 @@ pub(super) fn read_body(path: &std::path::Path) -> CliResult<String> {
             std::io::ErrorKind::InvalidData => Code::BadInput,
             _ => Code::Error,
         };
-        CliError::new(code, format!("cannot read {}: {error}", path.display()))
+        CliError::new(code, format!("cannot read {}: {error}", path.display())).hint(match code {
+            Code::BadInput => "nothing was changed; save it as UTF-8",
+            _ => "nothing was changed; name a text file that you may read, or - for standard input",
+        })
     })
 }
