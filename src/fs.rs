@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timestamps};
 use serde::{Deserialize, Serialize};
 
+mod obstacle;
 mod temporary;
 
+pub use obstacle::Obstacle;
 pub(crate) use temporary::maker;
 pub use temporary::{Temporary, is_running, is_temporary};
 
@@ -109,8 +111,7 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).map_err(|errno| {
             let link = matches!(self.entry(name), Ok(Some(Entry::Symlink)));
-            let source =
-                if link { io::Error::other("it is a symbolic link, which is not followed") } else { errno.into() };
+            let source = if link { Obstacle::Link.into() } else { errno.into() };
             PathError { action: "open", path: path.clone(), source }
         })?;
         Ok(Self { fd, path })
@@ -250,21 +251,20 @@ impl Dir {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)).map_err(|errno| {
             let source = match errno {
-                rustix::io::Errno::LOOP => io::Error::other("it is a symbolic link, which is not followed"),
+                rustix::io::Errno::LOOP => Obstacle::Link.into(),
                 errno => errno.into(),
             };
             PathError { action: "open", path: path(), source }
         })?;
         let stat = rustix::fs::fstat(&fd).map_err(|errno| at("read", &path())(errno))?;
-        let refused = if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            "it is not a regular file"
+        let obstacle = if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            Obstacle::NotRegular
         } else if flags.contains(OFlags::RDWR) && stat.st_nlink > 1 {
-            // what is written in place would change under its other names, too, wherever they are
-            "it has another name (a hard link); copy it and put the copy in its place"
+            Obstacle::HardLink
         } else {
             return Ok((File::from(fd), FileStat::of(&stat)));
         };
-        Err(PathError { action: "open", path: path(), source: io::Error::other(refused) })
+        Err(PathError { action: "open", path: path(), source: obstacle.into() })
     }
 
     /// Reads a whole file, at most `limit` bytes and one more (so that the caller can tell that there were too many).

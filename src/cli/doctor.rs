@@ -25,6 +25,9 @@ use super::output::{self, count};
 /// How long the engine may take to check a copy.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Signals that say nothing of the database: SIGHUP, SIGINT, SIGKILL, SIGTERM, and those of limits, SIGXCPU and SIGXFSZ.
+const SENT: [i32; 6] = [1, 2, 9, 15, 24, 25];
+
 /// How many of one kind are shown to a person.
 const SHOWN: usize = 20;
 
@@ -34,6 +37,8 @@ const SHOWN: usize = 20;
 enum Severity {
     /// The database is damaged or cannot be used: exit 9.
     Damage,
+    /// Something could not be looked at, so nobody knows: exit 1.
+    Unchecked,
     /// Something that calls for a person.
     Problem,
     /// Good to know.
@@ -44,6 +49,7 @@ impl Severity {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Damage => "damaged",
+            Self::Unchecked => "unchecked",
             Self::Problem => "problem",
             Self::Note => "note",
         }
@@ -102,7 +108,7 @@ struct FixedJson {
 /// What `doctor` answers.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct DoctorJson {
-    /// Whether the database can be relied on; also where there is none.
+    /// Whether the database can be relied on: all checks of it were made and found no damage. Also where there is none.
     healthy: bool,
     /// The database; null if there is none.
     database: Option<DatabaseJson>,
@@ -126,6 +132,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> CliResult<Option<Code
         findings: Vec::new(),
         engine: Vec::new(),
         removed: Vec::new(),
+        is_checked: true,
     };
     let mut database = doctor.database()?;
     let mut fixed = None;
@@ -140,10 +147,11 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> CliResult<Option<Code
     doctor.surroundings()?;
     let is_damaged = doctor.is_damaged();
     let has_bad_files = doctor.issue_files(is_damaged)?;
-    let Doctor { mut findings, removed, .. } = doctor;
+    let is_unchecked = doctor.found(Severity::Unchecked);
+    let Doctor { mut findings, removed, is_checked, .. } = doctor;
     findings.sort_by_key(|finding| finding.severity);
     let report = DoctorJson {
-        healthy: !is_damaged,
+        healthy: !is_damaged && is_checked,
         database,
         findings,
         fixed: fixed.as_ref().map(|fixed| FixedJson {
@@ -158,11 +166,20 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> CliResult<Option<Code
         output::json(&report)?;
     } else {
         output::text(&text(&report))?;
-        if is_damaged && !args.fix {
+        if is_damaged && !args.fix && report.database.is_some() {
             context.note("hint: `oxi-state doctor --fix` saves what is whole and rebuilds the rest from the files");
         }
+        if is_unchecked {
+            context.note(
+                "hint: whether all is well is not known; see to what is named, then run `oxi-state doctor` again",
+            );
+        }
     }
-    Ok(if is_damaged { Some(Code::Database) } else { has_bad_files.then_some(Code::BadInput) })
+    Ok(match (is_damaged, is_unchecked) {
+        (true, _) => Some(Code::Database),
+        (false, true) => Some(Code::Error),
+        (false, false) => has_bad_files.then_some(Code::BadInput),
+    })
 }
 
 struct Doctor<'a> {
@@ -173,6 +190,8 @@ struct Doctor<'a> {
     /// What only the engine sees.
     engine: Vec<Damage>,
     removed: Vec<String>,
+    /// Whether all that is known of the database was looked at.
+    is_checked: bool,
 }
 
 impl Doctor<'_> {
@@ -182,7 +201,17 @@ impl Doctor<'_> {
     }
 
     fn is_damaged(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Damage)
+        self.found(Severity::Damage)
+    }
+
+    fn found(&self, severity: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity == severity)
+    }
+
+    fn add_unchecked_by_engine(&mut self, why: &str) {
+        self.is_checked = false;
+        let message = format!("every page and row is whole, but the engine's own check of a copy was not made: {why}");
+        self.add(Severity::Unchecked, None, message);
     }
 
     fn add(&mut self, severity: Severity, path: Option<String>, message: impl Into<String>) {
@@ -199,7 +228,7 @@ impl Doctor<'_> {
             }
             Some(Entry::File(stat)) => stat.size,
             Some(_) => {
-                self.add(Severity::Damage, None, "the database is not a regular file, and is never opened");
+                self.add(Severity::Damage, None, "the database is not a regular file, and is never opened; move it away, and the next command builds it anew");
                 return Ok(None);
             }
         };
@@ -249,7 +278,8 @@ impl Doctor<'_> {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        self.store.dir().remove(&name)?;
+        // a read-only disk has none, and what cannot be removed now is told with what killed processes left
+        let _ = self.store.dir().remove(&name);
         let mut said = String::new();
         if let Some(mut stderr) = child.stderr.take() {
             let _ = std::io::Read::read_to_string(&mut stderr, &mut said);
@@ -261,16 +291,17 @@ impl Doctor<'_> {
                 self.add_of_engine(format!("the database engine says: {line}"));
             }
             Some(status) => match status.signal() {
+                Some(signal) if SENT.contains(&signal) => {
+                    self.add_unchecked_by_engine(&format!("its process was ended from outside (signal {signal})"));
+                }
                 Some(signal) => {
                     let message =
                         format!("the database engine ended its process while it checked a copy (signal {signal})");
                     self.add_of_engine(message);
                 }
-                None => {
-                    self.add(Severity::Problem, None, format!("the database engine could not check a copy: {line}"));
-                }
+                None => self.add_unchecked_by_engine(&line),
             },
-            None => self.add(Severity::Problem, None, "the database engine did not end its check in time"),
+            None => self.add_unchecked_by_engine("it did not end in time"),
         }
         Ok(())
     }
@@ -296,7 +327,10 @@ impl Doctor<'_> {
             Err(MirrorError::Store(error @ StoreError::TrackedByGit(_))) => {
                 self.add(Severity::Damage, None, format!("{error}; `git rm --cached` it"));
             }
-            Err(error) => self.add(Severity::Problem, None, error.to_string()),
+            Err(error) => {
+                let message = format!("whether git tracks the database: {error}");
+                self.add(Severity::Unchecked, None, message);
+            }
         }
         let ignored = self.store.dir().read(".gitignore", 1 << 20).map(|(bytes, _)| bytes).unwrap_or_default();
         let ignored = String::from_utf8_lossy(&ignored).into_owned();
@@ -367,7 +401,7 @@ impl Doctor<'_> {
         let status = match status {
             Ok(status) => status,
             Err(error) => {
-                self.add(Severity::Problem, None, error.to_string());
+                self.add(Severity::Unchecked, None, format!("the issue files: {error}"));
                 return Ok(false);
             }
         };
@@ -413,7 +447,7 @@ fn text(report: &DoctorJson) -> String {
         let (kib, issues, rows) = (bytes / 1024, count(*issues, "issue"), count(*rows, "row"));
         let _ = writeln!(text, "{DATABASE}: {kib} KiB, {issues}, {rows}, last change {revision}");
     }
-    for severity in [Severity::Damage, Severity::Problem, Severity::Note] {
+    for severity in [Severity::Damage, Severity::Unchecked, Severity::Problem, Severity::Note] {
         let all = report.findings.iter().filter(|finding| finding.severity == severity);
         let more = all.clone().count().saturating_sub(SHOWN);
         for finding in all.take(SHOWN) {

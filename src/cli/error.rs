@@ -1,6 +1,8 @@
 //! Errors as people and programs see them: an exit code, a message, and what to type next.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use crate::db::StoreError;
 use crate::db::backup::BackupError;
 use crate::db::gate::GateError;
 use crate::documents::DocumentError;
-use crate::fs::PathError;
+use crate::fs::{Obstacle, PathError};
 use crate::project::DiscoveryError;
 use crate::schema::id::{ContentHash, IssueId, printable};
 use crate::schema::privacy::{self, Refused};
@@ -191,11 +193,15 @@ impl From<StoreError> for CliError {
                 path.display()
             )),
             StoreError::Engine(engine) | StoreError::CommitUnknown(engine) if is_io(engine) => {
-                Self::new(Code::Error, message)
-                    .hint("see to the disk (is it full?); `oxi-state log` shows whether the change is there")
+                let remedy = remedy_of_disk(engine);
+                Self::new(Code::Error, message).hint(format!(
+                    "{remedy}; `oxi-state log` shows whether the change is there, and if not, run the same command again"
+                ))
             }
             StoreError::NotRepaired(path) => Self::new(Code::Error, message)
-                .hint("see to the disk (is it full?); nothing is lost, and the next command tries again")
+                .hint(
+                    "see to the disk (is it full? is it read-only?); nothing is lost, and the next command tries again",
+                )
                 .detail("path", path.display().to_string()),
             StoreError::NotADatabase(_) | StoreError::Engine(_) | StoreError::Older { .. } => {
                 Self::new(Code::Database, message).hint(REBUILD)
@@ -216,7 +222,59 @@ fn is_io(error: &redb::Error) -> bool {
 
 fn path_error(error: &PathError) -> CliError {
     let code = if error.is_not_found() { Code::NotFound } else { Code::Error };
-    CliError::new(code, error).detail("path", error.path.display().to_string())
+    let told = CliError::new(code, error).detail("path", error.path.display().to_string());
+    match remedy(error) {
+        Some(remedy) => told.hint(format!("{remedy}, then run the same command again")),
+        None => told,
+    }
+}
+
+/// As [`path_error`], of a path that the user named: what is in the way there is not ours to have moved.
+fn named_path_error(error: &PathError, hint: &str) -> CliError {
+    let told = path_error(error);
+    if error.source.kind() == ErrorKind::PermissionDenied { told } else { told.hint(hint) }
+}
+
+const FREE_SPACE: &str = "free some space on that disk";
+const FREE_QUOTA: &str = "free some space on that disk, where your quota is used up";
+const MOUNT: &str = "mount that read-only disk for writing";
+
+/// What to do about a path that cannot be used, where that can be told from the error.
+fn remedy(error: &PathError) -> Option<String> {
+    let path = error.path.display();
+    if let Some(obstacle) = error.obstacle() {
+        return match obstacle {
+            // its message says it
+            Obstacle::HardLink => None,
+            _ => Some(format!("move it away (`mv {path} {path}.away`)")),
+        };
+    }
+    match error.source.kind() {
+        ErrorKind::StorageFull => Some(FREE_SPACE.into()),
+        ErrorKind::QuotaExceeded => Some(FREE_QUOTA.into()),
+        ErrorKind::ReadOnlyFilesystem => Some(MOUNT.into()),
+        ErrorKind::NotADirectory => Some("move away the file that is where a folder belongs".into()),
+        ErrorKind::PermissionDenied => {
+            let folder = error.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).display();
+            Some(format!("`ls -la {folder}` shows who may read and write there; get yourself the right to it"))
+        }
+        _ => None,
+    }
+}
+
+const NAME_A_BACKUP: &str =
+    "name a file that `oxi-state backup` wrote; `oxi-state doctor` names the newest copy that was made by itself";
+
+/// What to do about the disk that the database is on.
+fn remedy_of_disk(error: &redb::Error) -> &'static str {
+    let kind = if let redb::Error::Io(error) = error { error.kind() } else { ErrorKind::Other };
+    match kind {
+        ErrorKind::StorageFull => FREE_SPACE,
+        ErrorKind::QuotaExceeded => FREE_QUOTA,
+        ErrorKind::ReadOnlyFilesystem => MOUNT,
+        _ => "see to the disk (is it full?)",
+    }
 }
 
 impl From<BackupError> for CliError {
@@ -229,6 +287,12 @@ impl From<BackupError> for CliError {
             BackupError::Unfit { path, .. } => Self::new(Code::Usage, message)
                 .hint("name a file of its own")
                 .detail("path", path.display().to_string()),
+            BackupError::Folder(path) => named_path_error(path, "name a file in a folder that is there"),
+            BackupError::Unread(path) => named_path_error(path, NAME_A_BACKUP),
+            BackupError::Unsound { path, damage } => Self::new(Code::Database, message)
+                .hint(format!("nothing was changed; {NAME_A_BACKUP}"))
+                .detail("path", path.display().to_string())
+                .detail("damage", damage),
             BackupError::Damaged { path, damage } => Self::new(Code::Database, message)
                 .hint("nothing was changed; `oxi-state doctor` looks at the present database")
                 .detail("path", path.display().to_string())

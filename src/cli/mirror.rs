@@ -74,8 +74,20 @@ pub(super) fn outcome(report: &Report) -> Option<Code> {
 }
 
 pub(super) fn print_problems(context: &Context, report: &Report) {
-    report.bad.iter().for_each(|bad| context.note(&problem(bad)));
+    print_bad(context, &report.bad);
     warn_of_secrets(context, report);
+}
+
+/// Names the files that were left alone, and says what becomes of them.
+fn print_bad(context: &Context, bad: &[Problem]) {
+    for bad in bad {
+        context.note(&problem(bad));
+    }
+    if !bad.is_empty() {
+        context.note(
+            "hint: bad files are left as they are, and so are their issues; mend them, then run `oxi-state sync`",
+        );
+    }
 }
 
 /// Leaves out what the caller takes for no secret.
@@ -151,7 +163,7 @@ pub(super) fn status(context: &Context, check: bool) -> CliResult<Option<Code>> 
             );
         }
         output::text(&text)?;
-        report.bad.iter().for_each(|bad| context.note(&problem(bad)));
+        print_bad(context, &report.bad);
         if report.conflicts > 0 {
             context.note("hint: `oxi-state conflicts` shows the conflicts, `oxi-state resolve ID` ends one");
         } else if report.to_import + report.to_export > 0 {

@@ -45,6 +45,20 @@ pub enum BackupError {
         /// Why not.
         reason: &'static str,
     },
+    /// The folder that it was to lie in cannot be used.
+    #[error(transparent)]
+    Folder(PathError),
+    /// What was to be restored cannot be read.
+    #[error(transparent)]
+    Unread(PathError),
+    /// What was to be restored is not whole, or no backup at all.
+    #[error("{} cannot be restored: {}", path.display(), said(damage))]
+    Unsound {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Vec<Damage>,
+    },
     /// What was copied is not whole.
     #[error("{} is damaged: {}", path.display(), said(damage))]
     Damaged {
@@ -105,7 +119,7 @@ impl Named {
         let name = path.file_name().ok_or_else(|| unfit("it names a folder"))?;
         let name = name.to_str().ok_or_else(|| unfit("its name is not UTF-8"))?.to_owned();
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Self { dir: Dir::open(parent)?, name, path: path.to_owned() })
+        Ok(Self { dir: Dir::open(parent).map_err(BackupError::Folder)?, name, path: path.to_owned() })
     }
 
     fn unfit(&self, reason: &'static str) -> BackupError {
@@ -177,11 +191,15 @@ impl Store {
     }
 
     fn restore_by(&self, source: &Named, copy: &Self, turn: &Gate, author: &Author) -> Result<BackedUp, BackupError> {
-        let (mut from, _) = source.dir.open_file(&source.name)?;
+        let named = |error| BackupError::Unread(PathError { path: source.path.clone(), ..error });
+        let (mut from, _) = source.dir.open_file(&source.name).map_err(named)?;
         let mut to = self.dir.open_private(&copy.name)?;
         let copied = io::copy(&mut from, &mut to);
         let bytes = copied.map_err(|source| PathError { action: "write", path: copy.path(), source })?;
-        let examined = look(self.dir.open_file(&copy.name)?.0, &source.path)?;
+        let examined = look(self.dir.open_file(&copy.name)?.0, &source.path).map_err(|error| match error {
+            BackupError::Damaged { path, damage } => BackupError::Unsound { path, damage },
+            other => other,
+        })?;
         let schema = match examined.schema {
             Some(found) if found > SCHEMA_VERSION => {
                 return Err(StoreError::Newer { found, known: SCHEMA_VERSION }.into());

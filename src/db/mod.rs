@@ -74,7 +74,7 @@ use std::time::{Duration, Instant};
 
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
 
-use crate::fs::{Dir, Entry, PathError};
+use crate::fs::{Dir, Entry, Obstacle, PathError};
 use crate::schema::codec;
 
 pub use error::StoreError;
@@ -197,10 +197,7 @@ impl Store {
         match self.dir.entry(&self.name)? {
             None => Ok(false),
             Some(Entry::File(_)) => Ok(true),
-            Some(_) => {
-                let source = std::io::Error::other("it is not a regular file");
-                Err(PathError { action: "open", path: self.path(), source }.into())
-            }
+            Some(_) => Err(PathError { action: "open", path: self.path(), source: Obstacle::NotRegular.into() }.into()),
         }
     }
 

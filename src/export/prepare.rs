@@ -80,6 +80,8 @@ pub struct Write {
 }
 
 const EDITED: &str = "it was edited since the last import; run `oxi-state sync`";
+const EDITED_AND_DELETED: &str = "it was edited since the last import, for which `oxi-state sync` brings the issue back; \
+                                  remove the file yourself if the issue is to be gone";
 const IN_THE_WAY: &str = "another issue's file has that name; run `oxi-state sync`";
 
 /// What is to be done for one record.
@@ -110,7 +112,7 @@ fn look(dir: &Dir, name: &FileName) -> Result<Found, PathError> {
         Some(Entry::File(_)) => match dir.read(&name.to_string(), MAX_FILE) {
             Ok((bytes, stat)) => Ok(Found::File(bytes, stat)),
             Err(error) if error.is_not_found() => Ok(Found::Nothing),
-            Err(error) => Ok(Found::Bad(error.source.to_string())),
+            Err(error) => Ok(Found::Bad(scan::unreadable(&error))),
         },
         Some(Entry::Symlink) => Ok(Found::Bad("it is a symbolic link, which is not followed".into())),
         Some(_) => Ok(Found::Bad("it is not a regular file".into())),
@@ -123,7 +125,7 @@ fn prepare_removal(dir: &Dir, baseline: &Baseline) -> Result<Prepared, PathError
         Found::Nothing => Prepared::Forget,
         Found::File(bytes, stat) if ContentHash::of(&bytes) == baseline.file => Prepared::Remove { name, stat },
         Found::File(bytes, _) => match frontmatter::parse(&bytes) {
-            Ok(_) => Prepared::Refused { name, reason: EDITED },
+            Ok(_) => Prepared::Refused { name, reason: EDITED_AND_DELETED },
             // an import will not take it in, so it is no use to name one
             Err(bad) => Prepared::Bad { name, line: bad.line, reason: bad.reason.to_string() },
         },

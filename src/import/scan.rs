@@ -210,7 +210,7 @@ fn check(
     elder: Option<&String>,
 ) -> Result<Option<FileStat>, String> {
     let stat = match entry {
-        Err(error) => return Err(error.source.to_string()),
+        Err(error) => return Err(unreadable(error)),
         // names come with that sign in place of what is not UTF-8, and there is no such file
         Ok(None) if name.contains('\u{FFFD}') => return Err("its name is not UTF-8".into()),
         Ok(None) => return Ok(None),
@@ -284,7 +284,7 @@ fn read_one(
     let (bytes, stat) = match dir.read(name, MAX_FILE) {
         Ok(read) => read,
         Err(error) if error.is_not_found() => return Err(None),
-        Err(error) => return Err(bad(None, error.source.to_string())),
+        Err(error) => return Err(bad(None, unreadable(&error))),
     };
     // a change after this moment gets a time that is not older than `now`
     let stat = (stat.modified < now && stat.changed < now).then_some(stat);
@@ -326,6 +326,14 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileSta
         unmerged: None,
     };
     (Box::new(read), offset)
+}
+
+/// What is wrong with a file that the file system does not give.
+pub(crate) fn unreadable(error: &PathError) -> String {
+    match error.obstacle() {
+        Some(obstacle) => obstacle.to_string(),
+        None => format!("it cannot be read: {}", error.source),
+    }
 }
 
 /// What is wrong with a file whose name and frontmatter disagree.

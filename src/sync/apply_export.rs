@@ -147,7 +147,8 @@ impl Mirror<'_> {
         }
         let read = self.store.read()?;
         for identity in &never {
-            let id = read.id_of(identity)?.unwrap_or(IssueId(0));
+            // of an issue that was deleted as well, nothing is kept
+            let Some(id) = read.id_of(identity)? else { continue };
             report.kept.push(id);
             report
                 .lines
@@ -414,7 +415,8 @@ fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirro
         Prepared::Refused { name, reason } => {
             report.needs_attention = true;
             report.conflicts.push(id);
-            report.lines.push(format!("{} was not written: {reason}", path(name)));
+            let done = if item.record.is_some() { "written" } else { "removed" };
+            report.lines.push(format!("{} was not {done}: {reason}", path(name)));
         }
         Prepared::Bad { name, line, reason } => {
             report.bad.push(Problem { path: path(name), line: *line, reason: reason.clone() });

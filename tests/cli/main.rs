@@ -36,6 +36,7 @@ mod liveness;
 mod liveness_races;
 mod merge_conflicts;
 mod merge_driver;
+mod messages;
 mod migrations;
 mod mirror;
 mod node;

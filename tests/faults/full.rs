@@ -61,6 +61,13 @@ impl Disk {
     }
 }
 
+/// One of these is in the hint of the error.
+#[track_caller]
+fn says_what_to_do(run: &Run, remedies: &[&str]) {
+    let hint = run.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap_or_default();
+    assert!(remedies.iter().any(|remedy| hint.contains(remedy)), "no hint such as {remedies:?}: {run:?}");
+}
+
 fn can_mount() -> bool {
     let can = Disk::with(&Sandbox::new()).is_some();
     if !can {
@@ -89,6 +96,7 @@ fn with_little_room(case: &Case) -> usize {
             let causes = ["No space left on device", "is it full?", "git"];
             assert!(causes.iter().any(|cause| run.stderr.contains(cause)), "{what}: {run:?}");
             assert_eq!(run.code, Some(1), "{what}: {run:?}");
+            says_what_to_do(&run, &["free some space on that disk", "see to the disk", "git"]);
         }
         disk.sh("rm ../ballast");
         disk.project.files_are_whole_in(case.name);
@@ -121,6 +129,21 @@ fn on_a_full_disk_a_command_fails_clearly_or_succeeds_and_nothing_is_lost() {
 }
 
 #[test]
+fn on_a_full_disk_doctor_says_that_the_engine_checked_nothing() {
+    if !can_mount() {
+        return;
+    }
+    let disk = Disk::with(&(CASES[0].project)()).unwrap();
+    disk.fill(0);
+    let run = disk.project.run(&["doctor"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.contains("unchecked: ") && run.stdout.contains("No space left on device"), "{run:?}");
+    assert!(!run.stdout.contains("nothing is wrong"), "{run:?}");
+    disk.sh("rm ../ballast");
+    disk.project.ok(&["doctor"]);
+}
+
+#[test]
 fn on_a_read_only_disk_reading_works_and_a_change_fails_clearly() {
     if !can_mount() {
         return;
@@ -136,6 +159,7 @@ fn on_a_read_only_disk_reading_works_and_a_change_fails_clearly() {
         run.fails_clearly();
         assert!(run.stderr.contains("Read-only file system"), "{}: {run:?}", case.name);
         assert!(run.stderr.contains('/'), "{}: {run:?}", case.name);
+        says_what_to_do(&run, &["mount that read-only disk for writing", "git"]);
         assert_eq!(disk.project.state(), before, "{}: reading works", case.name);
         disk.sh("mount -o remount,rw ..");
         disk.project.run(case.args);
@@ -180,12 +204,21 @@ fn a_folder_that_may_not_be_written_is_named_and_nothing_is_lost() {
     let export = run(&["export"]);
     export.fails_clearly();
     assert!(export.stderr.contains("/.oxi/issues/") && export.stderr.contains("Permission denied"), "{export:?}");
+    says_what_to_do(&export, &["/.oxi/issues` shows who may read and write there"]);
+    let file = format!(".oxi/issues/{}", project.files()[0]);
+    mode(&file, 0o000);
+    let status = run(&["status"]);
+    assert_eq!(status.code, Some(7), "{status:?}");
+    let named = format!("bad file {file}: it cannot be read: Permission denied");
+    assert!(status.stderr.contains(&named) && status.stderr.contains("hint: bad files are left"), "{status:?}");
+    mode(&file, 0o644);
     mode_of_database(0o444);
     mode(".oxi", 0o555);
     for args in [&["issue", "create", "new"][..], &["sync"], &["import"], &["snapshot"], &["compact"]] {
         let run = run(args);
         run.fails_clearly();
         assert!(run.stderr.contains("/.oxi/") && run.stderr.contains("Permission denied"), "{args:?}: {run:?}");
+        says_what_to_do(&run, &["/.oxi` shows who may read and write there"]);
     }
     mode(".oxi", 0o755);
     mode(".oxi/issues", 0o755);

@@ -6,7 +6,8 @@ use clap::{Args, ValueHint};
 
 pub(super) const DOCTOR_EXAMPLES: &str = "\
 Examples:
-  oxi-state doctor                        is anything wrong? exit 9 if the database is damaged
+  oxi-state doctor                        is anything wrong? exit 9: the database is damaged;
+                                          1: something could not be checked; 7: bad files
   oxi-state doctor --fix                  save what is whole, rebuild the rest from the files
   oxi-state doctor --json | jq -r '.findings[].message'";
 

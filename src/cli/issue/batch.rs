@@ -182,6 +182,7 @@ fn read(path: &Path, now: Timestamp) -> CliResult<Vec<Row>> {
     let failed = |error: std::io::Error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Error };
         CliError::new(code, format!("cannot read {}: {error}", path.display()))
+            .hint("nothing was created; name a file that you may read, or - for standard input")
     };
     let mut input: Box<dyn BufRead> = if path.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())

@@ -185,28 +185,40 @@ pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
     args.check()?;
     let (project, store) = context.ready()?;
     let owners = Owners::new(context, &project);
-    let json = context.write_claims(&project, &store, args.force, false, |txn, access| {
-        let mut json = Vec::new();
+    let (json, in_conflict) = context.write_claims(&project, &store, args.force, false, |txn, access| {
+        let (mut json, mut in_conflict) = (Vec::new(), Vec::new());
         for id in &args.ids {
             check(txn, *id, access)?;
-            if let (Some(expect), Some(stored)) = (args.expect, txn.head(*id)?)
-                && expect != stored.hash
-            {
-                return Err(CliError::stale(*id, stored.hash));
+            if let Some(stored) = txn.head(*id)? {
+                if args.expect.is_some_and(|expect| expect != stored.hash) {
+                    return Err(CliError::stale(*id, stored.hash));
+                }
+                if let Some(conflict) = txn.conflict(&stored.head.identity())? {
+                    in_conflict.push((*id, conflict.name));
+                }
             }
             if context.json {
                 json.push(full(txn, &project, &owners, *id)?);
             }
             txn.delete(*id, Op::Delete)?;
         }
-        Ok::<_, CliError>(json)
+        Ok::<_, CliError>((json, in_conflict))
     })?;
     match &json[..] {
         [] => output::text(&args.ids.iter().map(|id| format!("deleted issue #{id}\n")).collect::<Vec<_>>().concat())?,
         [one] => output::json(one)?,
         several => output::json(&several)?,
     }
-    context.note("hint: `oxi-state undo` brings it back; `oxi-state export` removes the file");
+    for (id, name) in &in_conflict {
+        let path = project.issue_path(&name.to_string());
+        context.note(&format!(
+            "hint: issue #{id} was in conflict with an edit of {path}, for which `oxi-state sync` brings it back; remove \
+             that file yourself if the issue is to be gone; `oxi-state undo` brings back the issue and the conflict"
+        ));
+    }
+    if in_conflict.len() < args.ids.len() {
+        context.note("hint: `oxi-state undo` brings it back; `oxi-state export` removes the file");
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::db::Cas;
 use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
 use crate::project::Project;
-use crate::schema::frontmatter;
+use crate::schema::frontmatter::{self, BadFile, BadReason, RenderError};
 use crate::schema::id::IssueId;
 use crate::schema::issue::Issue;
 use crate::schema::privacy;
@@ -115,7 +115,11 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
         }
     }
     if changed(|issue| issue.body.trim_end_matches('\n')) && after.body.trim_end_matches('\n').len() > MAX_BODY {
-        return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
+        let error = body_too_large();
+        return Err(match before {
+            Some(before) => error.at(format!("issue #{}", before.head.id)),
+            None => error,
+        });
     }
     if before.is_none_or(|before| before.head.labels != head.labels) {
         let fewer = before.is_some_and(|before| head.labels.len() < before.head.labels.len());
@@ -133,15 +137,35 @@ fn admit(context: &Context, before: Option<&Issue>, after: &mut Issue) -> CliRes
         Ok(_) => Ok(()),
         // what a merge made too large must not be stuck
         Err(_) if before.is_some_and(|before| frontmatter::render_checked(before).is_err()) => Ok(()),
-        Err(error) => Err(CliError::new(Code::Usage, error)
-            .hint("indent lines that look like git's conflict markers, or put them in a code fence")),
+        Err(error) => Err(CliError::new(Code::Usage, &error).hint(remedy(&error))),
     }
+}
+
+/// What to do with a text that is too long for an issue.
+const KEEP_BESIDE: &str = "nothing was changed; keep long text in a file of its own, and name that file in the body";
+
+/// What to do about an issue that cannot be written as a file.
+const fn remedy(error: &RenderError) -> &'static str {
+    match error {
+        RenderError::Unreadable(BadFile { reason: BadReason::ConflictMarker, .. }) => {
+            "indent lines that look like git's conflict markers, or put them in a code fence"
+        }
+        RenderError::Unreadable(BadFile { reason: BadReason::TooLarge, .. }) => KEEP_BESIDE,
+        RenderError::Unreadable(BadFile { reason: BadReason::FrontmatterTooLarge, .. }) => {
+            "nothing was changed; give shorter values, and put long text in the body"
+        }
+        _ => "nothing was changed; give values that are plainer",
+    }
+}
+
+fn body_too_large() -> CliError {
+    CliError::usage(format!("body too large (max {MAX_BODY} bytes)")).hint(KEEP_BESIDE)
 }
 
 /// A body that a person merged, within limits and with nothing secret that was not in the versions it was merged from.
 pub(super) fn admit_body(context: &Context, before: &str, body: &str) -> CliResult<String> {
     if body.len() > MAX_BODY {
-        return Err(CliError::usage(format!("body too large (max {MAX_BODY} bytes)")));
+        return Err(body_too_large());
     }
     clean(context, "body", before, body)
 }
@@ -207,6 +231,9 @@ pub(super) fn read_body(path: &std::path::Path) -> CliResult<String> {
             std::io::ErrorKind::InvalidData => Code::BadInput,
             _ => Code::Error,
         };
-        CliError::new(code, format!("cannot read {}: {error}", path.display()))
+        CliError::new(code, format!("cannot read {}: {error}", path.display())).hint(match code {
+            Code::BadInput => "nothing was changed; save it as UTF-8",
+            _ => "nothing was changed; name a text file that you may read, or - for standard input",
+        })
     })
 }
