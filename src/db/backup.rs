@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use crate::fs::{Dir, Entry, PathError};
 use crate::schema::id::{IssueId, Revision};
 
+use super::birth::store_id;
 use super::error::StoreError;
 use super::examine::{Examination, examination};
 use super::gate::Gate;
 use super::pages::Pages;
 use super::read::mark;
 use super::salvage::{Damage, look_through};
-use super::{Author, DATABASE, SCHEMA_VERSION, Store, store_id};
+use super::{Author, DATABASE, SCHEMA_VERSION, Store};
 
 /// How many copies are kept that were made by themselves.
 pub const KEPT: usize = 3;

@@ -1,0 +1,133 @@
+//! Making a database, and putting one in the place of another.
+//!
+//! Whatever is to become the project's database is made under another name, by somebody alone, and renamed when it is
+//! whole and synced. Killed at any moment, a process leaves what was there before, and perhaps a file that whoever next
+//! takes the lock of imports removes.
+
+use redb::Database;
+
+use crate::fs::PathError;
+
+use super::error::StoreError;
+use super::gate::Gate;
+use super::read::mark;
+use super::tables::Tables;
+use super::{SCHEMA_VERSION, SEEN, Store, begin_write, builder};
+
+/// The length of what the engine writes first.
+const HEADER_BYTES: u64 = 4096;
+
+/// Whether [`Store::create_if_missing`] made a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Birth {
+    /// It did; it is empty.
+    Created,
+    /// There was one.
+    Existed,
+}
+
+impl Store {
+    /// Makes an empty database unless there is one. It appears whole or not at all: made under a temporary name, synced,
+    /// renamed.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn create_if_missing(&self) -> Result<Birth, StoreError> {
+        self.create_filled(|_| Ok(()))
+    }
+
+    /// As [`Store::create_if_missing`], but what `fill` puts into the new database is in it when it appears.
+    ///
+    /// # Errors
+    /// If it cannot be written, or what `fill` answers.
+    pub fn create_filled<E: From<StoreError>>(&self, fill: impl FnOnce(&Self) -> Result<(), E>) -> Result<Birth, E> {
+        if self.exists()? {
+            return Ok(Birth::Existed);
+        }
+        let unborn = self.unborn();
+        let filled = unborn.build().map_err(E::from).and_then(|()| fill(&unborn));
+        let born = filled.and_then(|()| Ok(self.give_way_to(&unborn.name, None, || Ok(()))?));
+        if !matches!(born, Ok(Some(()))) {
+            self.dir.remove(&unborn.name).map_err(StoreError::from)?;
+        }
+        // another process may have been faster
+        Ok(born?.map_or(Birth::Existed, |()| Birth::Created))
+    }
+
+    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The
+    /// caller holds the lock of all who make them.
+    pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
+        // a note of the file's inode that is lost to another process here is made again
+        let prefixes = [format!("{}.tmp-", self.name), format!(".{SEEN}.tmp-")];
+        let left = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        for name in self.dir.names()?.iter().filter(left) {
+            self.dir.remove(name)?;
+        }
+        Ok(())
+    }
+
+    /// What a database is called while it is being made.
+    pub(super) fn temporary_name(&self) -> String {
+        format!("{}.tmp-{}", self.name, std::process::id())
+    }
+
+    /// A database that nobody else knows of, to be made and then to take this one's place.
+    pub(super) fn unborn(&self) -> Self {
+        Self { name: self.temporary_name(), retention: None, ..self.clone() }
+    }
+
+    /// Puts a finished file in the database's place, durably, if that still is the one with this header, or there still is
+    /// none; else answers none. `first` runs before, while nobody can write.
+    pub(super) fn give_way_to<R>(
+        &self,
+        name: &str,
+        header: Option<&[u8]>,
+        first: impl FnOnce() -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        let _gate = Gate::exclusive(&self.dir, self.timeout)?;
+        if self.header_if_there()?.as_deref() != header {
+            return Ok(None);
+        }
+        let done = first()?;
+        self.dir.rename(name, &self.name)?;
+        self.dir.sync()?;
+        Ok(Some(done))
+    }
+
+    /// The engine's header, which every commit changes: it numbers them there.
+    pub(super) fn header(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(self.dir.read(&self.name, HEADER_BYTES)?.0)
+    }
+
+    pub(super) fn header_if_there(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.exists()? { self.header().map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn build(&self) -> Result<(), StoreError> {
+        let database = builder().create_file(self.dir.open_private(&self.name)?)?;
+        make_tables(&database)?;
+        // closed before it is synced: closing writes, too
+        drop(database);
+        let file = self.dir.open_existing(&self.name)?;
+        file.sync_all().map_err(|source| PathError { action: "sync", path: self.path(), source })?;
+        Ok(())
+    }
+}
+
+/// Makes the tables of a new database.
+pub(super) fn make_tables(database: &Database) -> Result<(), StoreError> {
+    let txn = begin_write(database)?;
+    {
+        let mut tables = Tables::open_to_write(&txn, None)?;
+        tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
+        tables.meta.put(mark::STORE_ID, &store_id())?;
+    }
+    txn.commit().map_err(|error| StoreError::Engine(Box::new(error.into())))
+}
+
+/// A name for the database that no other has: tells apart two clones of one project.
+pub(super) fn store_id() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let word = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}
