@@ -22,7 +22,9 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, each: impl Fn(&T)
             rest.chunks(share).map(|chunk| scope.spawn(move || chunk.iter().map(each).collect::<Vec<_>>())).collect();
         let mut results: Vec<R> = Vec::with_capacity(items.len());
         results.extend(first.iter().map(each));
-        others.into_iter().for_each(|other| results.extend(joined(other)));
+        for other in others {
+            results.extend(joined(other));
+        }
         results
     })
 }

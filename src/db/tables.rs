@@ -16,6 +16,7 @@ use crate::schema::codec::{self, DecodeError};
 use crate::schema::id::Identity;
 
 use super::error::StoreError;
+use super::index::revision_of;
 use super::witness::{Doubt, Probe, Watch, Witness};
 
 type Bytes = &'static [u8];
@@ -264,8 +265,8 @@ impl<T: Readable> Rows<T> {
 pub(super) fn readable(table: &str, key: &[u8]) -> String {
     match (key, std::str::from_utf8(key)) {
         (&[a, b, c, d], _) if matches!(table, "issues" | "bodies") => u32::from_be_bytes([a, b, c, d]).to_string(),
-        (&[a, b, c, d, e, f, g, h], _) if matches!(table, "changes" | "superseded") => {
-            u64::from_be_bytes([a, b, c, d, e, f, g, h]).to_string()
+        _ if matches!(table, "changes" | "superseded") => {
+            revision_of(key).map_or_else(|| hexadecimal(key), |revision| revision.0.to_string())
         }
         _ if matches!(
             table,
