@@ -29,6 +29,12 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, each: impl Fn(&T)
     })
 }
 
+/// Frees something large that is no longer needed, elsewhere: a process that ends now does not wait for it.
+pub(crate) fn free<T: Send + 'static>(large: T) {
+    // without a thread it is freed here
+    let _ = std::thread::Builder::new().spawn(move || drop(large));
+}
+
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     match thread.join() {
         Ok(done) => done,

@@ -25,6 +25,7 @@ pub(super) use agent::{AgentCommand, PrimeArgs};
 pub(super) use border::{InboxArgs, SnapshotArgs};
 pub(super) use config::{ConfigCommand, ConfigSetArgs};
 use deferred::Deferred;
+pub(super) use deferred::parse_asked;
 pub(super) use doc::{DocCommand, DocDeleteArgs, DocListArgs, DocPutArgs};
 pub(super) use doctor::{BackupArgs, DoctorArgs, RestoreArgs};
 pub(super) use handoff::{HandoffAddArgs, HandoffCommand};

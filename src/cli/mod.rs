@@ -36,9 +36,9 @@ mod validation;
 mod view;
 mod when;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _};
 
-use args::{Cli, Command, ConfigCommand, IssueCommand};
+use args::{Cli, Command, ConfigCommand, Global, IssueCommand};
 use context::{Context, Reads};
 use error::{CliError, CliResult, Code};
 use mirror::Direction;
@@ -48,12 +48,7 @@ use crate::schema::id::{is_deceptive, printable};
 /// Runs the program with the arguments of this process; answers its exit code.
 #[must_use]
 pub fn run() -> u8 {
-    // the tree of all commands and their help is left for the end of the process to free
-    let mut command = std::mem::ManuallyDrop::new(Cli::command());
-    let parsed = command
-        .try_get_matches_from_mut(std::env::args_os())
-        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)));
-    let cli = match parsed {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return parse_failure(&error),
     };
@@ -66,6 +61,18 @@ pub fn run() -> u8 {
             error.code as u8
         }
     }
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    // the tree of all commands and their help is left for the end of the process to free
+    let mut command = std::mem::ManuallyDrop::new(Cli::command());
+    let root = Global::augment_args(clap::Command::new("oxi-state"));
+    if let Some(cli) = args::parse_asked(root, &command) {
+        return Ok(cli);
+    }
+    command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)))
 }
 
 /// Turns a panic into an error. The database engine panics on some kinds of damage that its own checks do not see; what

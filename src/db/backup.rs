@@ -218,11 +218,6 @@ impl Store {
                 txn.touched = true;
                 Ok::<_, StoreError>(())
             })?;
-            self.dir.open_existing(&copy.name)?.sync_all().map_err(|source| PathError {
-                action: "sync",
-                path: copy.path(),
-                source,
-            })?;
             let keep = || header.as_ref().map(|_| self.keep_copy("restore", turn)).transpose();
             let Some(before) = self.give_way_to(&copy.name, header.as_deref(), keep)? else { continue };
             // where it cannot be noted, git is asked next time

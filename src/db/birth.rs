@@ -84,6 +84,10 @@ impl Store {
         header: Option<&[u8]>,
         first: impl FnOnce() -> Result<R, StoreError>,
     ) -> Result<Option<R>, StoreError> {
+        // whoever closed it last may have left its header to others to sync
+        let file = self.dir.open_existing(name)?;
+        let at = |source| PathError { action: "sync", path: self.dir.path().join(name), source };
+        file.sync_all().map_err(at)?;
         let _gate = Gate::exclusive(&self.dir, self.timeout)?;
         if self.header_if_there()?.as_deref() != header {
             return Ok(None);
@@ -105,12 +109,7 @@ impl Store {
 
     pub(super) fn build(&self) -> Result<(), StoreError> {
         let database = builder().create_file(self.dir.open_private(&self.name)?)?;
-        make_tables(&database)?;
-        // closed before it is synced: closing writes, too
-        drop(database);
-        let file = self.dir.open_existing(&self.name)?;
-        file.sync_all().map_err(|source| PathError { action: "sync", path: self.path(), source })?;
-        Ok(())
+        make_tables(&database)
     }
 }
 

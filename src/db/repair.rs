@@ -4,8 +4,6 @@
 //! copy, filled by the caller with what the files have, looked through, and renamed over the old one if nobody wrote
 //! meanwhile. Killed at any moment, a process leaves the damaged file or the new one.
 
-use crate::fs::PathError;
-
 use super::backup::stamp;
 use super::error::StoreError;
 use super::examine::examination;
@@ -90,9 +88,6 @@ impl Store {
         let rescued = self.write(author, |txn| txn.rescue(&found, text_of))?;
         drop(found);
         fill(self)?;
-        let at = |source| PathError { action: "sync", path: self.path(), source };
-        let file = self.dir.open_existing(&self.name).map_err(StoreError::from)?;
-        file.sync_all().map_err(at).map_err(StoreError::from)?;
         Ok(rescued)
     }
 }

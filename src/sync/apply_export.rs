@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cores::both;
+use crate::cores::{self, both};
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Landing, Pending, Versioned};
 use crate::db::{Op, ReadTxn};
@@ -113,10 +113,11 @@ impl Mirror<'_> {
             stored = self.stored()?;
         }
         let baselines = stored.baselines;
-        let names: Names = names.into_iter().filter(|name| baselines.of(name).is_some()).collect();
-        if names.len() == baselines.len() {
+        if names.iter().filter(|name| baselines.of(name).is_some()).count() == baselines.len() {
+            cores::free((names, baselines));
             return Ok(None);
         }
+        let names: Names = names.into_iter().filter(|name| baselines.of(name).is_some()).collect();
         let folder = dir.as_ref().map(Dir::stat).transpose()?;
         let scan = Scan { unchanged: names, folder, ..Scan::default() };
         Ok(Some(Snapshot::of_scan(baselines, scan)))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use crate::cores;
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, StoreError, WriteTxn};
@@ -33,19 +34,25 @@ impl ImportPlan<'_> {
 
 impl Mirror<'_> {
     pub(super) fn import_from(&self, gate: &Gate, mut snapshot: Snapshot) -> Result<Report, MirrorError> {
+        let imported = self.import_of(gate, &mut snapshot);
+        cores::free(snapshot);
+        imported
+    }
+
+    fn import_of(&self, gate: &Gate, snapshot: &mut Snapshot) -> Result<Report, MirrorError> {
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
-                snapshot = self.snapshot(gate)?;
+                *snapshot = self.snapshot(gate)?;
             }
-            let missing = self.missing(&snapshot)?;
-            let plan = self.plan_import(&snapshot, &missing)?;
-            let mut report = self.report_import(&snapshot, &missing, &plan);
+            let missing = self.missing(snapshot)?;
+            let plan = self.plan_import(snapshot, &missing)?;
+            let mut report = self.report_import(snapshot, &missing, &plan);
             let surplus = || plan.actions.iter().any(|action| !action.surplus.is_empty());
             report.left_undone = self.options.leave_files && (!moved(&plan).is_empty() || surplus());
             if self.options.dry_run || report.left_undone {
                 return Ok(report);
             }
-            let committed = match self.commit_import(&snapshot, &plan) {
+            let committed = match self.commit_import(snapshot, &plan) {
                 // a record changed, or a number was given, since the plan was made
                 Err(MirrorError::Contended | MirrorError::Store(StoreError::NumberTaken(_))) => false,
                 other => other.map(|()| true)?,

@@ -27,6 +27,7 @@ mod unmerged;
 
 use std::path::PathBuf;
 
+use crate::cores;
 use crate::db::gate::{Gate, GateError};
 use crate::db::{Author, Birth, Damage, FolderMark, Rescued, Store, StoreError};
 use crate::fs::{Dir, FileStat, PathError};
@@ -173,7 +174,9 @@ impl Mirror<'_> {
     /// If the database, the folder or git fails as a whole.
     pub fn status(&self) -> Result<StatusReport, MirrorError> {
         let (_gate, snapshot) = self.lock_and(|gate| self.snapshot(gate))?;
-        self.status_of(&snapshot)
+        let status = self.status_of(&snapshot);
+        cores::free(snapshot);
+        status
     }
 
     /// Makes the database, if there is none, with the files that are there taken in. It appears with its issues or not at
@@ -190,8 +193,7 @@ impl Mirror<'_> {
         self.project.write_gitignore()?;
         let mut report = None;
         let birth = self.store.create_filled(|unborn| {
-            let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
-            report = Some(mirror.import_from(&gate, mirror.snapshot(&gate)?)?);
+            report = Some(self.import_into(unborn, &gate)?);
             unborn.write(&self.author, |txn| Ok::<_, MirrorError>(txn.set_born()?))
         })?;
         Ok(report.filter(|_| birth == Birth::Created))
@@ -214,9 +216,7 @@ impl Mirror<'_> {
             let Some(aside) = self.store.set_aside(&gate, other.to_vec())? else { return Ok(None) };
             let mut report = Report::default();
             let rescued = self.store.rebuild(&aside, &self.author, &text_of, |unborn| {
-                let mirror =
-                    Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
-                report = mirror.import_from(&gate, mirror.snapshot(&gate)?)?;
+                report = self.import_into(unborn, &gate)?;
                 Ok::<_, MirrorError>(())
             })?;
             if let Some(rescued) = rescued {
@@ -225,6 +225,12 @@ impl Mirror<'_> {
             self.store.dir().remove(&aside.name)?;
         }
         Err(MirrorError::Contended)
+    }
+
+    /// Takes the files into a database that nobody else knows of yet.
+    fn import_into(&self, unborn: &Store, gate: &Gate) -> Result<Report, MirrorError> {
+        let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
+        mirror.import_from(gate, mirror.snapshot(gate)?)
     }
 
     /// Waits for the turn, for work on a database that may be missing or damaged.

@@ -15,6 +15,27 @@ fn fake_token() -> String {
 // ---- usage
 
 #[test]
+fn what_is_said_of_a_wrong_command_comes_from_all_commands() {
+    let project = project();
+    project.oxi("isue list").exits(2).warns("a similar subcommand exists: 'issue'");
+    project.oxi("issue lst").exits(2).warns("a similar subcommand exists: 'list'");
+    let help = project.oxi("help issue").ok().stdout;
+    for name in ["create", "list", "dep", "search"] {
+        assert!(help.contains(&format!("\n  {name} ")), "{name} in {help}");
+    }
+    assert!(project.oxi("completions bash").ok().stdout.contains("oxi__subcmd__state__subcmd__merge"));
+}
+
+#[test]
+fn arguments_may_be_called_like_commands() {
+    let project = project();
+    project.oxi("issue create list").prints("1\n");
+    project.oxi("--actor issue issue list").ok().prints("#1  open     medium    list\n");
+    project.oxi("issue create -l create -- --json").prints("2\n");
+    project.oxi("issue search status").ok().prints("no issues\n");
+}
+
+#[test]
 fn wrong_arguments_are_usage() {
     let project = project_with(&[issue(1, "first")]);
     for line in [

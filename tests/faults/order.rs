@@ -10,6 +10,8 @@ use crate::sandbox::has;
 const WRITING: &str =
     "write,pwrite64,ftruncate,copy_file_range,sendfile,fsync,fdatasync,syncfs,rename,renameat,renameat2";
 
+const DATABASE: &str = "/.oxi/state.redb";
+
 /// The path behind a descriptor, as `strace -y` shows it: `fsync(5</path>)`.
 fn of_descriptor(text: &str) -> Option<&str> {
     text.split_once('<')?.1.split_once('>').map(|(path, _)| path)
@@ -26,9 +28,42 @@ fn folder(path: &str) -> String {
     path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned())
 }
 
+/// What was done to the database since it was last synced, and what was synced before: `P` pages and perhaps the header,
+/// `H` the header alone.
+#[derive(Default)]
+struct Database {
+    unsynced: Option<char>,
+    syncs: String,
+}
+
+impl Database {
+    fn written(&mut self, arguments: &str) {
+        // pwrite64(6</.oxi/state.redb>, "redb", 320, 0) = 320
+        let mut parts = arguments.rsplit_once(')').unwrap_or_default().0.rsplitn(3, ", ");
+        let (offset, length) = (parts.next(), parts.next().and_then(|length| length.parse::<u32>().ok()));
+        let is_header = offset == Some("0") && length.is_some_and(|length| length <= 512);
+        self.unsynced = if is_header && self.unsynced != Some('P') { Some('H') } else { Some('P') };
+    }
+
+    fn synced(&mut self) {
+        self.syncs.extend(self.unsynced.take());
+    }
+
+    /// Whether what was reported is durable: after pages and a header that names them, the engine's own pages. The header
+    /// that follows these may wait.
+    fn is_durable(&self) -> bool {
+        match self.unsynced {
+            None => true,
+            Some('H') => self.syncs.ends_with("PHP"),
+            Some(_) => false,
+        }
+    }
+}
+
 /// What is wrong about the order of some calls.
 fn complaints(lines: &[String]) -> Vec<String> {
     let (mut unsynced, mut folders, mut wrong) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    let mut database = Database::default();
     for line in lines {
         let Some((call, arguments)) = line.split_once('(') else { continue };
         let path = of_descriptor(arguments).unwrap_or_default().to_owned();
@@ -36,12 +71,14 @@ fn complaints(lines: &[String]) -> Vec<String> {
             "write" if arguments.starts_with("1<") => {
                 // the answer: what it reports is durable
                 wrong.extend(folders.iter().map(|folder| format!("answered before {folder} was synced: {line}")));
-                if unsynced.contains("/.oxi/state.redb") {
+                if !database.is_durable() {
                     wrong.push(format!("answered before the database was synced: {line}"));
                 }
             }
+            "fsync" | "fdatasync" if path == DATABASE => database.synced(),
             "fsync" | "fdatasync" => drop((unsynced.remove(&path), folders.remove(&path))),
             "syncfs" => {
+                database.synced();
                 unsynced.clear();
                 folders.clear();
             }
@@ -51,16 +88,20 @@ fn complaints(lines: &[String]) -> Vec<String> {
                         wrong.push(format!("renamed before it was synced: {line}"));
                     }
                     unsynced.remove(&to);
+                    if to == DATABASE {
+                        database = Database::default();
+                    }
                     folders.insert(folder(&to));
                 }
                 None => wrong.push(format!("not understood: {line}")),
             },
-            _ => {
-                if path == "/.oxi/state.redb" && folders.contains("/.oxi/issues") {
+            _ if path == DATABASE => {
+                if folders.contains("/.oxi/issues") {
                     wrong.push(format!("noted as agreed on before the files were durable: {line}"));
                 }
-                unsynced.insert(path);
+                database.written(arguments);
             }
+            _ => drop(unsynced.insert(path)),
         }
     }
     wrong
@@ -93,4 +134,12 @@ fn a_wrong_order_is_noticed() {
     assert_eq!(of(&[write, sync, rename, commit, sync_folder]), 1);
     assert_eq!(of(&[write, sync, rename, answer]), 1);
     assert_eq!(of(&[commit, answer]), 1);
+    let (pages, header) = ("pwrite64(6</.oxi/state.redb>, \"x\"..., 4096, 8192) = 4096", commit);
+    let change = [pages, header, commit_sync, header, commit_sync];
+    let and_then = |more: &[&'static str]| of(&[change.as_slice(), more].concat());
+    assert_eq!(and_then(&[answer]), 0);
+    assert_eq!(and_then(&[pages, header, commit_sync, header, answer]), 0);
+    assert_eq!(and_then(&[pages, header, answer]), 1);
+    assert_eq!(of(&[pages, header, commit_sync, header, answer]), 1);
+    assert_eq!(of(&[pages, commit_sync, pages, header, commit_sync, header, answer]), 1);
 }
