@@ -347,6 +347,8 @@ impl Dir {
     pub fn remove(&self, name: &str) -> Result<(), PathError> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            // said of what is not there, too
+            Err(rustix::io::Errno::ROFS) if self.entry(name)?.is_none() => Ok(()),
             Err(errno) => Err(at("remove", &self.path.join(name))(errno)),
         }
     }

@@ -15,8 +15,9 @@ impl Store {
     pub fn check_engine(&self) -> Result<(), StoreError> {
         let copy = format!("{CHECKED}{}", std::process::id());
         let checked = self.check_copy(&copy);
-        self.dir.remove(&copy)?;
-        checked
+        let removed = self.dir.remove(&copy);
+        checked?;
+        Ok(removed?)
     }
 
     fn check_copy(&self, copy: &str) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the one module that takes these locks")]
 
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -142,12 +142,16 @@ impl Gate {
         let _ = self.file.rewind().and_then(|()| self.file.write_all(format!("{holder:<10}").as_bytes()));
     }
 
-    /// The present time of the file system that the lock file is on.
+    /// The present time of the file system that the lock file is on. Of one that is mounted read-only, which has no present
+    /// and takes no notes, it is before all times.
     ///
     /// # Errors
     /// If the lock file cannot be touched.
     pub fn file_system_now(&self, dir: &Dir) -> Result<(i64, u32), PathError> {
-        dir.touch(&self.file, SYNC)
+        match dir.touch(&self.file, SYNC) {
+            Err(error) if error.source.kind() == ErrorKind::ReadOnlyFilesystem => Ok((i64::MIN, 0)),
+            now => now,
+        }
     }
 
     fn acquire(

@@ -106,6 +106,9 @@ pub const DATABASE: &str = "state.redb";
 /// Says which database file was last seen not to be tracked by git: its inode.
 const SEEN: &str = "state.lock-database";
 
+/// What the engine's own tables are called in messages.
+const FREE_PAGES: &str = "(free pages)";
+
 /// How often a reader closes the file in order for processes that were killed. More than one only if others are killed
 /// meanwhile, or if the disk does not take the repair, which the engine does not tell.
 const MAX_REPAIRS: usize = 8;
@@ -230,7 +233,7 @@ impl Store {
             let gate = Gate::shared(&self.dir, self.timeout)?;
             self.require_regular_file()?;
             let witness = self.witness()?;
-            match builder().open_read_only(self.path()) {
+            match self.open_to_read(witness.as_deref())? {
                 Ok(database) => {
                     let tables = database.begin_read().map_err(StoreError::from);
                     let tables = tables.and_then(|txn| migrate::current_tables(&txn, witness.as_ref()));
@@ -258,6 +261,17 @@ impl Store {
                 Err(error) => return Err(self.open_error(error)),
             }
         }
+    }
+
+    /// The engine panics on some kinds of damage to its own tables, which it looks at when it opens the file. They are
+    /// verified only then: no answer rests on them.
+    fn open_to_read(&self, witness: Option<&Witness>) -> Result<Result<ReadOnlyDatabase, DatabaseError>, StoreError> {
+        let path = self.path();
+        std::panic::catch_unwind(|| builder().open_read_only(&path)).or_else(|panic| {
+            let vouched = witness.map_or(Ok(()), Witness::vouch_for_allocation);
+            vouched.map_err(|doubt| self.doubt(doubt, FREE_PAGES))?;
+            std::panic::resume_unwind(panic)
+        })
     }
 
     /// Runs a write transaction: committed durably if the closure succeeds and changed anything, else undone.
@@ -334,7 +348,7 @@ impl Store {
 
     fn open_vouched(&self, witness: Option<&Witness>) -> Result<Opened, StoreError> {
         if let Some(witness) = witness {
-            witness.vouch_for_allocation().map_err(|doubt| self.doubt(doubt, "(free pages)"))?;
+            witness.vouch_for_allocation().map_err(|doubt| self.doubt(doubt, FREE_PAGES))?;
         }
         let start = Instant::now();
         loop {

@@ -7,6 +7,7 @@
 //! The layout is that of redb's file format 3: `src/tree_store` of redb 4.4, `page_store/header.rs`, `btree_base.rs` and
 //! `table_tree_base.rs`. Another format is not read at all.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -184,15 +185,6 @@ impl Pages {
         Ok(bytes)
     }
 
-    /// The first byte of a page, which tells what it is; none if it is not within the file.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub(super) fn kind(&self, header: &Header, page: u64) -> io::Result<Option<u8>> {
-        let Some((offset, _)) = header.place(page) else { return Ok(None) };
-        Ok(self.at(offset, 1)?.first().copied())
-    }
-
     /// A page by its number; none if it is not within the file.
     ///
     /// # Errors
@@ -288,6 +280,21 @@ impl<'p> Leaf<'p> {
         let value_start = before.map_or_else(|| self.key_end(self.count - 1), |before| self.value_end(before))?;
         let key = self.bytes.get(key_start..self.key_end(row)?)?;
         Some((key, self.bytes.get(value_start..self.value_end(row)?)?))
+    }
+
+    /// The value of a key; none if the key is not there, or not where it should be.
+    pub(super) fn value(&self, key: &[u8]) -> Option<&'p [u8]> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let (present, value) = self.row(middle)?;
+            match present.cmp(key) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Some(value),
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 }
 

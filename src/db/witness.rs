@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pages::{Header, Node, Pages, Root, Shape, TableRoot, offset_of};
 
@@ -82,8 +82,6 @@ pub(super) struct Witness {
 struct Known {
     branches: HashMap<u64, Arc<[u8]>>,
     leaves: HashSet<u64>,
-    /// Pages of rows to which the way was verified.
-    ends: HashSet<u64>,
 }
 
 impl Witness {
@@ -118,29 +116,16 @@ impl Witness {
 
     /// Verifies all pages on the way to a page of rows, and that; answers which keys may lie in it.
     pub(super) fn vouch(&self, table: &str, probe: Probe<'_>) -> Result<Span, Doubt> {
-        self.descend(table, probe, true)
-    }
-
-    /// Verifies all pages on the way to a page of rows where a key would be, but not that.
-    pub(super) fn vouch_for_way(&self, table: &str, key: &[u8]) -> Result<(), Doubt> {
-        self.descend(table, Probe::At(key), false).map(drop)
-    }
-
-    fn descend(&self, table: &str, probe: Probe<'_>, to_leaf: bool) -> Result<Span, Doubt> {
         let mut span = Span::default();
         let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(span) };
         let (mut page, mut checksum) = (root.page, root.checksum);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         for _ in 0..MAX_DEPTH {
-            if known.leaves.contains(&page) || (!to_leaf && known.ends.contains(&page)) {
+            if known.leaves.contains(&page) {
                 return Ok(span);
             }
             let bytes = match known.branches.get(&page) {
                 Some(bytes) => Arc::clone(bytes),
-                None if !to_leaf && self.pages.kind(&self.header, page)? == Some(1) => {
-                    known.ends.insert(page);
-                    return Ok(span);
-                }
                 None => {
                     let bytes: Arc<[u8]> = self.verified(page, checksum, *shape)?.into();
                     if bytes.first() == Some(&1) {
@@ -161,15 +146,54 @@ impl Witness {
                     child + usize::from(branch.key(child) == Some(key))
                 }
             };
-            if let Some(before) = child.checked_sub(1).filter(|_| to_leaf) {
+            if let Some(before) = child.checked_sub(1) {
                 span.after = branch.key(before).map(<[u8]>::to_vec);
             }
-            if let Some(last) = branch.key(child).filter(|_| to_leaf) {
+            if let Some(last) = branch.key(child) {
                 span.upto = Some(last.to_vec());
             }
             (page, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
         }
         Err(self.damaged(page))
+    }
+
+    /// What `take` makes of a row's value, without the engine; none if there is no such row. The pages on the way are
+    /// verified, and the row's own where it is not in it; a row that is there must say by itself whether it is whole.
+    pub(super) fn find<R>(&self, table: &str, key: &[u8], take: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Doubt> {
+        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(None) };
+        let (mut page, mut checksum) = (root.page, root.checksum);
+        for _ in 0..MAX_DEPTH {
+            let verified = self.known().branches.get(&page).cloned();
+            let read;
+            let bytes = match &verified {
+                Some(bytes) => &**bytes,
+                None => {
+                    read = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
+                    &*read
+                }
+            };
+            let node = Node::parse(bytes, *shape).ok_or_else(|| self.damaged(page))?;
+            let branch = match node {
+                Node::Leaf(leaf) => match leaf.value(key) {
+                    Some(value) => return Ok(Some(take(value))),
+                    None if node.checksum() == Some(checksum) => return Ok(None),
+                    None => return Err(self.damaged(page)),
+                },
+                Node::Branch(branch) => branch,
+            };
+            if verified.is_none() {
+                if node.checksum() != Some(checksum) {
+                    return Err(self.damaged(page));
+                }
+                self.known().branches.insert(page, bytes.into());
+            }
+            (page, checksum) = branch.child(branch.child_for(key)).ok_or_else(|| self.damaged(page))?;
+        }
+        Err(self.damaged(page))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The value of a row as bytes, without the engine; none if there is none.

@@ -161,6 +161,10 @@ fn on_a_read_only_disk_reading_works_and_a_change_fails_clearly() {
         assert!(run.stderr.contains('/'), "{}: {run:?}", case.name);
         says_what_to_do(&run, &["mount that read-only disk for writing", "git"]);
         assert_eq!(disk.project.state(), before, "{}: reading works", case.name);
+        for args in [&["status"][..], &["import", "--dry-run"], &["export", "--dry-run"], &["sync", "--dry-run"]] {
+            let run = disk.project.run(args);
+            assert!(!run.stderr.contains("Read-only"), "{}: {args:?}: {run:?}", case.name);
+        }
         disk.sh("mount -o remount,rw ..");
         disk.project.run(case.args);
         disk.project.goes_on();

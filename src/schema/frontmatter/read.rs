@@ -311,7 +311,14 @@ fn read_extra(root: &Node<'_>, yaml: &str, entries: &[Entry<'_>], unknown: &[usi
         let yaml = own.unwrap_or_else(|| write::entry(&name, &value));
         (name, Extra { yaml, value })
     };
-    unknown.iter().map(read).collect()
+    let mut extra: BTreeMap<String, Extra> = unknown.iter().map(read).collect();
+    // where one key has to be written so, the lines of the others cannot be told when the file is read again
+    if extra.values().any(|extra| extra.yaml.starts_with("? ")) {
+        for (name, extra) in &mut extra {
+            extra.yaml = write::entry(name, &extra.value);
+        }
+    }
+    extra
 }
 
 /// Whether nothing could follow these lines.
