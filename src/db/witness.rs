@@ -124,17 +124,16 @@ impl Witness {
             if known.leaves.contains(&page) {
                 return Ok(span);
             }
-            let bytes = match known.branches.get(&page) {
-                Some(bytes) => Arc::clone(bytes),
-                None => {
-                    let bytes: Arc<[u8]> = self.verified(page, checksum, *shape)?.into();
-                    if bytes.first() == Some(&1) {
-                        known.leaves.insert(page);
-                        return Ok(span);
-                    }
-                    known.branches.insert(page, Arc::clone(&bytes));
-                    bytes
+            let bytes = if let Some(bytes) = known.branches.get(&page) {
+                Arc::clone(bytes)
+            } else {
+                let bytes: Arc<[u8]> = self.verified(page, checksum, *shape)?.into();
+                if bytes.first() == Some(&1) {
+                    known.leaves.insert(page);
+                    return Ok(span);
                 }
+                known.branches.insert(page, Arc::clone(&bytes));
+                bytes
             };
             let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
             let child = match probe {
@@ -165,12 +164,11 @@ impl Witness {
         for _ in 0..MAX_DEPTH {
             let verified = self.known().branches.get(&page).cloned();
             let read;
-            let bytes = match &verified {
-                Some(bytes) => &**bytes,
-                None => {
-                    read = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
-                    &*read
-                }
+            let bytes = if let Some(bytes) = &verified {
+                &**bytes
+            } else {
+                read = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
+                &*read
             };
             let node = Node::parse(bytes, *shape).ok_or_else(|| self.damaged(page))?;
             let branch = match node {
