@@ -4,6 +4,7 @@
 //! gets its name, and one that is to take the database's place before it does. The newest three of those made by
 //! themselves are kept.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,8 @@ use super::gate::Gate;
 use super::pages::Pages;
 use super::read::mark;
 use super::salvage::{Damage, look_through};
-use super::{Author, DATABASE, SCHEMA_VERSION, Store};
+use super::witness::{Doubt, Witness};
+use super::{Author, DATABASE, FREE_PAGES, SCHEMA_VERSION, Store};
 
 /// How many copies are kept that were made by themselves.
 pub const KEPT: usize = 3;
@@ -158,7 +160,7 @@ impl Store {
         drop(gate);
         let bytes = copied.map_err(|source| PathError { action: "write", path: target.path.clone(), source })?;
         copy.sync()?;
-        let examined = look(copy.read_back()?, &target.path)?;
+        let examined = look(|| copy.read_back(), &target.path)?;
         copy.publish(&target.name, replace).map_err(|error| match error.source.kind() {
             io::ErrorKind::AlreadyExists => BackupError::Exists(target.path.clone()),
             _ => error.into(),
@@ -197,7 +199,7 @@ impl Store {
         let mut to = self.dir.open_private(&copy.name)?;
         let copied = io::copy(&mut from, &mut to);
         let bytes = copied.map_err(|source| PathError { action: "write", path: copy.path(), source })?;
-        let examined = look(self.dir.open_file(&copy.name)?.0, &source.path).map_err(|error| match error {
+        let examined = look(|| Ok(self.dir.open_file(&copy.name)?.0), &source.path).map_err(|error| match error {
             BackupError::Damaged { path, damage } => BackupError::Unsound { path, damage },
             other => other,
         })?;
@@ -276,12 +278,22 @@ pub(super) fn stamp((seconds, nanoseconds): (i64, u32)) -> String {
     time.format("%Y%m%dT%H%M%S%.3fZ").to_string()
 }
 
-/// Looks through a file that must be whole.
-fn look(file: std::fs::File, path: &Path) -> Result<Examination, BackupError> {
+/// Looks through a file that must be whole, with the engine's own tables.
+fn look(open: impl Fn() -> Result<File, PathError>, path: &Path) -> Result<Examination, BackupError> {
     let at = |source| PathError { action: "read", path: path.to_owned(), source };
-    let examined = examination(&look_through(&Pages::new(file).map_err(at)?).map_err(at)?);
+    let mut examined = examination(&look_through(&Pages::new(open()?).map_err(at)?).map_err(at)?);
     if examined.damage.is_empty() {
-        return Ok(examined);
+        let witness = Witness::open(open()?);
+        match witness.and_then(|witness| witness.as_ref().map_or(Ok(()), Witness::vouch_for_allocation)) {
+            Ok(()) => return Ok(examined),
+            Err(Doubt::Io(error)) => return Err(at(error).into()),
+            Err(Doubt::Damaged { offset }) => examined.damage.push(Damage {
+                table: Some(FREE_PAGES.to_owned()),
+                key: None,
+                offset: Some(offset),
+                message: format!("the page at byte {offset} is not what was written"),
+            }),
+        }
     }
     Err(BackupError::Damaged { path: path.to_owned(), damage: examined.damage })
 }

@@ -6,11 +6,13 @@
 
 use redb::Database;
 
-use crate::fs::PathError;
+use crate::fs::{PathError, is_running, maker};
 
+use super::backup::AUTOMATIC;
 use super::error::StoreError;
 use super::gate::Gate;
 use super::read::mark;
+use super::repair::DAMAGED;
 use super::tables::Tables;
 use super::{SCHEMA_VERSION, SEEN, Store, begin_write, builder};
 
@@ -60,7 +62,14 @@ impl Store {
         // a note of the file's inode that is lost to another process here is made again
         let prefixes = [format!("{}.tmp-", self.name), format!(".{SEEN}.tmp-")];
         let left = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        for name in self.dir.names()?.iter().filter(left) {
+        // a migration makes such a copy without that lock
+        let copies = [AUTOMATIC, DAMAGED].map(|beginning| format!(".{beginning}"));
+        let abandoned = |name: &&String| {
+            copies.iter().any(|beginning| name.starts_with(beginning))
+                && maker(name).is_some_and(|pid| !is_running(pid))
+        };
+        let names = self.dir.names()?;
+        for name in names.iter().filter(|name| left(name) || abandoned(name)) {
             self.dir.remove(name)?;
         }
         Ok(())

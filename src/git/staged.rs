@@ -76,7 +76,8 @@ impl Git {
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else { return Err(missing()) };
         let read = std::thread::scope(|scope| {
             // both pipes are short
-            scope.spawn(move || objects.iter().try_for_each(|object| writeln!(input, "{object}")));
+            let ask = move || objects.iter().try_for_each(|object| writeln!(input, "{object}"));
+            std::thread::Builder::new().spawn_scoped(scope, ask)?;
             let mut output = std::io::BufReader::new(output);
             objects.iter().map(|_| read_blob(&mut output, limit)).collect::<std::io::Result<Option<Vec<_>>>>()
         });

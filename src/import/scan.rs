@@ -10,6 +10,7 @@ mod names;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::cores;
 use crate::db::record::Baseline;
 use crate::fs::{Dir, Entry, FileStat, PathError};
 use crate::schema::frontmatter::{self, BadReason};
@@ -257,19 +258,7 @@ fn read_all(
             results.push((index, result.map(|(file, _)| file)));
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(names.len().div_ceil(32));
-    let mut results = if threads <= 1 {
-        work()
-    } else {
-        std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let join = |handle: std::thread::ScopedJoinHandle<'_, Vec<_>>| match handle.join() {
-                Ok(results) => results,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            handles.into_iter().flat_map(join).collect()
-        })
-    };
+    let mut results: Vec<_> = cores::share(names.len().div_ceil(32), work).into_iter().flatten().collect();
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }

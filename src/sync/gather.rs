@@ -154,7 +154,7 @@ impl Mirror<'_> {
         }
         let folder_missing = snapshot.scan.folder.is_none();
         let total = snapshot.baselines.len();
-        let is_many = |count: usize| folder_missing || (count > MANY_GONE && count * 3 > total);
+        let is_many = |count: usize| count > 0 && (folder_missing || (count > MANY_GONE && count * 3 > total));
         let caution = |count: usize| {
             let what = if folder_missing {
                 "the issues folder is missing".into()
@@ -178,12 +178,9 @@ impl Mirror<'_> {
             gone.iter().filter(|(_, name)| tracked(name).is_some_and(|entry| !entry.skip_worktree)).count();
         let untracked: Vec<_> = gone.iter().filter(|(_, name)| tracked(name).is_none()).collect();
         let paths: Vec<_> = untracked.iter().map(|(_, name)| self.project.issue_path(&name.to_string())).collect();
-        let ask_history = || git.ever_committed(root, &folder, &paths);
-        // a branch that never had the folder has lost nothing
-        let asked = if folder_missing && still_tracked == 0 { Some(ask_history()?) } else { None };
-        let lost_nothing = asked.as_ref().is_some_and(HashSet::is_empty);
         let operation = git.operation_in_progress().filter(|operation| self.options.ended != Some(operation));
-        if is_many(still_tracked) && !lost_nothing && !self.options.allow_deletes {
+        // what git does not track any more was never committed here, or a commit deleted it
+        if is_many(still_tracked) && !self.options.allow_deletes {
             missing.caution = Some(caution(still_tracked));
             missing.suspicious = true;
         } else if let Some(operation) = operation {
@@ -192,11 +189,7 @@ impl Mirror<'_> {
             ));
         }
         let unsure = missing.caution.is_some();
-        let held = match asked {
-            Some(held) => held,
-            None if unsure || paths.is_empty() => HashSet::new(),
-            None => ask_history()?,
-        };
+        let held = if unsure || paths.is_empty() { HashSet::new() } else { git.ever_committed(root, &folder, &paths)? };
         for (identity, name) in gone {
             let why = match tracked(&name) {
                 Some(entry) if entry.skip_worktree => Absence::Sparse,

@@ -57,6 +57,14 @@ pub enum MirrorError {
     /// The records kept changing while the import was planned.
     #[error("the records kept changing while the import was planned")]
     Contended,
+    /// The outcome of a conflict cannot be written as a file.
+    #[error("what issue #{id} would say then cannot be its file: {error}")]
+    Unwritable {
+        /// The issue.
+        id: crate::schema::id::IssueId,
+        /// Why not.
+        error: crate::schema::frontmatter::RenderError,
+    },
     /// An issue in conflict was asked for, and is not.
     #[error("issue #{0} is not in conflict")]
     NotInConflict(crate::schema::id::IssueId),

@@ -3,6 +3,7 @@
 use crate::db::Op;
 use crate::db::record::{Conflict, Versioned};
 use crate::import::scan::{self, ReadFile};
+use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::time::Timestamp;
@@ -50,7 +51,7 @@ impl Mirror<'_> {
     /// # Errors
     /// [`MirrorError::NotInConflict`]; [`MirrorError::RecordMovedOn`] if the record's hash is not the one that is expected,
     /// where one is; [`MirrorError::FileMovedOn`] if the file is no longer as it was noted, so that a
-    /// new import must look at it first; or if the database fails.
+    /// new import must look at it first; [`MirrorError::Unwritable`]; or if the database fails.
     pub fn resolve(&self, id: IssueId, choice: &Choice, expect: Option<ContentHash>) -> Result<Versioned, MirrorError> {
         let (gate, ()) = self.lock_and(|_| Ok(()))?;
         let (identity, conflict) = self.conflict(id)?;
@@ -71,6 +72,11 @@ impl Mirror<'_> {
                 || (own_name != conflict.name && has_file(&own_name));
             let mut issue = outcome(&conflict, &record.issue, choice, second_file);
             issue.head.updated_at = Timestamp::after(self.author.now, record.issue.head.updated_at);
+            if let Err(error) = frontmatter::render_checked(&issue)
+                && frontmatter::render_checked(&record.issue).is_ok()
+            {
+                return Err(MirrorError::Unwritable { id, error });
+            }
             let resolved = Versioned::new(issue);
             if let Some(theirs) = &conflict.theirs {
                 txn.note_lost_file(&identity, Op::Resolve, &conflict.name, Some(&theirs.body))?;
@@ -81,6 +87,7 @@ impl Mirror<'_> {
                 txn.agree(&identity, &file.baseline(), &file.issue)?;
             }
             txn.remove_conflict(&identity)?;
+            txn.normalize_links(std::iter::once(&identity))?;
             Ok::<_, MirrorError>((resolved, second_file))
         })?;
         if let ((_, true), Some(file), Some(dir)) = (&resolved, file, &dir) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::damage::Dice;
 use crate::issues::ids;
 use crate::noise::noise;
 use crate::project::{Project, issue, keys, project, project_with};
@@ -265,6 +266,9 @@ fn killed_at_any_time_a_restore_leaves_the_old_database_or_the_new_one() {
     let (start, mut killed, mut restored) = (Instant::now(), 0, 0);
     project.oxi(&format!("restore {file}")).ok();
     let whole = start.elapsed();
+    // as many copies as are kept
+    project.oxi(&format!("restore {file}")).ok();
+    project.oxi(&format!("restore {file}")).ok();
     project.oxi("issue update 1 --title 'in the database'").ok();
     for round in 0..rounds {
         let mut child =
@@ -286,7 +290,40 @@ fn killed_at_any_time_a_restore_leaves_the_old_database_or_the_new_one() {
     assert_eq!(copies(&project).len(), 3, "the next takes away what a killed one left");
     eprintln!("{killed} of {rounds} were killed, {restored} had a new database");
     assert!(killed > 0);
-    project.oxi("doctor --fix").ok();
+    // of one that lost its copy of the old database
+    std::fs::write(project.path(".oxi/.state.redb.backup-20261121T120000.000Z-restore.tmp-999999999-0"), "x").unwrap();
+    project.oxi("sync").ok();
     let left: Vec<_> = std::fs::read_dir(project.path(".oxi")).unwrap().map(|name| name.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("tmp")), "{left:?}");
+}
+
+#[test]
+fn damage_anywhere_is_in_no_backup_and_stops_no_restore() {
+    let project = project();
+    for number in 0..12 {
+        project.oxi(&format!("issue create 'issue {number}' -b text")).ok();
+    }
+    let (whole, late) = (outside(&project, "whole.redb"), outside(&project, "late.redb"));
+    project.oxi(&format!("backup {whole}")).ok();
+    let good = std::fs::read(project.path(DATABASE)).unwrap();
+    let (mut taken, mut refused) = (0, 0);
+    for page in 0..good.len() / 4096 {
+        let mut bytes = good.clone();
+        let mut dice = Dice(page as u64 + 1);
+        bytes[page * 4096..(page + 1) * 4096].fill_with(|| dice.roll(256).try_into().unwrap());
+        std::fs::write(project.path(DATABASE), &bytes).unwrap();
+        let made = project.oxi(&format!("backup {late} --force"));
+        if made.code == 0 {
+            taken += 1;
+            project.oxi(&format!("restore {late}")).ok();
+            project.oxi("issue create late").ok();
+        } else {
+            refused += 1;
+            made.exits(9);
+        }
+        std::fs::write(project.path(DATABASE), &bytes).unwrap();
+        project.oxi(&format!("restore {whole}")).ok();
+        assert_eq!(project.all_issues().len(), 12, "page {page}");
+    }
+    assert!(taken > 0 && refused > 0, "{taken} {refused}");
 }

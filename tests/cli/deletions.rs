@@ -146,6 +146,21 @@ fn many_deletions_that_were_committed_are_believed() {
 }
 
 #[test]
+fn the_deletion_of_the_last_issue_arrives_though_git_takes_the_folder_away() {
+    let project = project_with(&[issue(1, "first")]);
+    let clone = project.clone_as("clone");
+    clone.oxi("issue list").ok();
+    project.oxi("issue delete 1").ok();
+    project.oxi("sync").ok();
+    project.commit("the last");
+    clone.pull(&project);
+    assert!(!clone.path(".oxi/issues").exists());
+    clone.oxi("sync").ok().says("#1 deleted");
+    clone.oxi("status --check").ok();
+    assert_eq!(count(&clone), 0);
+}
+
+#[test]
 fn a_missing_issues_folder_deletes_nothing() {
     let project = project_with(&[issue(1, "first"), issue(2, "second")]);
     std::fs::remove_dir_all(project.path(".oxi/issues")).unwrap();

@@ -367,3 +367,47 @@ fn unmerged_bodies_that_overlap_are_a_conflict() {
     other.oxi("sync").ok();
     assert_eq!(other.all_issues(), project.all_issues());
 }
+
+#[test]
+fn a_resolution_that_no_file_could_hold_is_refused() {
+    let project = project_with(&[issue(1, "first").body("base\n")]);
+    let big = |line: &str| format!("{line}\n").repeat(600_000 / (line.len() + 1));
+    let (ours, theirs) = (big("this is what the record says of it"), big("and that is what the file says of it"));
+    // the record's side is from a file, too: commands take no body of that length
+    let file = project.read("0001-first.md");
+    project.write("0001-first.md", file.replace("base\n", &theirs));
+    let theirs = project.read("0001-first.md");
+    project.write("0001-first.md", file.replace("base\n", &ours));
+    project.oxi("import").ok();
+    let ours = project.read("0001-first.md");
+    project.write("0001-first.md", &file);
+    project.oxi("import").ok();
+    project.oxi("undo").ok();
+    project.write("0001-first.md", theirs);
+    project.oxi("import").exits(4).says("#1 is in conflict");
+    project.oxi("resolve 1 --union").exits(2).warns("larger than 1 MiB").warns("--ours");
+    assert!(project.oxi("conflicts").stdout.contains("#1"));
+    project.oxi("resolve 1 --ours").ok();
+    project.oxi("sync").ok();
+    project.oxi("status --check").ok();
+    assert!(project.read("0001-first.md").ends_with(&ours[ours.len() - 500_000..]));
+}
+
+#[test]
+fn a_resolution_spells_links_by_number_and_slug() {
+    for choice in ["--ours", "--theirs", "--union"] {
+        let project = project_with(&[issue(1, "first"), issue(2, "meant")]);
+        project.edit("0001-first.md", "sessions:", "depends_on: [2]\nsessions:");
+        project.edit("0001-first.md", "three", "FILE");
+        project.oxi("issue update 1 --body 'one\ntwo\nRECORD\nfour\nfive'").ok();
+        project.oxi("import").exits(4);
+        project.oxi(&format!("resolve 1 {choice}")).ok();
+        project.oxi("sync").ok();
+        let file = project.read("0001-first.md");
+        assert!(file.contains("depends_on: [0002-meant]\n"), "{choice}: {file}");
+        project.oxi("status --check").ok();
+        // as a clone sees it that has only the files
+        project.commit("resolved");
+        project.clone_as("clone").oxi("status --check").ok();
+    }
+}

@@ -130,3 +130,19 @@ fn a_commit_whose_outcome_is_unknown_says_so_and_what_to_check() {
     }
     assert!(unknown > 5, "{unknown}");
 }
+
+#[test]
+fn where_there_are_no_threads_one_does_all() {
+    if !has("strace") {
+        return;
+    }
+    let project = in_use();
+    let none = ["-o", "/dev/null", "-e", "trace=clone3,clone", "-e", "inject=clone3,clone:error=EAGAIN"];
+    for args in [&["status"][..], &["import"], &["export"], &["sync"], &["issue", "search", "text"]] {
+        let run = project.strace(&none, args);
+        // git cannot be started either
+        assert!(run.code == Some(0) || run.stderr.contains("git"), "{args:?}: {run:?}");
+        assert!(!run.stderr.contains("bug"), "{args:?}: {run:?}");
+    }
+    project.goes_on();
+}
