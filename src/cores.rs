@@ -40,7 +40,9 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, each: impl Fn(&T)
     let mut made: Vec<_> = share(threads, work).into_iter().flatten().collect();
     made.sort_unstable_by_key(|(index, _)| *index);
     let mut all = Vec::with_capacity(items.len());
-    made.into_iter().for_each(|(_, made)| all.extend(made));
+    for (_, made) in made {
+        all.extend(made);
+    }
     all
 }
 
