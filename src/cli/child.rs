@@ -67,7 +67,14 @@ pub(super) fn run(
     // the thread lives until the handle is closed
     let _ = tell.send(pid);
     let (cancel, cancelled) = mpsc::channel();
-    let timer = limit.map(|limit| std::thread::spawn(move || end_after(pid, limit, &cancelled)));
+    let end_in_time = |limit| std::thread::Builder::new().spawn(move || end_after(pid, limit, &cancelled));
+    let timer = match limit.map(end_in_time).transpose() {
+        Ok(timer) => timer,
+        Err(error) => {
+            child.kill().and_then(|()| child.wait()).map_err(Failure::Wait)?;
+            return Err(Failure::Start(error));
+        }
+    };
     let ended = wait_without_collecting(pid);
     drop(cancel);
     let timed_out = timer.is_some_and(|timer| timer.join().unwrap_or_default());

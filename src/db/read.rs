@@ -235,19 +235,17 @@ impl<T: Readable> Tables<T> {
         self.baseline.get(&identity.key())
     }
 
-    /// The issue that file and record last agreed on, where there is a baseline.
+    /// The issue that a file and this record last agreed on, where there is a baseline.
     ///
     /// # Errors
     /// See [`Tables::head`].
-    pub fn merge_base(&self, identity: &Identity) -> Result<Option<Issue>, StoreError> {
+    pub fn merge_base(&self, identity: &Identity, record: Option<&Versioned>) -> Result<Option<Issue>, StoreError> {
         let key = identity.key();
-        if self.baseline.get::<Baseline>(&key)?.is_none() {
+        if !self.baseline.contains(&key)? {
             return Ok(None);
         }
-        if let Some(base) = self.bases.get(&key)? {
-            return Ok(Some(base));
-        }
-        Ok(self.issue_of(identity)?.map(|record| record.issue))
+        // none is stored while the record is what they agreed on
+        Ok(self.bases.get(&key)?.or_else(|| record.map(|record| record.issue.clone())))
     }
 
     /// All records that differ from their baselines.

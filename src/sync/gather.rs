@@ -278,7 +278,9 @@ impl Mirror<'_> {
 
     /// The record of an issue, and what it is merged with.
     fn load(read: &ReadTxn, identity: &Identity) -> Result<(Option<Versioned>, Option<Issue>), MirrorError> {
-        Ok((read.issue_of(identity)?, read.merge_base(identity)?))
+        let record = read.issue_of(identity)?;
+        let base = read.merge_base(identity, record.as_ref())?;
+        Ok((record, base))
     }
 
     /// The numbers of all issues that something may happen to, and in a collision of all others whose number changes;

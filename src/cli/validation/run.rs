@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, args: &ValidationRunArgs) -> CliResult<u8> 
     let (begun, mut tee) = (Instant::now(), None);
     let ended = child::run(&mut command_line, limit, |command| {
         let mut child = command.spawn()?;
-        tee = Some(Tee::start(&mut child, context.json));
+        tee = Some(Tee::start(&mut child, context.json)?);
         Ok(child)
     });
     let ended = match ended {

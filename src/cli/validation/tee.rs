@@ -1,6 +1,6 @@
 //! Passing on what a command prints, and looking at its lines on the way.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::process::Child;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,27 +18,36 @@ pub(super) struct Tee {
 }
 
 impl Tee {
-    /// Begins; with `aside` everything goes to stderr.
-    pub(super) fn start(child: &mut Child, aside: bool) -> Self {
+    /// Begins; with `aside` everything goes to stderr. Where that fails, the child is ended.
+    pub(super) fn start(child: &mut Child, aside: bool) -> io::Result<Self> {
         let mut tee = Self { reader: Arc::default(), ends: Vec::new() };
-        if let Some(stdout) = child.stdout.take() {
-            if aside { tee.pass(stdout, std::io::stderr()) } else { tee.pass(stdout, std::io::stdout()) }
+        let begun = tee.pass_all(child, aside);
+        if begun.is_err() {
+            child.kill()?;
+            child.wait()?;
         }
-        if let Some(stderr) = child.stderr.take() {
-            tee.pass(stderr, std::io::stderr());
-        }
-        tee
+        begun.map(|()| tee)
     }
 
-    fn pass(&mut self, from: impl Read + Send + 'static, to: impl Write + Send + 'static) {
+    fn pass_all(&mut self, child: &mut Child, aside: bool) -> io::Result<()> {
+        match child.stdout.take() {
+            Some(stdout) if aside => self.pass(stdout, io::stderr())?,
+            Some(stdout) => self.pass(stdout, io::stdout())?,
+            None => {}
+        }
+        child.stderr.take().map_or(Ok(()), |stderr| self.pass(stderr, io::stderr()))
+    }
+
+    fn pass(&mut self, from: impl Read + Send + 'static, to: impl Write + Send + 'static) -> io::Result<()> {
         let (ended, end) = channel();
         let reader = Arc::clone(&self.reader);
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             copy(from, to, |line| reader.lock().unwrap_or_else(PoisonError::into_inner).line(line));
             // nobody waits any more if this came too late
             let _ = ended.send(());
-        });
+        })?;
         self.ends.push(end);
+        Ok(())
     }
 
     /// Waits for the rest, and says what the lines came to.
