@@ -26,6 +26,9 @@ pub use names::{Baselines, Names};
 /// Largest issue file, in bytes.
 pub const MAX_FILE: u64 = 1 << 20;
 
+/// So many files are read while a thread begins.
+const FEW: usize = 4;
+
 /// The bodies of new files are kept in memory up to this many bytes in all; the rest is read again when it is stored.
 const HELD_BODIES: usize = 32 << 20;
 
@@ -258,7 +261,8 @@ fn read_all(
             results.push((index, result.map(|(file, _)| file)));
         }
     };
-    let mut results: Vec<_> = cores::share(names.len().div_ceil(32), work).into_iter().flatten().collect();
+    let threads = names.len().div_ceil(FEW);
+    let mut results: Vec<_> = cores::share(threads, work).into_iter().flatten().collect();
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }
