@@ -99,10 +99,13 @@ impl Mirror<'_> {
         self.take_unmerged(&mut scan, &baselines)?;
         drop_far_numbers(&mut scan, high_water);
         let mut twins = Vec::new();
-        if let Some(dir) = dir.as_ref().filter(|_| !scan.read.is_empty()) {
+        // an issue whose baseline is of the very file that was read is in no other that is as it was
+        let keys = scan.read.iter().map(|file| (&file.name, file.issue.head.identity().key()));
+        let elsewhere = |(name, key): &(&FileName, Vec<u8>)| baselines.of(name).is_none_or(|(known, _)| known != key);
+        let mut read: Vec<Vec<u8>> = keys.filter(elsewhere).map(|(_, key)| key).collect();
+        read.sort_unstable();
+        if let Some(dir) = dir.as_ref().filter(|_| !read.is_empty()) {
             // few were read, and all are looked at: the cheaper question comes first, and nothing is hashed
-            let mut read: Vec<Vec<u8>> = scan.read.iter().map(|file| file.issue.head.identity().key()).collect();
-            read.sort_unstable();
             for (key, baseline) in &baselines {
                 if read.binary_search(key).is_ok()
                     && scan.unchanged.contains(&baseline.name)
