@@ -33,8 +33,8 @@ impl<T: Readable> Tables<T> {
                     }
                 }
                 // two issues that traded their numbers get them back together, and links follow
-                if renumbers(&change) || change.op == Op::Renumber {
-                    let numbers = numbers_in(of_command(revision)?);
+                if self.is_of_numbers(&change)? {
+                    let numbers = self.numbers_in(of_command(revision)?)?;
                     if numbers.iter().any(|(other, _)| *other == revision) {
                         return Ok(numbers);
                     }
@@ -91,6 +91,28 @@ impl<T: Readable> Tables<T> {
         Ok(changes)
     }
 
+    /// The changes of numbers that a command made, with those of the links that followed; none if it made none.
+    fn numbers_in(&self, command: Vec<(Revision, Change)>) -> Result<Vec<(Revision, Change)>, StoreError> {
+        let mut rows = Vec::new();
+        for (revision, change) in command {
+            if self.is_of_numbers(&change)? {
+                rows.push((revision, change));
+            }
+        }
+        Ok(if rows.iter().any(|(_, change)| renumbers(change)) { rows } else { Vec::new() })
+    }
+
+    /// Whether a change is of a number, or of a link that followed one, or undid such a change.
+    fn is_of_numbers(&self, change: &Change) -> Result<bool, StoreError> {
+        let mut change = change.clone();
+        while change.op == Op::Undo
+            && let Some(undone) = change.undoes.map(|undone| self.change(undone)).transpose()?.flatten()
+        {
+            change = undone;
+        }
+        Ok(renumbers(&change) || change.op == Op::Renumber)
+    }
+
     /// The change that undid this one, if that is in effect.
     pub(super) fn undone_by(&self, revision: Revision) -> Result<Option<Revision>, StoreError> {
         let mut undone = BTreeSet::new();
@@ -131,13 +153,6 @@ impl<T: Readable> Tables<T> {
         }
         Ok(later)
     }
-}
-
-/// The changes of numbers that a command made, with those of the links that followed; none if it made none.
-fn numbers_in(command: Vec<(Revision, Change)>) -> Vec<(Revision, Change)> {
-    let mut rows = command;
-    rows.retain(|(_, change)| renumbers(change) || change.op == Op::Renumber);
-    if rows.iter().any(|(_, change)| renumbers(change)) { rows } else { Vec::new() }
 }
 
 /// What a record is found by: its kind, and its key or, of an issue, its identity.

@@ -348,6 +348,28 @@ fn a_command_that_traded_numbers_to_and_fro_is_undone() {
     }
 }
 
+/// Found by the long run: what put numbers back singly, with the times of change and the links that go with them, is undone
+/// as a whole, so that nothing of it stands in the way of the rest.
+#[test]
+fn numbers_that_were_put_back_singly_are_no_obstacle_to_the_rest() {
+    let mut world = World::new();
+    let begin = world.state();
+    let create = |on| Step::Create(0, on);
+    world.command(&[create(None), create(Some(0))], false);
+    world.command(&[Step::Swap(1, 2), create(Some(0))], false);
+    let traded = world.state();
+    world.command(&[create(Some(0))], false);
+    let group = world.undo(Target::Change(Revision(3))).unwrap();
+    assert_ne!(world.state(), traded);
+    world.undo(Target::Change(Revision(group.0 + 1))).unwrap();
+    world.undo(Target::Newest).unwrap();
+    assert_eq!(world.state(), traded);
+    world.undo(Target::Newest).unwrap();
+    world.undo(Target::Newest).unwrap();
+    assert_eq!(world.undo(Target::Newest).map_err(|refused| *refused), Err(Undone::NothingToUndo));
+    assert_eq!(world.state(), begin);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
