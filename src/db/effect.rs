@@ -103,7 +103,7 @@ impl<T: Readable> Tables<T> {
     }
 
     /// Whether a change is of a number, or of a link that followed one, or undid such a change.
-    fn is_of_numbers(&self, change: &Change) -> Result<bool, StoreError> {
+    pub(super) fn is_of_numbers(&self, change: &Change) -> Result<bool, StoreError> {
         let mut change = change.clone();
         while change.op == Op::Undo
             && let Some(undone) = change.undoes.map(|undone| self.change(undone)).transpose()?.flatten()

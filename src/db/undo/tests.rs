@@ -186,10 +186,11 @@ impl World {
         }
     }
 
-    /// Whether the first of some changes is a link that followed a number.
+    /// Whether the first of some changes is of a number or of a link that followed one, or undid such a change.
     fn is_of_numbers(&self, changes: &[Revision]) -> bool {
-        let change = changes.first().and_then(|first| self.store.read().unwrap().change(*first).unwrap());
-        change.is_some_and(|change| change.op == Op::Renumber)
+        let read = self.store.read().unwrap();
+        let change = changes.first().and_then(|first| read.change(*first).unwrap());
+        change.is_some_and(|change| read.is_of_numbers(&change).unwrap())
     }
 
     fn undo(&mut self, target: Target) -> Result<Revision, Box<Undone>> {
