@@ -53,7 +53,7 @@ impl Mirror<'_> {
     /// where one is; [`MirrorError::FileMovedOn`] if the file is no longer as it was noted, so that a
     /// new import must look at it first; [`MirrorError::Unwritable`]; or if the database fails.
     pub fn resolve(&self, id: IssueId, choice: &Choice, expect: Option<ContentHash>) -> Result<Versioned, MirrorError> {
-        let (gate, ()) = self.lock_and(|_| Ok(()))?;
+        let (gate, _) = self.lock_and(|_| self.recover_export(&self.store.read()?.landings()?))?;
         let (identity, conflict) = self.conflict(id)?;
         let now = gate.file_system_now(self.store.dir())?;
         let file = self.file_in_conflict(&conflict, now)?;
