@@ -228,7 +228,9 @@ impl Doctor<'_> {
             }
             Some(Entry::File(stat)) => stat.size,
             Some(_) => {
-                self.add(Severity::Damage, None, "the database is not a regular file, and is never opened; move it away, and the next command builds it anew");
+                let message = "the database is not a regular file, and is never opened; move it away, and the next \
+                               command builds it anew";
+                self.add(Severity::Damage, None, message);
                 return Ok(None);
             }
         };

@@ -456,7 +456,8 @@ impl From<MirrorError> for CliError {
             MirrorError::Numbers(error) => Self::new(Code::Error, error),
             MirrorError::Contended => Self::new(Code::Busy, error).hint("try again"),
             MirrorError::Unwritable { id, .. } => Self::new(Code::Usage, &error).hint(format!(
-                "nothing was changed; `oxi-state resolve {id} --ours` or `--theirs` takes one side, `--edit` lets you merge them"
+                "nothing was changed; `oxi-state resolve {id} --ours` or `--theirs` takes one side, `--edit` lets you \
+                 merge them"
             )),
             MirrorError::NotInConflict(id) => {
                 Self::new(Code::NotFound, error).hint("`oxi-state conflicts` lists those that are").detail("id", id)

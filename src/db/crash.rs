@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
 
+use super::birth::make_tables;
 use super::storage::Opened;
-use super::{Author, Cas, Op, StoreError, make_tables, migrate, write_in};
+use super::{Author, Cas, Op, StoreError, migrate, write_in};
 use crate::schema::codec;
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Issue, IssueHead};

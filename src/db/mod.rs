@@ -80,8 +80,6 @@ use crate::fs::{Dir, Entry, Obstacle, PathError};
 use crate::schema::codec;
 
 pub use birth::Birth;
-#[cfg(test)]
-use birth::make_tables;
 pub use error::StoreError;
 pub use examine::Examination;
 use gate::Gate;

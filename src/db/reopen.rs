@@ -118,7 +118,7 @@ impl WriteTxn<'_> {
     fn note_stand(&mut self, identity: &Identity, op: Op, (before, after): (Value, Value)) -> Result<(), StoreError> {
         let Some(record) = self.issue_of(identity)? else { return Ok(()) };
         let (conflict, baseline) = (self.conflict(identity)?, self.baseline(identity)?);
-        let stand = Stand { conflict, baseline, base: self.merge_base(identity, self.issue_of(identity)?.as_ref())? };
+        let stand = Stand { conflict, baseline, base: self.merge_base(identity, Some(&record))? };
         // JSON has no NaN, which an unknown key may hold; then only the record can be put back
         let text = serde_json::to_string(&stand).unwrap_or_default();
         if !serde_json::from_str::<Stand>(&text).is_ok_and(|read| read == stand) {
