@@ -12,44 +12,40 @@ pub(crate) fn both<A: Send, B>(elsewhere: impl Fn() -> A + Sync, here: impl FnOn
     })
 }
 
-/// What `work` makes in each of at most so many threads, each of which takes what is next to be done.
-pub(crate) fn share<R: Send>(threads: usize, work: impl Fn() -> R + Sync) -> Vec<R> {
-    std::thread::scope(|scope| {
-        let spawn = |_| Builder::new().spawn_scoped(scope, &work).ok();
-        let others: Vec<_> = (1..threads.min(count())).filter_map(spawn).collect();
-        let mut made = vec![work()];
-        made.extend(others.into_iter().map(joined));
-        made
-    })
-}
-
-/// What `each` makes of every item, in order. Fewer than `least` items are not worth a thread.
-pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, each: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    /// Into so many pieces each thread's share is divided, so that none waits long for another.
-    const PIECES: usize = 4;
-    let threads = count().min(items.len() / least.max(1)).max(1);
-    let pieces: Vec<_> = items.chunks(items.len().div_ceil(threads * PIECES).max(1)).collect();
+/// What `make` makes of every item and its place, in order, in at most so many threads. Each thread takes the item that is
+/// next, so that none waits long for another.
+pub(crate) fn each<T: Sync, R: Send>(items: &[T], threads: usize, make: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut made = Vec::new();
-        while let (index, Some(piece)) = taken(&next, &pieces) {
-            made.push((index, piece.iter().map(&each).collect::<Vec<_>>()));
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(place) else { return made };
+            made.push((place, make(place, item)));
         }
-        made
     };
-    let mut made: Vec<_> = share(threads, work).into_iter().flatten().collect();
-    made.sort_unstable_by_key(|(index, _)| *index);
+    let mut made = std::thread::scope(|scope| {
+        let spawn = |_| Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..threads.min(count())).filter_map(spawn).collect();
+        let mut made = work();
+        made.extend(others.into_iter().flat_map(joined));
+        made
+    });
+    made.sort_unstable_by_key(|(place, _)| *place);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
+/// As [`each`], for items that take little, which are taken several at a time. Fewer than `least` are not worth a thread.
+pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    const PIECES_PER_THREAD: usize = 4;
+    let threads = count().min(items.len() / least.max(1)).max(1);
+    let pieces: Vec<_> = items.chunks(items.len().div_ceil(threads * PIECES_PER_THREAD).max(1)).collect();
+    let made = each(&pieces, threads, |_, piece| piece.iter().map(&make).collect::<Vec<_>>());
     let mut all = Vec::with_capacity(items.len());
-    for (_, made) in made {
+    for made in made {
         all.extend(made);
     }
     all
-}
-
-/// The next item that nobody has taken, and its place.
-pub(crate) fn taken<'i, T>(next: &AtomicUsize, items: &'i [T]) -> (usize, Option<&'i T>) {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    (index, items.get(index))
 }
 
 /// Frees something large that is no longer needed, elsewhere: a process that ends now does not wait for it.
@@ -81,6 +77,8 @@ mod tests {
             assert_eq!(map(&items, 10, |item| item * 2), doubled);
         }
         assert_eq!(both(|| 1, || 2), (1, 2));
-        assert!(matches!(share(1, || 7)[..], [7]));
+        for threads in [0, 1, 2, 9] {
+            assert_eq!(each(&[5, 6, 7], threads, |place, item| place * item), [0, 6, 14]);
+        }
     }
 }

@@ -240,31 +240,22 @@ fn read_all(
     now: (i64, u32),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Vec<ReadResult> {
-    let (next, held) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || {
-        let mut results = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((name, parsed)) = names.get(index) else { return results };
-            if index % 64 == 0 {
-                progress(index as u64, names.len() as u64);
-            }
-            let mut result = read_one(dir, name, parsed, now);
-            if let Ok((file, offset)) = &mut result
-                && known.of(parsed).is_none()
-                && held.fetch_add(file.issue.body.len(), Ordering::Relaxed) > HELD_BODIES
-            {
-                file.issue.body = String::new();
-                file.text = file.text.as_ref().map(|_| String::new());
-                file.dropped_body = Some(*offset);
-            }
-            results.push((index, result.map(|(file, _)| file)));
+    let held = AtomicUsize::new(0);
+    cores::each(names, names.len().div_ceil(FEW), |place, (name, parsed)| {
+        if place % 64 == 0 {
+            progress(place as u64, names.len() as u64);
         }
-    };
-    let threads = names.len().div_ceil(FEW);
-    let mut results: Vec<_> = cores::share(threads, work).into_iter().flatten().collect();
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+        let mut result = read_one(dir, name, parsed, now);
+        if let Ok((file, offset)) = &mut result
+            && known.of(parsed).is_none()
+            && held.fetch_add(file.issue.body.len(), Ordering::Relaxed) > HELD_BODIES
+        {
+            file.issue.body = String::new();
+            file.text = file.text.as_ref().map(|_| String::new());
+            file.dropped_body = Some(*offset);
+        }
+        result.map(|(file, _)| file)
+    })
 }
 
 fn read_one(

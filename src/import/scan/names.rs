@@ -1,5 +1,7 @@
 //! Many names of issue files, found again by bisection.
 
+use std::ops::Deref;
+
 use crate::db::record::Baseline;
 use crate::schema::id::{FileName, IssueId};
 
@@ -13,17 +15,13 @@ impl Names {
     pub fn contains(&self, name: &FileName) -> bool {
         self.0.binary_search(name).is_ok()
     }
+}
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
+impl Deref for Names {
+    type Target = [FileName];
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
@@ -52,22 +50,13 @@ impl Baselines {
     pub fn of(&self, name: &FileName) -> Option<&(Vec<u8>, Baseline)> {
         self.0.binary_search_by(|(_, baseline)| baseline.name.cmp(name)).ok().map(|index| &self.0[index])
     }
+}
 
-    /// All, by file name.
-    pub fn iter(&self) -> std::slice::Iter<'_, (Vec<u8>, Baseline)> {
-        self.0.iter()
-    }
+impl Deref for Baselines {
+    type Target = [(Vec<u8>, Baseline)];
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
