@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::pages::{Header, Node, Pages, Root, Shape, TableRoot, offset_of};
+use super::pages::{Branch, Header, Node, Pages, Root, Shape, TableRoot, offset_of};
 
 /// How many pages may lie above each other; more is damage.
 const MAX_DEPTH: usize = 128;
@@ -56,13 +56,12 @@ pub(super) struct Span {
     pub(super) upto: Option<Vec<u8>>,
 }
 
-/// A part of a table: a page and all below it.
-#[derive(Debug)]
-pub(super) struct Part {
-    page: u64,
-    checksum: u128,
-    shape: Shape,
-    depth: usize,
+/// A page on the way to a row.
+enum Step {
+    /// One of rows, which is not verified.
+    Leaf(Vec<u8>),
+    /// One of pages, which is.
+    Branch(Arc<[u8]>),
 }
 
 /// Is shown a row's key and value; answers nothing if they cannot be.
@@ -119,21 +118,17 @@ impl Witness {
         let mut span = Span::default();
         let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(span) };
         let (mut page, mut checksum) = (root.page, root.checksum);
-        let mut known = self.known();
         for _ in 0..MAX_DEPTH {
-            if known.leaves.contains(&page) {
+            if self.known().leaves.contains(&page) {
                 return Ok(span);
             }
-            let bytes = if let Some(bytes) = known.branches.get(&page) {
-                Arc::clone(bytes)
-            } else {
-                let bytes: Arc<[u8]> = self.verified(page, checksum, *shape)?.into();
-                if bytes.first() == Some(&1) {
-                    known.leaves.insert(page);
+            let bytes = match self.step(page, checksum, *shape)? {
+                Step::Branch(bytes) => bytes,
+                Step::Leaf(bytes) if is_as_written(&bytes, checksum, *shape) => {
+                    self.known().leaves.insert(page);
                     return Ok(span);
                 }
-                known.branches.insert(page, Arc::clone(&bytes));
-                bytes
+                Step::Leaf(_) => return Err(self.damaged(page)),
             };
             let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
             let child = match probe {
@@ -162,101 +157,107 @@ impl Witness {
         let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(None) };
         let (mut page, mut checksum) = (root.page, root.checksum);
         for _ in 0..MAX_DEPTH {
-            let verified = self.known().branches.get(&page).cloned();
-            let read;
-            let bytes = if let Some(bytes) = &verified {
-                &**bytes
-            } else {
-                read = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
-                &*read
-            };
-            let node = Node::parse(bytes, *shape).ok_or_else(|| self.damaged(page))?;
-            let branch = match node {
-                Node::Leaf(leaf) => match leaf.value(key) {
-                    Some(value) => return Ok(Some(take(value))),
-                    None if node.checksum() == Some(checksum) => return Ok(None),
-                    None => return Err(self.damaged(page)),
-                },
-                Node::Branch(branch) => branch,
-            };
-            if verified.is_none() {
-                if node.checksum() != Some(checksum) {
-                    return Err(self.damaged(page));
+            let bytes = match self.step(page, checksum, *shape)? {
+                Step::Branch(bytes) => bytes,
+                Step::Leaf(bytes) => {
+                    let Some(Node::Leaf(leaf)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
+                    return match leaf.value(key) {
+                        Some(value) => Ok(Some(take(value))),
+                        None if is_as_written(&bytes, checksum, *shape) => Ok(None),
+                        None => Err(self.damaged(page)),
+                    };
                 }
-                self.known().branches.insert(page, bytes.into());
-            }
+            };
+            let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
             (page, checksum) = branch.child(branch.child_for(key)).ok_or_else(|| self.damaged(page))?;
         }
         Err(self.damaged(page))
+    }
+
+    /// A page on the way to a row; one of pages is read and verified once.
+    fn step(&self, page: u64, checksum: u128, shape: Shape) -> Result<Step, Doubt> {
+        if let Some(bytes) = self.known().branches.get(&page) {
+            return Ok(Step::Branch(Arc::clone(bytes)));
+        }
+        let bytes = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
+        match Node::parse(&bytes, shape) {
+            Some(Node::Leaf(_)) => Ok(Step::Leaf(bytes)),
+            Some(branch) if branch.checksum() == Some(checksum) => {
+                let bytes: Arc<[u8]> = bytes.into();
+                self.known().branches.insert(page, Arc::clone(&bytes));
+                Ok(Step::Branch(bytes))
+            }
+            _ => Err(self.damaged(page)),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value of a row as bytes, without the engine; none if there is none.
+    /// The value of a row as bytes, without the engine; none if there is none. All pages of the table are verified.
     pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Doubt> {
         let mut found = None;
-        self.rows(table, &mut |present, value| {
-            if present == key {
-                found = Some(value.to_vec());
-            }
-            Some(())
-        })?;
+        if let Some(table) = self.tables.get(table.as_bytes()) {
+            self.rows_of(table, &mut |present, value| {
+                if present == key {
+                    found = Some(value.to_vec());
+                }
+                Some(())
+            })?;
+        }
         Ok(found)
     }
 
-    /// Shows all rows of a table, in order, without the engine.
-    fn rows(&self, table: &str, each: EachRow<'_>) -> Result<(), Doubt> {
-        let Some(TableRoot { root, shape }) = self.tables.get(table.as_bytes()) else { return Ok(()) };
-        self.walk(*root, *shape, each)
-    }
-
     /// A table in parts, in order: at least so many as are asked for, if it has as many pages of rows.
-    pub(super) fn parts(&self, table: &str, least: usize) -> Result<Vec<Part>, Doubt> {
-        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else {
-            return Ok(Vec::new());
-        };
-        let mut parts = vec![Part { page: root.page, checksum: root.checksum, shape: *shape, depth: 0 }];
-        while parts.len() < least {
+    pub(super) fn parts(&self, table: &str, least: usize) -> Result<Vec<TableRoot>, Doubt> {
+        let mut parts: Vec<_> = self.tables.get(table.as_bytes()).copied().into_iter().collect();
+        for _ in 0..MAX_DEPTH {
             let mut below = Vec::new();
             for part in &parts {
-                match self.children(part)? {
-                    Some(children) => below.extend(children),
+                match part.root.map(|root| self.children(root, part.shape)).transpose()?.flatten() {
+                    Some(roots) => {
+                        below.extend(roots.into_iter().map(|root| TableRoot { root: Some(root), ..*part }));
+                    }
                     // all pages of rows are of one depth
                     None => return Ok(parts),
                 }
             }
             parts = below;
+            if parts.len() >= least {
+                break;
+            }
         }
         Ok(parts)
     }
 
-    /// The parts of a part, in order; none if it is a page of rows.
-    fn children(&self, part: &Part) -> Result<Option<Vec<Part>>, Doubt> {
-        let &Part { page, checksum, shape, depth } = part;
-        let bytes = self.verified(page, checksum, shape)?;
-        let branch = match Node::parse(&bytes, shape) {
-            Some(Node::Leaf(_)) => return Ok(None),
-            Some(Node::Branch(branch)) if depth < MAX_DEPTH => branch,
-            _ => return Err(self.damaged(page)),
-        };
-        let child = |child| {
-            let (page, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
-            Ok(Part { page, checksum, shape, depth: depth + 1 })
-        };
-        (0..branch.len()).map(child).collect::<Result<_, _>>().map(Some)
+    /// Verifies all pages of a part and shows its rows, in order.
+    pub(super) fn rows_of(&self, part: &TableRoot, each: EachRow<'_>) -> Result<(), Doubt> {
+        self.walk(part.root, part.shape, each)
     }
 
-    /// Verifies all pages of a part and shows its rows, in order.
-    pub(super) fn rows_of(&self, part: &Part, each: EachRow<'_>) -> Result<(), Doubt> {
-        self.walk(Some(Root { page: part.page, checksum: part.checksum, length: 0 }), part.shape, each)
+    /// Verifies a page; the pages below it, in order, or none if it is one of rows.
+    fn children(&self, root: Root, shape: Shape) -> Result<Option<Vec<Root>>, Doubt> {
+        let bytes = self.verified(root.page, root.checksum, shape)?;
+        match Node::parse(&bytes, shape) {
+            Some(Node::Branch(branch)) => self.below(root.page, branch).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The pages below one, in order.
+    fn below(&self, page: u64, branch: Branch<'_>) -> Result<Vec<Root>, Doubt> {
+        let child = |child| {
+            let (page, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
+            Ok(Root { page, checksum, length: 0 })
+        };
+        (0..branch.len()).map(child).collect()
     }
 
     /// Verifies all pages of a tree and shows its rows, in order.
     fn walk(&self, root: Option<Root>, shape: Shape, each: EachRow<'_>) -> Result<(), Doubt> {
-        let mut open: Vec<_> = root.map(|root| (root.page, root.checksum, 0)).into_iter().collect();
-        while let Some((page, checksum, depth)) = open.pop() {
+        let mut open: Vec<_> = root.map(|root| (root, 0)).into_iter().collect();
+        while let Some((Root { page, checksum, .. }, depth)) = open.pop() {
             let bytes = self.verified(page, checksum, shape)?;
             match Node::parse(&bytes, shape) {
                 Some(Node::Leaf(leaf)) => {
@@ -266,10 +267,7 @@ impl Witness {
                     }
                 }
                 Some(Node::Branch(branch)) if depth < MAX_DEPTH => {
-                    for child in (0..branch.len()).rev() {
-                        let (below, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
-                        open.push((below, checksum, depth + 1));
-                    }
+                    open.extend(self.below(page, branch)?.into_iter().rev().map(|root| (root, depth + 1)));
                 }
                 _ => return Err(self.damaged(page)),
             }
@@ -279,13 +277,17 @@ impl Witness {
 
     fn verified(&self, page: u64, checksum: u128, shape: Shape) -> Result<Vec<u8>, Doubt> {
         let bytes = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
-        let found = Node::parse(&bytes, shape).and_then(|node| node.checksum());
-        if found == Some(checksum) { Ok(bytes) } else { Err(self.damaged(page)) }
+        if is_as_written(&bytes, checksum, shape) { Ok(bytes) } else { Err(self.damaged(page)) }
     }
 
     fn damaged(&self, page: u64) -> Doubt {
         Doubt::Damaged { offset: offset_of(&self.header, page) }
     }
+}
+
+/// Whether a page has the checksum that is written above it.
+fn is_as_written(bytes: &[u8], checksum: u128, shape: Shape) -> bool {
+    Node::parse(bytes, shape).and_then(|node| node.checksum()) == Some(checksum)
 }
 
 /// Goes ahead of the engine over a range of a table, so that each page is verified before the engine comes to it.
