@@ -35,12 +35,17 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], threads: usize, make: impl Fn(
     made.into_iter().map(|(_, made)| made).collect()
 }
 
-/// As [`each`], for items that take little, which are taken several at a time. Fewer than `least` are not worth a thread.
-pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// What `make` makes of all items, in order, several at a time. Fewer than `least` are not worth a thread.
+pub(crate) fn pieces<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     const PIECES_PER_THREAD: usize = 4;
     let threads = count().min(items.len() / least.max(1)).max(1);
     let pieces: Vec<_> = items.chunks(items.len().div_ceil(threads * PIECES_PER_THREAD).max(1)).collect();
-    let made = each(&pieces, threads, |_, piece| piece.iter().map(&make).collect::<Vec<_>>());
+    each(&pieces, threads, |_, piece| make(piece))
+}
+
+/// As [`each`], for items that take little, which are taken several at a time. Fewer than `least` are not worth a thread.
+pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let made = pieces(items, least, |piece| piece.iter().map(&make).collect::<Vec<_>>());
     let mut all = Vec::with_capacity(items.len());
     for made in made {
         all.extend(made);

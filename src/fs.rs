@@ -195,7 +195,8 @@ impl Dir {
         }
     }
 
-    /// The names of all entries, in no order. A name that is not UTF-8 is given with `\u{FFFD}` in place of what is not.
+    /// The names of all entries, in the order of their inodes, in which the file system is quickest to tell more of them.
+    /// A name that is not UTF-8 is given with `\u{FFFD}` in place of what is not.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -206,10 +207,12 @@ impl Dir {
             let name = entry.file_name();
             if name != c"." && name != c".." {
                 let name = String::from_utf8(name.to_bytes().to_vec());
-                names.push(name.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()));
+                let name = name.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+                names.push((entry.ino(), name));
             }
         }
-        Ok(names)
+        names.sort_unstable_by_key(|(inode, _)| *inode);
+        Ok(names.into_iter().map(|(_, name)| name).collect())
     }
 
     /// Opens a regular file to read it.

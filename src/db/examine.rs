@@ -19,6 +19,7 @@ use super::read::mark;
 use super::record::{Baseline, Counters, Pending, StoredHead, Tombstone};
 use super::records::Record as _;
 use super::salvage::{Damage, Found, look_through};
+use super::sums::{Sum, Sums};
 use super::tables::readable;
 use super::{SCHEMA_VERSION, Store};
 
@@ -204,6 +205,13 @@ impl Contradictions {
             if bases.contains_key(key) != has_base {
                 self.add("baseline_content", key, "the merge base is missing, or is kept for nothing");
             }
+        }
+        let sums: BTreeMap<Vec<u8>, Sum> =
+            Sums::of_baselines(baselines.values()).rows().map(|(key, sum)| (key.to_vec(), sum)).collect();
+        let present = values::<Sum>(found, "baseline_sums");
+        let shards: BTreeSet<_> = sums.keys().chain(present.keys()).collect();
+        for key in shards.into_iter().filter(|key| sums.get(*key) != present.get(*key)) {
+            self.add("baseline_sums", key, "what the files of these numbers come to is not up to date");
         }
         for key in values::<Tombstone>(found, "tombstones").keys().filter(|key| hashes.contains_key(*key)) {
             self.add("tombstones", key, "the issue is both there and deleted");

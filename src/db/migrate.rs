@@ -8,6 +8,7 @@
 //! | 1 | issues only |
 //! | 2 | the table `records`; rows of `changes` are of any kind, so their identity is optional |
 //! | 3 | validations and handoffs, which an older program could not read in `changes`; rows are as in 2 |
+//! | 4 | the table `baseline_sums` |
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::witness::Witness;
 use super::{DATABASE, Store, begin_write};
 
 /// The schema that is written: which tables there are, and which shapes their rows have.
-pub const SCHEMA_VERSION: u8 = 3;
+pub const SCHEMA_VERSION: u8 = 4;
 
 /// Rows that are held in memory at a time.
 const BATCH: usize = 10_000;
@@ -108,6 +109,9 @@ pub(super) fn bring_up_to_date(
         let mut tables = Tables::open_to_write(&txn, witness)?;
         if found < 2 {
             rewrite_changes(&mut tables)?;
+        }
+        if found < 4 {
+            tables.sum_baselines()?;
         }
         tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
     }

@@ -21,7 +21,7 @@ impl WriteTxn<'_> {
     pub fn agree(&mut self, identity: &Identity, baseline: &Baseline, content: &Issue) -> Result<(), StoreError> {
         let key = identity.key();
         let record = self.id_of(identity)?.map(|id| self.head(id)).transpose()?.flatten();
-        self.tables.baseline.put(&key, baseline)?;
+        self.put_baseline(&key, baseline)?;
         self.touched = true;
         self.raise_high_water(baseline.name.id);
         match record {
@@ -44,7 +44,7 @@ impl WriteTxn<'_> {
     /// If the database fails.
     pub fn refresh_baseline(&mut self, key: &[u8], baseline: &Baseline) -> Result<(), StoreError> {
         self.touched = true;
-        self.tables.baseline.put(key, baseline)
+        self.put_baseline(key, baseline)
     }
 
     /// Forgets what file and record agreed on: the file is gone.
@@ -54,7 +54,7 @@ impl WriteTxn<'_> {
     pub fn forget_baseline(&mut self, identity: &Identity) -> Result<(), StoreError> {
         let key = identity.key();
         self.touched = true;
-        self.tables.baseline.remove(&key)?;
+        self.remove_baseline(&key)?;
         self.tables.bases.remove(&key)?;
         match self.id_of(identity)? {
             Some(_) => self.tables.pending.put(&key, &(identity, Pending::New)),

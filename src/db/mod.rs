@@ -59,6 +59,7 @@ mod salvage;
 pub mod shrink;
 mod sound;
 mod storage;
+pub mod sums;
 pub mod tables;
 mod trail;
 pub mod undo;

@@ -180,7 +180,7 @@ impl WriteTxn<'_> {
             if !agrees && (base.is_none() || (version.is_none() && !tombstones.contains_key(*key))) {
                 continue;
             }
-            self.tables.baseline.put_bytes(key, bytes)?;
+            self.put_baseline(key, &baseline)?;
             rescue.rescued.saved += 1;
             if let Some(base) = base.filter(|_| !agrees)
                 && let Some(identity) = Identity::from_key(key)

@@ -13,9 +13,10 @@ use super::migrate::is_old_change;
 use super::read::{FolderMark, mark};
 use super::record::{Baseline, Change, Conflict, Counters, Landing, Moved, Pending, StoredHead, Tombstone};
 use super::records::is_record;
+use super::sums::Sum;
 
 /// The tables that hold what is worked out from others.
-pub(super) const INDEXES: [&str; 3] = ["order", "terms", "links"];
+pub(super) const INDEXES: [&str; 4] = ["order", "terms", "links", "baseline_sums"];
 
 /// Whether a row is whole and of its table.
 pub(super) fn is_sound(table: &str, key: &[u8], value: &[u8]) -> bool {
@@ -26,6 +27,7 @@ pub(super) fn is_sound(table: &str, key: &[u8], value: &[u8]) -> bool {
         "identities" => Identity::from_key(key).is_some() && decode::<IssueId>(key, value).is_ok(),
         "pending" => decode::<(Identity, Pending)>(key, value).is_ok(),
         "baseline" => Identity::from_key(key).is_some() && decode::<Baseline>(key, value).is_ok(),
+        "baseline_sums" => key.len() == 4 && decode::<Sum>(key, value).is_ok(),
         "baseline_content" => decode::<Issue>(key, value).is_ok(),
         "changes" => key.len() == 8 && (decode::<Change>(key, value).is_ok() || is_old_change(key, value)),
         "superseded" => key.len() == 8 && decode::<String>(key, value).is_ok(),

@@ -99,6 +99,8 @@ tables! {
     pending = "pending",
     /// Identity to what file and record last agreed on.
     baseline = "baseline",
+    /// Index: shard of numbers to the sums of the baselines of its files (see [`super::sums`]).
+    sums = "baseline_sums",
     /// Identity to the issue they agreed on, once the record has moved on.
     bases = "baseline_content",
     /// Revision to what was changed.
@@ -394,6 +396,26 @@ impl Rows<WriteRows<'_>> {
         self.vouch(Probe::At(key))?;
         self.table.insert(key, codec::encode(key, value).as_slice())?;
         Ok(())
+    }
+
+    /// Stores a value; answers the old one, if there was one.
+    pub(crate) fn replace<V: Serialize + DeserializeOwned>(
+        &mut self,
+        key: &[u8],
+        value: &V,
+    ) -> Result<Option<V>, StoreError> {
+        self.vouch(Probe::At(key))?;
+        let old = self.table.insert(key, codec::encode(key, value).as_slice())?;
+        old.map(|old| codec::decode(key, old.value())).transpose().map_err(|cause| self.corrupt(key, cause))
+    }
+
+    /// Removes a row; answers what it was, if there was one.
+    pub(crate) fn take<V: DeserializeOwned>(&mut self, key: &[u8]) -> Result<Option<V>, StoreError> {
+        let old = self.get(key)?;
+        if old.is_some() {
+            self.remove(key)?;
+        }
+        Ok(old)
     }
 
     /// Stores the bytes of a value as they were stored before.

@@ -15,6 +15,7 @@ use super::index::{IndexKeys, id_key};
 use super::read::mark;
 use super::record::{Author, Counters, Op, StoredHead, Tombstone, Versioned};
 use super::retention::Retention;
+use super::sums::Sums;
 use super::tables::{Tables, WriteRows};
 use super::trail::StandingChange;
 
@@ -45,6 +46,8 @@ pub struct WriteTxn<'t> {
     pub(super) first: Revision,
     pub(super) last: Revision,
     highest: IssueId,
+    /// What is to be added to the sums of baselines.
+    pub(super) sums: Sums,
     pub(super) undoes: Option<Revision>,
     pub(super) group: Option<Revision>,
     pub(super) later: Later,
@@ -81,6 +84,7 @@ impl<'t> WriteTxn<'t> {
             first,
             last,
             highest,
+            sums: Sums::default(),
             undoes,
             group: None,
             later: Later::default(),
@@ -313,6 +317,7 @@ impl<'t> WriteTxn<'t> {
                 self.tables.heads.put(&id_key(id), &stored)?;
             }
         }
+        self.settle_sums()?;
         if self.high_water()? != self.highest {
             self.tables.meta.put(mark::HIGH_WATER, &self.highest)?;
         }

@@ -152,16 +152,17 @@ pub struct Scan {
 #[must_use]
 pub fn scan(
     dir: &Dir,
-    listing: Listing,
+    mut listing: Listing,
     known: &Baselines,
     now: (i64, u32),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Scan {
+    listing.sort();
     let mut scan = Scan { folder: Some(listing.folder), ..Scan::default() };
     let (mut to_read, mut unchanged) = (Vec::new(), Vec::with_capacity(listing.entries.len()));
     let younger = younger_twins(&listing.entries, known);
-    for Listed { name, parsed, entry } in listing.entries {
-        let parsed = match parsed {
+    for Listed { name, entry, .. } in listing.entries {
+        let parsed = match FileName::parse(&name) {
             Ok(parsed) => parsed,
             Err(NotAnIssueFile::Unrelated) => continue,
             Err(reason) => {

@@ -113,6 +113,14 @@ impl FileName {
     /// [`NotAnIssueFile::Unrelated`] for names that are not of the shape and can be passed over in silence; the other
     /// variants for names that were probably meant as issue files and must be reported.
     pub fn parse(name: &str) -> Result<Self, NotAnIssueFile> {
+        Self::split(name).map(|(id, slug)| Self { id, slug: Slug(slug.to_owned()) })
+    }
+
+    /// The number and the slug of a directory entry's name.
+    ///
+    /// # Errors
+    /// See [`FileName::parse`].
+    pub fn split(name: &str) -> Result<(IssueId, &str), NotAnIssueFile> {
         let digits = name.bytes().take_while(u8::is_ascii_digit).count();
         let rest = &name[digits..];
         let has_md_end = rest.len() >= 3 && rest.as_bytes()[rest.len() - 3..].eq_ignore_ascii_case(b".md");
@@ -129,7 +137,7 @@ impl FileName {
         let one_spelling = (digits == 4 || (digits > 4 && !name.starts_with('0')))
             && rest.as_bytes().ends_with(b".md")
             && (rest.len() == 3 || !slug.is_empty());
-        if one_spelling { Ok(Self { id, slug: Slug(slug.to_owned()) }) } else { Err(NotAnIssueFile::Misspelled) }
+        if one_spelling { Ok((id, slug)) } else { Err(NotAnIssueFile::Misspelled) }
     }
 
     /// The name without `.md`, as `depends_on` spells it.

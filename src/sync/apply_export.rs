@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::cores::{self, both};
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Landing, Pending, Versioned};
+use crate::db::sums::{Sum, Sums};
 use crate::db::{Op, ReadTxn};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
 use crate::fs::{Dir, Entry, FileStat, is_temporary};
@@ -103,16 +104,28 @@ impl Mirror<'_> {
     /// The names in the folder beside the baselines, if any file of these is not there.
     pub(super) fn absent(&self) -> Result<Option<Snapshot>, MirrorError> {
         let dir = self.project.issues()?;
-        let list = || -> Result<Vec<FileName>, MirrorError> {
+        let list = || -> Result<(Vec<FileName>, Sums), MirrorError> {
             let names = dir.as_ref().map_or_else(|| Ok(Vec::new()), Dir::names)?;
-            Ok(names.iter().filter_map(|name| FileName::parse(name).ok()).collect())
+            let names: Vec<_> = names.iter().filter_map(|name| FileName::parse(name).ok()).collect();
+            let mut sums = Sums::default();
+            for name in &names {
+                sums.add(name.id, Sum::of(name.id, name.slug.as_str(), None));
+            }
+            Ok((names, sums))
         };
-        let (names, stored) = both(list, || self.stored());
-        let (names, mut stored) = (names?, stored?);
-        if self.recover_export(&stored.landings)? {
-            stored = self.stored()?;
+        let (listed, noted) = both(list, || {
+            let read = self.store.read()?;
+            Ok::<_, MirrorError>((read.sums()?, read.landings()?))
+        });
+        let ((names, present), (mut known, landings)) = (listed?, noted?);
+        if self.recover_export(&landings)? {
+            known = self.store.read()?.sums()?;
         }
-        let baselines = stored.baselines;
+        if present.differing(&known, Sum::has_names_of).is_empty() {
+            cores::free(names);
+            return Ok(None);
+        }
+        let baselines = Baselines::new(self.store.read()?.all_baselines()?);
         if names.iter().filter(|name| baselines.of(name).is_some()).count() == baselines.len() {
             cores::free((names, baselines));
             return Ok(None);
@@ -120,7 +133,7 @@ impl Mirror<'_> {
         let names: Names = names.into_iter().filter(|name| baselines.of(name).is_some()).collect();
         let folder = dir.as_ref().map(Dir::stat).transpose()?;
         let scan = Scan { unchanged: names, folder, ..Scan::default() };
-        Ok(Some(Snapshot::of_scan(baselines, scan)))
+        Ok(Some(Snapshot { baselines, scan, ..Snapshot::default() }))
     }
 
     /// Files that the branch's history never held and that are gone: stashed or cleaned away, to be written again. Answers
@@ -319,14 +332,6 @@ impl Mirror<'_> {
             landed.push(Landed { identity: item.identity.clone(), file: Some((baseline, record.issue.clone())) });
         }
         Ok(landed)
-    }
-}
-
-impl Snapshot {
-    /// A snapshot that knows nothing but which names are there.
-    fn of_scan(baselines: Baselines, scan: Scan) -> Self {
-        let (conflicts, pending) = Default::default();
-        Self { baselines, scan, twins: Vec::new(), conflicts, pending, folder_mark: None }
     }
 }
 

@@ -168,7 +168,8 @@ impl Mirror<'_> {
     }
 
     pub(super) fn report_import(&self, snapshot: &Snapshot, missing: &Missing, plan: &ImportPlan<'_>) -> Report {
-        let mut report = Report { unchanged: snapshot.scan.unchanged.len() as u64, ..Report::default() };
+        let mut report =
+            Report { unchanged: snapshot.settled + snapshot.scan.unchanged.len() as u64, ..Report::default() };
         let quiet = snapshot.scan.read.len().saturating_sub(plan.actions.iter().filter(|a| a.file.is_some()).count());
         report.unchanged += quiet as u64;
         for action in &plan.actions {

@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::cores::both;
-use crate::db::gate::Gate;
-use crate::db::record::{Baseline, Conflict, Landing, Pending, Versioned};
+use crate::db::record::{Baseline, Conflict, Pending, Versioned};
 use crate::db::{FolderMark, ReadTxn};
-use crate::fs::Dir;
-use crate::import::scan::{self, Baselines, Listing, ReadFile, Scan};
+use crate::import::scan::{Baselines, ReadFile, Scan};
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 
@@ -22,26 +19,18 @@ const MANY_GONE: usize = 20;
 const BATCH: usize = 1024;
 
 /// What the files and the baselines say, before any record is looked at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) baselines: Baselines,
     pub(super) scan: Scan,
+    /// How many files more there are, which are as they were; they are in neither of these.
+    pub(super) settled: u64,
     /// Further files of issues that have more than one.
     pub(super) twins: Vec<ReadFile>,
     pub(super) conflicts: HashMap<Identity, Conflict>,
     pub(super) pending: HashMap<Identity, Pending>,
     /// What the folder looked like to whoever last noted it.
     pub(super) folder_mark: Option<FolderMark>,
-}
-
-/// The database's part of a snapshot.
-pub(super) struct Stored {
-    pub(super) baselines: Baselines,
-    high_water: IssueId,
-    conflicts: HashMap<Identity, Conflict>,
-    pending: HashMap<Identity, Pending>,
-    folder_mark: Option<FolderMark>,
-    pub(super) landings: Vec<Landing>,
 }
 
 /// The number of an issue.
@@ -77,76 +66,6 @@ pub(super) struct Missing {
 }
 
 impl Mirror<'_> {
-    pub(super) fn snapshot(&self, gate: &Gate) -> Result<Snapshot, MirrorError> {
-        self.snapshot_since(gate, None)
-    }
-
-    /// Where a revision is given, files that are known are looked at only if commits since then changed them.
-    pub(super) fn snapshot_since(&self, gate: &Gate, revision: Option<&str>) -> Result<Snapshot, MirrorError> {
-        let now = gate.file_system_now(self.store.dir())?;
-        let dir = self.project.issues()?;
-        let (mut stored, mut listing) = self.look(dir.as_ref(), revision)?;
-        if self.recover_export(&stored.landings)? {
-            (stored, listing) = self.look(dir.as_ref(), revision)?;
-        }
-        let Stored { baselines, high_water, conflicts, pending, folder_mark, landings: _ } = stored;
-        let mut scan = match dir.as_ref().zip(listing) {
-            Some((dir, listing)) => {
-                scan::scan(dir, listing, &baselines, now, &|done, all| (self.progress)("reading", done, all))
-            }
-            None => Scan::default(),
-        };
-        self.take_unmerged(&mut scan, &baselines)?;
-        drop_far_numbers(&mut scan, high_water);
-        let mut twins = Vec::new();
-        // an issue whose baseline is of the very file that was read is in no other that is as it was
-        let keys = scan.read.iter().map(|file| (&file.name, file.issue.head.identity().key()));
-        let elsewhere = |(name, key): &(&FileName, Vec<u8>)| baselines.of(name).is_none_or(|(known, _)| known != key);
-        let mut read: Vec<Vec<u8>> = keys.filter(elsewhere).map(|(_, key)| key).collect();
-        read.sort_unstable();
-        if let Some(dir) = dir.as_ref().filter(|_| !read.is_empty()) {
-            // few were read, and all are looked at: the cheaper question comes first, and nothing is hashed
-            for (key, baseline) in &baselines {
-                if read.binary_search(key).is_ok()
-                    && scan.unchanged.contains(&baseline.name)
-                    && let Ok(file) = scan::read_file(dir, &baseline.name, now)
-                {
-                    twins.push(*file);
-                }
-            }
-        }
-        Ok(Snapshot { baselines, scan, twins, conflicts, pending, folder_mark })
-    }
-
-    /// Lists the folder and reads what the database has; neither waits for the other.
-    fn look(&self, dir: Option<&Dir>, revision: Option<&str>) -> Result<(Stored, Option<Listing>), MirrorError> {
-        let (listing, stored) = both(|| dir.map(|dir| self.list(dir, revision)).transpose(), || self.stored());
-        Ok((stored?, listing?))
-    }
-
-    fn list(&self, dir: &Dir, revision: Option<&str>) -> Result<Listing, MirrorError> {
-        let changed = match (revision, self.git()) {
-            (Some(revision), Some(git)) => {
-                Some(git.changed_since(self.project.root(), revision, &self.project.issues_path())?)
-            }
-            // without git there are no commits to go by
-            _ => None,
-        };
-        Ok(scan::list(dir, changed.as_ref())?)
-    }
-
-    pub(super) fn stored(&self) -> Result<Stored, MirrorError> {
-        let read = self.store.read()?;
-        Ok(Stored {
-            baselines: Baselines::new(read.all_baselines()?),
-            high_water: read.high_water()?,
-            conflicts: read.all_conflicts()?.into_iter().collect(),
-            pending: read.all_pending()?.into_iter().collect(),
-            folder_mark: read.folder_mark()?,
-            landings: read.landings()?,
-        })
-    }
-
     /// Why the files of these issues are not in the folder. git is asked only if there are any.
     pub(super) fn missing(&self, snapshot: &Snapshot) -> Result<Missing, MirrorError> {
         let (gone, displaced) = snapshot.gone();
@@ -156,7 +75,7 @@ impl Mirror<'_> {
             return Ok(missing);
         }
         let folder_missing = snapshot.scan.folder.is_none();
-        let total = snapshot.baselines.len();
+        let total = snapshot.baselines.len() + usize::try_from(snapshot.settled).unwrap_or(usize::MAX);
         let is_many = |count: usize| count > 0 && (folder_missing || (count > MANY_GONE && count * 3 > total));
         let caution = |count: usize| {
             let what = if folder_missing {
@@ -424,25 +343,4 @@ impl Snapshot {
         }
         (gone, displaced)
     }
-}
-
-/// A number far above all others is taken for a mistake, so that it does not end creation.
-fn drop_far_numbers(scan: &mut Scan, high_water: IssueId) {
-    const FARTHEST: u32 = 100_000;
-    let mut numbers: Vec<_> = scan.read.iter().map(|file| file.name.id.0).collect();
-    numbers.sort_unstable();
-    let mut highest = high_water.0;
-    for number in numbers {
-        if number > highest && number - highest > FARTHEST {
-            break;
-        }
-        highest = highest.max(number);
-    }
-    let far = |file: &ReadFile| file.name.id.0 > highest;
-    for file in scan.read.iter().filter(|file| far(file)) {
-        let reason = format!("the number is more than {FARTHEST} above the highest, {highest}");
-        let entry = scan::BadEntry::new(file.name.to_string(), None, reason);
-        scan.bad.push(scan::BadEntry { identity: Some(file.issue.head.identity()), ..entry });
-    }
-    scan.read.retain(|file| !far(file));
 }

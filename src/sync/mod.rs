@@ -15,6 +15,7 @@ pub mod diff3;
 pub mod driver;
 mod gather;
 mod landing;
+mod look;
 pub mod merge;
 pub mod numbers;
 pub mod plan;

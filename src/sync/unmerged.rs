@@ -196,7 +196,7 @@ impl Branches<'_> {
 }
 
 /// Whether a file that could be read shows conflict markers, as it can in a code fence.
-fn has_fenced_markers(file: &ReadFile) -> bool {
+pub(super) fn has_fenced_markers(file: &ReadFile) -> bool {
     let begins = |sign: &str| file.issue.body.split_inclusive('\n').any(|line| line.starts_with(sign));
     begins("<<<<<<<") && begins(">>>>>>>")
 }

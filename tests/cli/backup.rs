@@ -195,11 +195,12 @@ fn a_backup_taken_while_others_write_is_of_one_moment() {
 
 #[test]
 fn a_backup_of_an_older_version_is_brought_up_to_date_and_one_of_a_newer_is_refused() {
-    for (schema, changes) in [(1, 9), (2, 14)] {
+    for schema in [1, 2, 3] {
         let project = project();
         let old = format!("{}/tests/golden/databases/schema-{schema}.redb", env!("CARGO_MANIFEST_DIR"));
         let report = project.json(&format!("restore {old}"));
         assert_eq!(report["schema"], json!(schema));
+        let changes = crate::migrations::log_rows(schema);
         assert_eq!(project.json("log").as_array().unwrap().len(), changes);
         assert_eq!(copies(&project).len(), 1, "of what was there; the backup is its own copy");
         assert_eq!(project.json("doctor")["healthy"], json!(true));

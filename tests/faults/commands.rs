@@ -88,7 +88,7 @@ fn fresh_clone() -> Sandbox {
 /// A database that an older version of the program wrote, its bodies as all bodies here.
 fn old_schema() -> Sandbox {
     let project = Sandbox::new();
-    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/databases/schema-2.redb");
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/databases/schema-3.redb");
     std::fs::copy(database, project.path(".oxi/state.redb")).unwrap();
     project
 }
