@@ -238,7 +238,7 @@ impl<T: Readable> Rows<T> {
     }
 
     /// What `take` makes of a row's bytes. In a read transaction the engine is not asked where somebody vouches for the
-    /// pages: a row that is there says by itself whether it is whole, so that others in its page may be damaged.
+    /// pages.
     fn look_up<R>(&self, key: &[u8], take: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, StoreError> {
         match &self.witness {
             Some(witness) if T::IS_COMMITTED => {
