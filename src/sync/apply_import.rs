@@ -310,7 +310,13 @@ fn apply(
     }
     match &action.conflict {
         ConflictChange::Set(conflict) => {
-            txn.put_conflict(identity, conflict)?;
+            // it was planned with the number that the record had then
+            let mut conflict = conflict.as_ref().clone();
+            conflict.id = plan.number(identity).unwrap_or(conflict.id);
+            if let Some(ours) = &mut conflict.ours {
+                ours.head.id = conflict.id;
+            }
+            txn.put_conflict(identity, &conflict)?;
         }
         ConflictChange::Clear => {
             txn.remove_conflict(identity)?;

@@ -209,6 +209,20 @@ fn a_file_copied_under_another_number_and_edited_is_a_conflict() {
 }
 
 #[test]
+fn a_conflict_that_comes_with_a_new_number_is_noted_once() {
+    let project = project_with(&[issue(100, "first")]);
+    project.commit("before");
+    let one = issue(100, "first").text();
+    project.write("0036-first.md", one.replace("id: 100", "id: 36").replace("three", "3"));
+    project.write("0100-first.md", one.replace("three", "III"));
+    project.oxi("sync").exits(4).says("renumbered 100 -> 36");
+    let log = project.json("log");
+    project.oxi("sync").exits(4);
+    assert_eq!(project.json("log"), log);
+    assert_eq!(project.json("conflicts")[0]["id"], json!(36));
+}
+
+#[test]
 fn of_two_files_of_one_issue_resolve_keeps_one() {
     for (choice, third) in [("--ours", "three"), ("--theirs", "3")] {
         let project = project_with(&[issue(1, "first"), issue(2, "second")]);
