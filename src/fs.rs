@@ -429,10 +429,19 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PathError> {
         let source = io::Error::other("it is not a regular file");
         return Err(PathError { action: "open", path: path.to_owned(), source });
     }
-    let mut bytes = Vec::new();
+    let size = u64::try_from(stat.st_size).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit) + 1).unwrap_or_default());
     let read = File::from(fd).take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|source| PathError { action: "read", path: path.to_owned(), source })?;
     Ok(bytes)
+}
+
+/// What the file system says of a file that the user or another program named; links are followed.
+///
+/// # Errors
+/// If it is missing or cannot be reached.
+pub fn stat(path: &Path) -> Result<FileStat, PathError> {
+    rustix::fs::stat(path).map(|stat| FileStat::of(&stat)).map_err(at("read", path))
 }
 
 /// Writes over a file that the caller names, in place and not atomically: for another program's temporary file.

@@ -14,9 +14,14 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::fs::FileStat;
+
 pub use head::CheckedOut;
 pub use staged::Staged;
 pub use tracked::Asked;
+
+/// Longer than any `.git` file that says where the repository is, in bytes.
+const MAX_POINTER: u64 = 1 << 16;
 
 /// A git work tree.
 #[derive(Clone, Debug)]
@@ -77,16 +82,28 @@ impl Git {
     /// The work tree that holds a directory; none outside of git.
     #[must_use]
     pub fn discover(directory: &Path) -> Option<Self> {
-        let top = directory.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok())?;
+        let there = |dir: &Path| dir.join(".git").symlink_metadata().ok();
+        let (top, found) = directory.ancestors().find_map(|dir| Some((dir, there(dir)?)))?;
         let dot_git = top.join(".git");
-        let git_dir = if dot_git.is_dir() {
+        let git_dir = if found.is_dir() || found.is_symlink() && dot_git.is_dir() {
             dot_git
         } else {
             // a linked work tree or a submodule: a file that says where
-            let text = std::fs::read_to_string(&dot_git).ok()?;
+            let text = String::from_utf8(crate::fs::read(&dot_git, MAX_POINTER).ok()?).ok()?;
             top.join(text.strip_prefix("gitdir:")?.trim())
         };
         Some(Self { top: top.to_owned(), git_dir })
+    }
+
+    /// What the file system says of the work tree's index; none where there is none, or it cannot be reached.
+    #[must_use]
+    pub fn index_stat(&self) -> Option<FileStat> {
+        crate::fs::stat(&self.index_path()).ok()
+    }
+
+    /// As git itself has it: what a hook's environment names instead is the index of one commit.
+    fn index_path(&self) -> PathBuf {
+        self.git_dir.join("index")
     }
 
     /// The directory at the top of the work tree.

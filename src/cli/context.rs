@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 
 use crate::claims::{self, Access, Scope};
-use crate::db::{Author, ReadTxn, Retention, Store, WriteTxn};
-use crate::fs::PathError;
+use crate::db::{Author, Met, ReadTxn, Retention, Store, WriteTxn};
+use crate::fs::{FileStat, PathError};
+use crate::git::Git;
 use crate::liveness::Watch;
 use crate::project::{Project, Start};
 use crate::schema::id::{SessionId, printable};
@@ -18,7 +19,7 @@ use crate::schema::settings::{Color, Given, Key, Layer, MAX_ACTOR, Origin, Setti
 use crate::schema::time::Timestamp;
 use crate::sessions;
 use crate::settings::Place;
-use crate::sync::{Mirror, Options, Report};
+use crate::sync::{self, Mirror, MirrorError, Options, Report};
 use crate::worktrees::Shared;
 
 use super::args::{Global, When};
@@ -177,14 +178,15 @@ impl Context {
     pub(super) fn ready(&self) -> CliResult<(Project, Store)> {
         let project = self.project()?;
         let store = self.store(&project);
-        if !store.exists()? {
-            self.build(&project, &store)?;
-            let _ = store.mark_seen();
-        }
-        if !store.is_seen()? {
-            self.with_mirror(&project, &store, Options::default(), |mirror| Ok(mirror.refuse_tracked_database()?))?;
-            // where it cannot be noted, git is asked again next time
-            let _ = store.mark_seen();
+        match store.met(index_stat(&project))? {
+            Met::Unchanged => {}
+            Met::Missing => {
+                self.build(&project, &store)?;
+                // where it cannot be noted, the next command meets it for the first time
+                let _ = store.mark_met();
+            }
+            Met::Never => meet(&project, &store, false)?,
+            Met::Before => meet(&project, &store, true)?,
         }
         Ok((project, store))
     }
@@ -253,6 +255,28 @@ impl Context {
             super::output::tell(&printable(text, false));
         }
     }
+}
+
+/// Refuses a database that git tracks, and notes that it does not.
+fn meet(project: &Project, store: &Store, was_met: bool) -> Result<(), MirrorError> {
+    // where it cannot be noted, git is asked again next time
+    let note = store.begin_note().ok().flatten();
+    let index = index_stat(project);
+    match sync::refuse_tracked_database(project) {
+        Ok(()) => {}
+        // nobody can check anything out then, or not from here, as where a container lacks the repository of a work tree
+        Err(MirrorError::Git(error)) if was_met || error.is_not_installed() => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    if let Some(note) = note {
+        let _ = note.keep(index);
+    }
+    Ok(())
+}
+
+/// What the file system says of git's index.
+fn index_stat(project: &Project) -> Option<FileStat> {
+    Git::discover(project.root()).and_then(|git| git.index_stat())
 }
 
 fn cannot_share(error: PathError) -> CliError {

@@ -189,7 +189,8 @@ impl From<StoreError> for CliError {
                 Self::new(Code::Database, message).hint("install the newer oxi-state; the database was left as it is")
             }
             StoreError::TrackedByGit(path) => Self::new(Code::Database, message).hint(format!(
-                "run `git rm --cached {0}` and delete {0}; `oxi-state init` builds it anew from the files",
+                "run `git rm --cached {0}`; if it came by git and is not your own, delete it, too: `oxi-state init` builds it \
+                 anew from the files",
                 path.display()
             )),
             StoreError::Engine(engine) | StoreError::CommitUnknown(engine) if is_io(engine) => {

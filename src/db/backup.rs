@@ -222,8 +222,8 @@ impl Store {
             })?;
             let keep = || header.as_ref().map(|_| self.keep_copy("restore", turn)).transpose();
             let Some(before) = self.give_way_to(&copy.name, header.as_deref(), keep)? else { continue };
-            // where it cannot be noted, git is asked next time
-            let _ = self.mark_seen();
+            // where it cannot be noted, the next command meets it for the first time
+            let _ = self.mark_met();
             return Ok(BackedUp { bytes, revision: examined.revision, issues: examined.issues, schema, before });
         }
         Err(BackupError::Contended)

@@ -11,10 +11,11 @@ use crate::fs::{PathError, is_running, maker};
 use super::backup::AUTOMATIC;
 use super::error::StoreError;
 use super::gate::Gate;
+use super::met::NOTE;
 use super::read::mark;
 use super::repair::DAMAGED;
 use super::tables::Tables;
-use super::{SCHEMA_VERSION, SEEN, Store, begin_write, builder};
+use super::{SCHEMA_VERSION, Store, begin_write, builder};
 
 /// The length of what the engine writes first.
 const HEADER_BYTES: u64 = 4096;
@@ -57,15 +58,14 @@ impl Store {
     }
 
     /// Removes what killed processes left of databases that they were making, and of notes that one is there. The
-    /// caller holds the lock of all who make them.
+    /// caller holds the lock of all who make databases.
     pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
-        // a note of the file's inode that is lost to another process here is made again
-        let prefixes = [format!("{}.tmp-", self.name), format!(".{SEEN}.tmp-")];
-        let left = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        // a migration makes such a copy without that lock
-        let copies = [AUTOMATIC, DAMAGED].map(|beginning| format!(".{beginning}"));
+        let prefix = format!("{}.tmp-", self.name);
+        let left = |name: &&String| name.starts_with(&prefix);
+        // a migration makes such a copy without that lock, and any command such a note
+        let others = [AUTOMATIC, DAMAGED, NOTE].map(|beginning| format!(".{beginning}"));
         let abandoned = |name: &&String| {
-            copies.iter().any(|beginning| name.starts_with(beginning))
+            others.iter().any(|beginning| name.starts_with(beginning))
                 && maker(name).is_some_and(|pid| !is_running(pid))
         };
         let names = self.dir.names()?;

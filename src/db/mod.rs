@@ -43,6 +43,7 @@ pub mod gate;
 mod inbox;
 mod index;
 pub mod log;
+mod met;
 mod migrate;
 mod mirror;
 mod pages;
@@ -77,13 +78,14 @@ use std::time::{Duration, Instant};
 
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
 
-use crate::fs::{Dir, Entry, Obstacle, PathError};
+use crate::fs::{Dir, Entry, FileStat, Obstacle, PathError};
 use crate::schema::codec;
 
 pub use birth::Birth;
 pub use error::StoreError;
 pub use examine::Examination;
 use gate::Gate;
+pub use met::{Met, Note};
 pub use migrate::SCHEMA_VERSION;
 pub use read::FolderMark;
 use read::mark;
@@ -101,9 +103,6 @@ pub use write::{Cas, WriteTxn};
 
 /// The database's file name.
 pub const DATABASE: &str = "state.redb";
-
-/// Says which database file was last seen not to be tracked by git: its inode.
-const SEEN: &str = "state.lock-database";
 
 /// What the engine's own tables are called in messages.
 const FREE_PAGES: &str = "(free pages)";
@@ -189,36 +188,16 @@ impl Store {
     /// # Errors
     /// If there is something else of its name, such as a link, or the folder cannot be read.
     pub fn exists(&self) -> Result<bool, StoreError> {
+        Ok(self.stat()?.is_some())
+    }
+
+    /// What the file system says of the database; none if there is none.
+    fn stat(&self) -> Result<Option<FileStat>, StoreError> {
         match self.dir.entry(&self.name)? {
-            None => Ok(false),
-            Some(Entry::File(_)) => Ok(true),
+            None => Ok(None),
+            Some(Entry::File(stat)) => Ok(Some(stat)),
             Some(_) => Err(PathError { action: "open", path: self.path(), source: Obstacle::NotRegular.into() }.into()),
         }
-    }
-
-    /// Whether the database is the file that was last [`Store::mark_seen`], and not one that a checkout or a copy put in
-    /// its place.
-    ///
-    /// # Errors
-    /// If the folder cannot be read.
-    pub fn is_seen(&self) -> Result<bool, StoreError> {
-        let Some(Entry::File(stat)) = self.dir.entry(&self.name)? else { return Ok(false) };
-        match self.dir.read(SEEN, 32) {
-            Ok((bytes, _)) => Ok(bytes == stat.inode.to_string().as_bytes()),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Notes that the database may be used: git was asked and does not track it.
-    ///
-    /// # Errors
-    /// If the note cannot be written.
-    pub fn mark_seen(&self) -> Result<(), StoreError> {
-        if let Some(Entry::File(stat)) = self.dir.entry(&self.name)? {
-            self.dir.replace(SEEN, stat.inode.to_string().as_bytes())?;
-        }
-        Ok(())
     }
 
     /// Opens a read transaction.

@@ -65,8 +65,8 @@ impl Store {
         let rebuilt = unborn.rebuild_from(aside, author, text_of, fill).and_then(|rescued| {
             let given = self.give_way_to(&unborn.name, Some(&aside.header), || Ok(rescued))?;
             if given.is_some() {
-                // where it cannot be noted, git is asked next time
-                let _ = self.mark_seen();
+                // where it cannot be noted, the next command meets it for the first time
+                let _ = self.mark_met();
             }
             Ok(given)
         });

@@ -62,10 +62,10 @@ impl Store {
         if after >= before {
             return Ok(Some((before, before)));
         }
-        let Some(seen) = self.give_way_to(copy, Some(&header), || self.is_seen())? else { return Ok(None) };
+        let Some(seen) = self.give_way_to(copy, Some(&header), || self.is_met())? else { return Ok(None) };
         if seen {
-            // where it cannot be noted, git is asked again next time
-            let _ = self.mark_seen();
+            // where it cannot be noted, the next command meets it for the first time
+            let _ = self.mark_met();
         }
         Ok(Some((before, after)))
     }

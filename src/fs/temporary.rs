@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::{Dir, Entry, PathError, at};
+use super::{Dir, Entry, FileStat, PathError, at};
 
 /// Tells the temporary files of this process apart.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -49,6 +49,15 @@ impl Temporary<'_> {
     pub fn sync(&self) -> Result<(), PathError> {
         let path = || self.dir.path.join(&self.name);
         self.file.sync_data().map_err(|source| PathError { action: "sync", path: path(), source })
+    }
+
+    /// What the file system says of it; while it is new, its times are the file system's own present.
+    ///
+    /// # Errors
+    /// If the file system does not answer.
+    pub fn stat(&self) -> Result<FileStat, PathError> {
+        let stat = rustix::fs::fstat(&self.file).map_err(|errno| at("read", &self.dir.path.join(&self.name))(errno))?;
+        Ok(FileStat::of(&stat))
     }
 
     /// It, open for writing.

@@ -21,7 +21,7 @@ impl Git {
     /// If git cannot be run.
     pub fn ask_whether_tracked(&self, root: &Path, path: &str) -> Result<Asked, GitError> {
         let name = path.rsplit('/').next().unwrap_or(path);
-        if std::fs::read(self.git_dir.join("index")).is_ok_and(|index| lacks(&index, name) == Some(true)) {
+        if std::fs::read(self.index_path()).is_ok_and(|index| lacks(&index, name) == Some(true)) {
             return Ok(Asked(None));
         }
         let child = Self::command(root, &["ls-files", "-z", "--", path]).spawn();

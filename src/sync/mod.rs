@@ -30,9 +30,9 @@ use std::path::PathBuf;
 
 use crate::cores;
 use crate::db::gate::{Gate, GateError};
-use crate::db::{Author, Birth, Damage, FolderMark, Rescued, Store, StoreError};
+use crate::db::{Author, Birth, DATABASE, Damage, FolderMark, Rescued, Store, StoreError};
 use crate::fs::{Dir, FileStat, PathError};
-use crate::git::{Git, GitError};
+use crate::git::{Asked, Git, GitError};
 use crate::import::scan;
 use crate::project::Project;
 use crate::schema::id::{FileName, Identity};
@@ -255,7 +255,7 @@ impl Mirror<'_> {
         Ok(gate)
     }
 
-    /// A database that git tracks could be replaced by any checkout.
+    /// A database that git tracks could be replaced by any checkout. Where git is not installed there is none.
     ///
     /// # Errors
     /// [`StoreError::TrackedByGit`], or if git cannot be asked.
@@ -272,19 +272,14 @@ impl Mirror<'_> {
     }
 
     fn while_git_thinks<R>(&self, work: impl FnOnce() -> R) -> Result<R, MirrorError> {
-        let path = self.project.state_path(crate::db::DATABASE);
-        let asked = match self.git().map(|git| git.ask_whether_tracked(self.project.root(), &path)).transpose() {
+        let asked = match ask_whether_tracked(self.project) {
             Ok(asked) => asked,
             // nobody can check anything out then
             Err(error) if error.is_not_installed() => None,
             Err(error) => return Err(error.into()),
         };
         let result = work();
-        if let Some(asked) = asked
-            && asked.is_yes()?
-        {
-            return Err(StoreError::TrackedByGit(PathBuf::from(path)).into());
-        }
+        refuse_tracked(self.project, asked)?;
         Ok(result)
     }
 
@@ -301,6 +296,27 @@ impl Mirror<'_> {
     fn git(&self) -> Option<Git> {
         Git::discover(self.project.root())
     }
+}
+
+/// As [`Mirror::refuse_tracked_database`], but that git is not installed is an error, too: nobody knows the answer then.
+///
+/// # Errors
+/// [`StoreError::TrackedByGit`], or if git cannot be asked.
+pub fn refuse_tracked_database(project: &Project) -> Result<(), MirrorError> {
+    refuse_tracked(project, ask_whether_tracked(project)?)
+}
+
+/// Asks git whether it tracks the database; nobody outside of git.
+fn ask_whether_tracked(project: &Project) -> Result<Option<Asked>, GitError> {
+    let path = project.state_path(DATABASE);
+    Git::discover(project.root()).map(|git| git.ask_whether_tracked(project.root(), &path)).transpose()
+}
+
+fn refuse_tracked(project: &Project, asked: Option<Asked>) -> Result<(), MirrorError> {
+    if asked.map_or(Ok(false), Asked::is_yes)? {
+        return Err(StoreError::TrackedByGit(PathBuf::from(project.state_path(DATABASE))).into());
+    }
+    Ok(())
 }
 
 fn folder_mark(folder: Option<FileStat>) -> FolderMark {

@@ -53,6 +53,7 @@ mod session_run;
 mod sessions;
 mod settings;
 mod snapshot;
+mod tracked;
 mod undo;
 mod undo_conflicts;
 mod unmerged;

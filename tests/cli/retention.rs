@@ -89,7 +89,7 @@ fn a_dry_run_says_what_would_go_and_changes_no_byte() {
 }
 
 #[test]
-fn the_file_gets_smaller_and_git_is_not_asked_again() {
+fn the_file_gets_smaller_and_is_still_the_one_that_was_met() {
     let project = project();
     let text = noise(1, 17 * 4_000);
     let file = project.scratch().join("body.md");
@@ -110,7 +110,7 @@ fn the_file_gets_smaller_and_git_is_not_asked_again() {
     assert_eq!(project.show(12)["body"], json!("short\n"));
     let seen = std::fs::read_to_string(project.path(".oxi/state.lock-database")).unwrap();
     let inode = project.path(".oxi/state.redb").metadata().unwrap().ino();
-    assert_eq!(seen, inode.to_string());
+    assert!(seen.starts_with(&inode.to_string()), "{seen}");
     assert_eq!(project.path(".oxi/state.redb").metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(project.git("status --porcelain"), "");
     project.oxi("sync").ok();

@@ -171,6 +171,20 @@ fn on_a_read_only_disk_reading_works_and_a_change_fails_clearly() {
     });
 }
 
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout == b"0\n")
+}
+
+/// Runs the program as somebody whom permissions stop.
+fn run_unprivileged(project: &Sandbox, args: &[&str]) -> Run {
+    if !is_root() {
+        return project.run(args);
+    }
+    let mut command = project.command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program()).args(args);
+    Run::of(command.output().unwrap())
+}
+
 /// Gives everything to a user who is not the system's administrator, whom no permission stops.
 fn give_to(project: &Sandbox, user: &str) {
     let place = project.temp.path();
@@ -179,8 +193,7 @@ fn give_to(project: &Sandbox, user: &str) {
 
 #[test]
 fn a_folder_that_may_not_be_written_is_named_and_nothing_is_lost() {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout == b"0\n");
-    if is_root && !crate::sandbox::has("setpriv") {
+    if is_root() && !crate::sandbox::has("setpriv") {
         return;
     }
     let project = (CASES[0].project)();
@@ -193,15 +206,8 @@ fn a_folder_that_may_not_be_written_is_named_and_nothing_is_lost() {
             mode(&format!(".oxi/{name}"), bits);
         }
     };
-    let run = |args: &[&str]| {
-        if !is_root {
-            return project.run(args);
-        }
-        let mut command = project.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program()).args(args);
-        Run::of(command.output().unwrap())
-    };
-    if is_root {
+    let run = |args: &[&str]| run_unprivileged(&project, args);
+    if is_root() {
         give_to(&project, "65534");
     }
     mode(".oxi/issues", 0o555);
@@ -227,10 +233,46 @@ fn a_folder_that_may_not_be_written_is_named_and_nothing_is_lost() {
     mode(".oxi", 0o755);
     mode(".oxi/issues", 0o755);
     mode_of_database(0o600);
-    if is_root {
+    if is_root() {
         give_to(&project, "0");
     }
     assert_eq!(project.state(), before);
+    project.goes_on();
+}
+
+#[test]
+fn where_nothing_can_be_noted_git_is_asked_each_time() {
+    if is_root() && !crate::sandbox::has("setpriv") {
+        return;
+    }
+    let project = (CASES[0].project)();
+    project.ok(&["issue", "list"]);
+    let note = || std::fs::read_to_string(project.path(".oxi/state.lock-database")).unwrap();
+    let noted = note();
+    project.git(&["commit", "-q", "--allow-empty", "-m", "a new index"]);
+    let list = |code| {
+        if is_root() {
+            give_to(&project, "65534");
+        }
+        let mode = |mode| {
+            std::fs::set_permissions(project.path(".oxi"), std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(0o555);
+        for _ in 0..2 {
+            let run = run_unprivileged(&project, &["issue", "list"]);
+            assert_eq!(run.code, Some(code), "{run:?}");
+        }
+        mode(0o755);
+        if is_root() {
+            give_to(&project, "0");
+        }
+    };
+    list(0);
+    project.git(&["add", "-f", ".oxi/state.redb"]);
+    list(9);
+    project.git(&["rm", "-q", "--cached", ".oxi/state.redb"]);
+    list(0);
+    assert_eq!(note(), noted, "the folder could not be written");
     project.goes_on();
 }
 

@@ -34,7 +34,7 @@ fn names(store: &Store) -> Vec<String> {
 #[test]
 fn the_file_becomes_smaller_and_says_the_same() {
     let (_folder, store) = store();
-    store.mark_seen().unwrap();
+    store.mark_met().unwrap();
     let text = noise(1, 32_000);
     for number in 0..60 {
         create(&store, &format!("issue {number}"), &text);
@@ -52,7 +52,7 @@ fn the_file_becomes_smaller_and_says_the_same() {
     let all = store.read().unwrap().log(crate::schema::id::Revision(0), usize::MAX, |_| true).unwrap();
     let Shrunk::Done { before, after } = store.shrink().unwrap() else { panic!("nobody else writes") };
     assert!(after * 2 < before, "{before} -> {after}");
-    assert!(store.is_seen().unwrap(), "it is still the file that git does not track");
+    assert!(store.is_met().unwrap(), "it is still the file that git does not track");
     assert_eq!(titles(&store), ["issue 0"]);
     assert_eq!(store.read().unwrap().issue(IssueId(1)).unwrap().unwrap().issue.body, text);
     let now = store.read().unwrap().log(crate::schema::id::Revision(0), usize::MAX, |_| true).unwrap();
