@@ -8,8 +8,7 @@ use chrono::TimeDelta;
 
 use crate::claims::{self, Access, Scope};
 use crate::db::{Author, Met, ReadTxn, Retention, Store, WriteTxn};
-use crate::fs::{FileStat, PathError};
-use crate::git::Git;
+use crate::fs::PathError;
 use crate::liveness::Watch;
 use crate::project::{Project, Start};
 use crate::schema::id::{SessionId, printable};
@@ -178,7 +177,7 @@ impl Context {
     pub(super) fn ready(&self) -> CliResult<(Project, Store)> {
         let project = self.project()?;
         let store = self.store(&project);
-        match store.met(index_stat(&project))? {
+        match store.met(sync::index_stat(&project))? {
             Met::Unchanged => {}
             Met::Missing => {
                 self.build(&project, &store)?;
@@ -261,7 +260,7 @@ impl Context {
 fn meet(project: &Project, store: &Store, was_met: bool) -> Result<(), MirrorError> {
     // where it cannot be noted, git is asked again next time
     let note = store.begin_note().ok().flatten();
-    let index = index_stat(project);
+    let index = sync::index_stat(project);
     match sync::refuse_tracked_database(project) {
         Ok(()) => {}
         // nobody can check anything out then, or not from here, as where a container lacks the repository of a work tree
@@ -272,11 +271,6 @@ fn meet(project: &Project, store: &Store, was_met: bool) -> Result<(), MirrorErr
         let _ = note.keep(index);
     }
     Ok(())
-}
-
-/// What the file system says of git's index.
-fn index_stat(project: &Project) -> Option<FileStat> {
-    Git::discover(project.root()).and_then(|git| git.index_stat())
 }
 
 fn cannot_share(error: PathError) -> CliError {

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 use crate::cores;
 use crate::db::gate::{Gate, GateError};
-use crate::db::{Author, Birth, DATABASE, Damage, FolderMark, Rescued, Store, StoreError};
+use crate::db::{Author, Birth, DATABASE, Damage, FolderMark, Met, Rescued, Store, StoreError};
 use crate::fs::{Dir, FileStat, PathError};
 use crate::git::{Asked, Git, GitError};
 use crate::import::scan;
@@ -272,14 +272,24 @@ impl Mirror<'_> {
     }
 
     fn while_git_thinks<R>(&self, work: impl FnOnce() -> R) -> Result<R, MirrorError> {
+        if self.store.met(index_stat(self.project))? == Met::Unchanged {
+            return Ok(work());
+        }
+        // where it cannot be noted, git is asked again next time
+        let note = self.store.begin_note().ok().flatten();
+        let index = index_stat(self.project);
         let asked = match ask_whether_tracked(self.project) {
             Ok(asked) => asked,
             // nobody can check anything out then
             Err(error) if error.is_not_installed() => None,
             Err(error) => return Err(error.into()),
         };
+        let is_answer = asked.is_some() || index.is_none();
         let result = work();
         refuse_tracked(self.project, asked)?;
+        if let Some(note) = note.filter(|_| is_answer) {
+            let _ = note.keep(index);
+        }
         Ok(result)
     }
 
@@ -304,6 +314,11 @@ impl Mirror<'_> {
 /// [`StoreError::TrackedByGit`], or if git cannot be asked.
 pub fn refuse_tracked_database(project: &Project) -> Result<(), MirrorError> {
     refuse_tracked(project, ask_whether_tracked(project)?)
+}
+
+/// What the file system says of git's index.
+pub(crate) fn index_stat(project: &Project) -> Option<FileStat> {
+    Git::discover(project.root()).and_then(|git| git.index_stat())
 }
 
 /// Asks git whether it tracks the database; nobody outside of git.
