@@ -109,6 +109,11 @@ impl World {
 
     fn apply(&self, edit: &Edit, place: u32, round: u32) {
         let (path, id) = (self.file(place), number(place));
+        // whatever else an edit before this put there
+        let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if !is_file && fs::remove_file(&path).is_err() {
+            let _ = fs::remove_dir(&path);
+        }
         let old = fs::read_to_string(&path).unwrap_or_else(|_| text(id, "back"));
         let replaced = |from: &str, to: &str| fs::write(&path, old.replacen(from, to, 1)).unwrap();
         match edit {
@@ -127,7 +132,7 @@ impl World {
             Edit::Misspelled => fs::write(self.path(&format!("{id}-x.md")), "x").unwrap(),
             Edit::Link => {
                 let _ = fs::remove_file(&path);
-                std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+                std::os::unix::fs::symlink("elsewhere", &path).unwrap();
             }
             Edit::Folder => {
                 let _ = fs::remove_file(&path);
