@@ -20,6 +20,10 @@ use redb::{BackendError, Database, DatabaseError, StorageBackend};
 
 use super::builder;
 
+/// A new database is filled in one transaction: the engine writes pages that it cannot hold until the commit, reads them
+/// again, and writes them once more. It holds half as many bytes of them as are said here.
+const UNBORN_CACHE_BYTES: usize = 64 << 20;
+
 /// What a disk writes whole or not at all. The engine's header is shorter.
 const SECTOR: u64 = 512;
 
@@ -48,7 +52,11 @@ impl Opened {
         // whoever closed it last may have spared one
         let unsynced = Mutex::new(Unsynced { changed: Changed::Nothing, was_spared: !is_unborn });
         let backend = Sparing { backend, is_unborn, is_closing: Arc::clone(&is_closing), unsynced };
-        let database = builder().create_with_backend(backend)?;
+        let mut builder = builder();
+        if is_unborn {
+            builder.set_cache_size(UNBORN_CACHE_BYTES);
+        }
+        let database = builder.create_with_backend(backend)?;
         Ok(Self { database, is_closing })
     }
 
