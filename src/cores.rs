@@ -1,6 +1,7 @@
 //! Work on all processors at once. Where the system gives no further thread, the thread that asked does it all.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, ScopedJoinHandle};
 
 /// What both make, at the same time.
@@ -53,6 +54,30 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(&T)
     all
 }
 
+/// Gives `take` what `make` makes of every item, in order. A thread goes ahead and makes it, so that neither waits for the
+/// other; not far ahead, so that little is in memory.
+pub(crate) fn ahead<T: Sync, R: Send, E>(
+    items: &[T],
+    make: impl Fn(&T) -> R + Sync,
+    mut take: impl FnMut(&T, R) -> Result<(), E>,
+) -> Result<(), E> {
+    const PIECE: usize = 8;
+    let make_piece = |piece: &[T]| piece.iter().map(&make).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(2);
+        let go_ahead = move || items.chunks(PIECE).map(make_piece).try_for_each(|made| sender.send(made));
+        // a thread is not worth while for one piece
+        let thread = (items.len() > PIECE).then(|| Builder::new().spawn_scoped(scope, go_ahead));
+        drop(thread);
+        for piece in items.chunks(PIECE) {
+            // nobody sends anything if there is no thread
+            let made = receiver.recv().unwrap_or_else(|_| make_piece(piece));
+            piece.iter().zip(made).try_for_each(|(item, made)| take(item, made))?;
+        }
+        Ok(())
+    })
+}
+
 /// Frees something large that is no longer needed, elsewhere: a process that ends now does not wait for it.
 pub(crate) fn free<T: Send + 'static>(large: T) {
     // without a thread it is freed here
@@ -84,6 +109,20 @@ mod tests {
         assert_eq!(both(|| 1, || 2), (1, 2));
         for threads in [0, 1, 2, 9] {
             assert_eq!(each(&[5, 6, 7], threads, |place, item| place * item), [0, 6, 14]);
+        }
+    }
+
+    #[test]
+    fn what_is_made_ahead_comes_in_order_until_it_is_refused() {
+        for length in [0, 1, 8, 9, 1_000] {
+            let items: Vec<u32> = (0..length).collect();
+            let mut taken = Vec::new();
+            let take = |item: &u32, made| {
+                taken.push(made);
+                if *item == 500 { Err(made) } else { Ok(()) }
+            };
+            assert_eq!(ahead(&items, |item| item * 2, take), if length > 500 { Err(1_000) } else { Ok(()) });
+            assert_eq!(taken, (0..length.min(501)).map(|item| item * 2).collect::<Vec<_>>());
         }
     }
 }

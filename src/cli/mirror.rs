@@ -33,6 +33,8 @@ pub(super) fn run(context: &Context, direction: Direction<'_>, args: &MirrorArgs
     let mut report = context.with_mirror(&project, &store, options, |mirror| {
         let first = mirror.ensure_database()?;
         let mut report = match direction {
+            // the database was made from the files just now
+            Direction::Import(_) if first.is_some() => Report::default(),
             Direction::Import(Some(revision)) => mirror.import_since(revision)?,
             Direction::Import(None) => mirror.import()?,
             Direction::Export => mirror.export()?,

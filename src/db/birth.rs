@@ -14,8 +14,9 @@ use super::gate::Gate;
 use super::met::NOTE;
 use super::read::mark;
 use super::repair::DAMAGED;
+use super::storage::Opened;
 use super::tables::Tables;
-use super::{SCHEMA_VERSION, Store, begin_write, builder};
+use super::{DATABASE, SCHEMA_VERSION, Store, begin_write};
 
 /// The length of what the engine writes first.
 const HEADER_BYTES: u64 = 4096;
@@ -76,13 +77,18 @@ impl Store {
     }
 
     /// What a database is called while it is being made.
-    pub(super) fn temporary_name(&self) -> String {
-        format!("{}.tmp-{}", self.name, std::process::id())
+    pub(super) fn temporary_name() -> String {
+        format!("{DATABASE}.tmp-{}", std::process::id())
+    }
+
+    /// Whether nobody else knows of this database, so that it need be durable only when it takes another's place.
+    pub(super) fn is_unborn(&self) -> bool {
+        self.name == Self::temporary_name()
     }
 
     /// A database that nobody else knows of, to be made and then to take this one's place.
     pub(super) fn unborn(&self) -> Self {
-        Self { name: self.temporary_name(), retention: None, ..self.clone() }
+        Self { name: Self::temporary_name(), retention: None, ..self.clone() }
     }
 
     /// Puts a finished file in the database's place, durably, if that still is the one with this header, or there still is
@@ -117,7 +123,7 @@ impl Store {
     }
 
     pub(super) fn build(&self) -> Result<(), StoreError> {
-        let database = builder().create_file(self.dir.open_private(&self.name)?)?;
+        let database = Opened::in_unborn(self.dir.open_private(&self.name)?)?;
         make_tables(&database)
     }
 }

@@ -330,3 +330,14 @@ fn a_change_takes_three_syncs_and_closing_one_more() {
     }
     assert!(in_place > 10, "{in_place}");
 }
+
+#[test]
+fn a_database_that_is_only_being_made_is_not_synced() {
+    for is_unborn in [true, false] {
+        let disk = Disk::default();
+        let database = Opened::open(disk.clone(), is_unborn).unwrap();
+        make_tables(&database).unwrap();
+        database.close();
+        assert_eq!(disk.syncs() == 0, is_unborn, "{}", disk.syncs());
+    }
+}

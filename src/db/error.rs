@@ -118,6 +118,7 @@ engine_errors!(
     redb::TransactionError,
     redb::TableError,
     redb::StorageError,
+    redb::CursorError,
     redb::SetDurabilityError,
     redb::CompactionError
 );

@@ -335,7 +335,8 @@ impl Store {
             if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
                 return Err(StoreError::NotADatabase(self.path()));
             }
-            match Opened::in_file(file) {
+            let opened = if self.is_unborn() { Opened::in_unborn(file) } else { Opened::in_file(file) };
+            match opened {
                 Ok(database) => return Ok(database),
                 Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
                 Err(error) => return Err(self.open_error(error)),

@@ -229,7 +229,7 @@ impl<T: Readable> Tables<T> {
         };
         let mut ids = std::collections::BTreeSet::new();
         for prefix in prefixes {
-            for key in self.terms.keys(&prefix)? {
+            for key in self.terms.keys(&prefix, false)? {
                 ids.extend(id_of(&key?));
             }
         }
@@ -243,8 +243,7 @@ impl<T: Readable> Tables<T> {
                 Some((kind, term)) => (&self.terms, term_prefix(*kind, term, class)),
                 None => (&self.order, order_prefix(query.sort.kind(), class)),
             };
-            let keys = table.keys(&prefix)?;
-            let keys: Keys<'_> = if query.reverse { Box::new(keys.rev()) } else { Box::new(keys) };
+            let keys: Keys<'_> = Box::new(table.keys(&prefix, query.reverse)?);
             ranges.push((prefix.len(), keys.peekable()));
         }
         Ok(Merged { ranges, reverse: query.reverse })

@@ -133,9 +133,12 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::head`].
     pub fn dependents(&self, target: &FileName) -> Result<Vec<IssueId>, StoreError> {
         let mut sources = Vec::new();
+        if self.links.is_empty()? {
+            return Ok(sources);
+        }
         let by_slug = (!target.slug.is_empty()).then(|| link_prefix(target.slug.as_str()));
         for prefix in by_slug.into_iter().chain([bare_link_prefix(target.id)]) {
-            for key in self.links.keys(&prefix)? {
+            for key in self.links.keys(&prefix, false)? {
                 sources.extend(id_of(&key?));
             }
         }

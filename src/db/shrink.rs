@@ -42,7 +42,7 @@ impl Store {
     pub fn shrink(&self) -> Result<Shrunk, StoreError> {
         let _turn = Gate::sync(&self.dir, self.timeout)?;
         self.remove_unborn()?;
-        let copy = self.temporary_name();
+        let copy = Self::temporary_name();
         for _ in 0..MAX_TRIES {
             let outcome = self.shrink_once(&copy);
             if !matches!(outcome, Ok(Some((before, after))) if after < before) {

@@ -6,6 +6,9 @@
 //! would rest on the header being durable (another page, another length of the file) syncs it first, and so does the
 //! next process, which has to sync the header before it writes anything else. `db/crash.rs` takes the power away at
 //! each moment of that.
+//!
+//! A database that is only being made is not synced at all: nobody knows its name, and it is synced as a whole before it
+//! gets the one that they know (`db/birth.rs`).
 
 use std::io;
 use std::ops::{Bound, Deref};
@@ -16,6 +19,10 @@ use redb::backends::FileBackend;
 use redb::{BackendError, Database, DatabaseError, StorageBackend};
 
 use super::builder;
+
+/// A new database is filled in one transaction: the engine writes pages that it cannot hold until the commit, reads them
+/// again, and writes them once more. It holds half as many bytes of them as are said here.
+const UNBORN_CACHE_BYTES: usize = 64 << 20;
 
 /// What a disk writes whole or not at all. The engine's header is shorter.
 const SECTOR: u64 = 512;
@@ -31,12 +38,25 @@ impl Opened {
         Self::on(FileBackend::new(file)?)
     }
 
+    /// In a file that whoever made it syncs before others see it.
+    pub(super) fn in_unborn(file: std::fs::File) -> Result<Self, DatabaseError> {
+        Self::open(FileBackend::new(file)?, true)
+    }
+
     pub(super) fn on(backend: impl StorageBackend) -> Result<Self, DatabaseError> {
+        Self::open(backend, false)
+    }
+
+    pub(super) fn open(backend: impl StorageBackend, is_unborn: bool) -> Result<Self, DatabaseError> {
         let is_closing = Arc::new(AtomicBool::new(false));
         // whoever closed it last may have spared one
-        let unsynced = Mutex::new(Unsynced { changed: Changed::Nothing, was_spared: true });
-        let backend = Sparing { backend, is_closing: Arc::clone(&is_closing), unsynced };
-        let database = builder().create_with_backend(backend)?;
+        let unsynced = Mutex::new(Unsynced { changed: Changed::Nothing, was_spared: !is_unborn });
+        let backend = Sparing { backend, is_unborn, is_closing: Arc::clone(&is_closing), unsynced };
+        let mut builder = builder();
+        if is_unborn {
+            builder.set_cache_size(UNBORN_CACHE_BYTES);
+        }
+        let database = builder.create_with_backend(backend)?;
         Ok(Self { database, is_closing })
     }
 
@@ -73,6 +93,7 @@ struct Unsynced {
 #[derive(Debug)]
 struct Sparing<B> {
     backend: B,
+    is_unborn: bool,
     is_closing: Arc<AtomicBool>,
     unsynced: Mutex<Unsynced>,
 }
@@ -108,6 +129,9 @@ impl<B: StorageBackend> StorageBackend for Sparing<B> {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.is_unborn {
+            return Ok(());
+        }
         let mut unsynced = self.unsynced();
         match unsynced.changed {
             Changed::Nothing => {}

@@ -1,8 +1,10 @@
 //! The tables: rows under byte keys, each sealed with a checksum that every read verifies.
 //!
 //! All tables have one type, so reading code serves read and write transactions alike. Record tables hold encoded
-//! values; index tables hold only keys, whose value is a checksum of the key. That a row is not there, or that there are
+//! values; index tables hold only keys (`db/tables/keys.rs`). That a row is not there, or that there are
 //! no more of them, a witness vouches for (`db/witness.rs`).
+
+mod keys;
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,12 +14,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cores;
-use crate::schema::codec::{self, DecodeError};
+use crate::schema::codec::{self, DecodeError, Packed};
 use crate::schema::id::Identity;
 
 use super::error::StoreError;
 use super::index::revision_of;
 use super::witness::{Doubt, Probe, Watch, Witness};
+
+pub use keys::Keys;
 
 type Bytes = &'static [u8];
 
@@ -52,11 +56,11 @@ pub struct Rows<T> {
 }
 
 macro_rules! tables {
-    ($($(#[$doc:meta])* $field:ident = $name:literal),* $(,)?) => {
+    ($($(#[$doc:meta])* $field:ident: $kind:ident = $name:literal),* $(,)?) => {
         /// All tables of the database, open in one transaction.
         #[derive(Debug)]
         pub struct Tables<T> {
-            $($(#[$doc])* pub(crate) $field: Rows<T>,)*
+            $($(#[$doc])* pub(crate) $field: $kind<T>,)*
         }
 
         /// The names of all tables.
@@ -67,7 +71,7 @@ macro_rules! tables {
                 txn: &redb::ReadTransaction,
                 witness: Option<&Arc<Witness>>,
             ) -> Result<Self, StoreError> {
-                Ok(Self { $($field: Rows::new(txn.open_table(definition($name))?, $name, witness),)* })
+                Ok(Self { $($field: $kind::new(txn.open_table(definition($name))?, $name, witness),)* })
             }
         }
 
@@ -76,7 +80,7 @@ macro_rules! tables {
                 txn: &'t redb::WriteTransaction,
                 witness: Option<&Arc<Witness>>,
             ) -> Result<Self, StoreError> {
-                Ok(Self { $($field: Rows::new(txn.open_table(definition($name))?, $name, witness),)* })
+                Ok(Self { $($field: $kind::new(txn.open_table(definition($name))?, $name, witness),)* })
             }
         }
     };
@@ -84,39 +88,39 @@ macro_rules! tables {
 
 tables! {
     /// Issue number to [`super::record::StoredHead`].
-    heads = "issues",
+    heads: Rows = "issues",
     /// Issue number to body.
-    bodies = "bodies",
+    bodies: Rows = "bodies",
     /// Index: kind, class, sort key, issue number (see [`super::index`]).
-    order = "order",
+    order: Keys = "order",
     /// Index: kind, term, class, last change, issue number.
-    terms = "terms",
+    terms: Keys = "terms",
     /// Index: slug, creation time; the value is the issue number.
-    identities = "identities",
+    identities: Rows = "identities",
     /// Index: slug and number of a dependency, then the number of the issue that has it.
-    links = "links",
+    links: Keys = "links",
     /// Identity to what differs from the merge base.
-    pending = "pending",
+    pending: Rows = "pending",
     /// Identity to what file and record last agreed on.
-    baseline = "baseline",
+    baseline: Rows = "baseline",
     /// Index: shard of numbers to the sums of the baselines of its files (see [`super::sums`]).
-    sums = "baseline_sums",
+    sums: Rows = "baseline_sums",
     /// Identity to the issue they agreed on, once the record has moved on.
-    bases = "baseline_content",
+    bases: Rows = "baseline_content",
     /// Revision to what was changed.
-    changes = "changes",
+    changes: Rows = "changes",
     /// Revision to the body that the change replaced.
-    superseded = "superseded",
+    superseded: Rows = "superseded",
     /// Identity to a deletion.
-    tombstones = "tombstones",
+    tombstones: Rows = "tombstones",
     /// Identity to a conflict.
-    conflicts = "conflicts",
+    conflicts: Rows = "conflicts",
     /// Old number and revision to where its issue went.
-    moved = "moved",
+    moved: Rows = "moved",
     /// Kind, NUL, key to a record of that kind (see [`super::records`]).
-    records = "records",
+    records: Rows = "records",
     /// Name to counters and marks.
-    meta = "meta",
+    meta: Rows = "meta",
 }
 
 /// The table that every schema has, alone.
@@ -201,22 +205,6 @@ impl<T: Readable> Rows<T> {
         range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     ) -> Result<impl DoubleEndedIterator<Item = Result<Vec<u8>, StoreError>> + use<'_, T>, StoreError> {
         Ok(self.raw(&range)?.map(|row| Ok(row?.0.value().to_vec())))
-    }
-
-    /// All index keys that begin with a prefix, in order; each key's seal is verified.
-    pub(crate) fn keys(
-        &self,
-        prefix: &[u8],
-    ) -> Result<impl DoubleEndedIterator<Item = Result<Vec<u8>, StoreError>> + use<'_, T>, StoreError> {
-        Ok(self.raw(&prefix_range(prefix))?.map(move |row| {
-            let (key, seal) = row?;
-            let key = key.value().to_vec();
-            if seal.value() == codec::index_seal(&key) {
-                Ok(key)
-            } else {
-                Err(self.corrupt(&key, DecodeError::Damaged))
-            }
-        }))
     }
 
     /// Whether there is no row at all.
@@ -392,9 +380,14 @@ impl Rows<ReadRows> {
 impl Rows<WriteRows<'_>> {
     /// Stores a value, over the old one if there is one.
     pub(crate) fn put<V: Serialize + ?Sized>(&mut self, key: &[u8], value: &V) -> Result<(), StoreError> {
+        self.put_packed(key, Packed::new(value))
+    }
+
+    /// As [`Rows::put`], of a value that was packed before.
+    pub(crate) fn put_packed(&mut self, key: &[u8], value: Packed) -> Result<(), StoreError> {
         // what is written beside damage would have checksums that vouch for it
         self.vouch(Probe::At(key))?;
-        self.table.insert(key, codec::encode(key, value).as_slice())?;
+        self.table.insert(key, value.sealed(key).as_slice())?;
         Ok(())
     }
 
@@ -437,13 +430,6 @@ impl Rows<WriteRows<'_>> {
             Ok(())
         });
         vouched.map_err(|doubt| doubtful(self.name, Some(key), doubt))
-    }
-
-    /// Adds a key to an index.
-    pub(crate) fn put_key(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        self.vouch(Probe::At(key))?;
-        self.table.insert(key, codec::index_seal(key).as_slice())?;
-        Ok(())
     }
 
     /// Removes a row; says whether there was one.

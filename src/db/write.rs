@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::schema::codec::Packed;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId, Revision};
 use crate::schema::issue::{Issue, IssueHead, Status};
 use crate::schema::time::Timestamp;
@@ -16,7 +17,7 @@ use super::read::mark;
 use super::record::{Author, Counters, Op, StoredHead, Tombstone, Versioned};
 use super::retention::Retention;
 use super::sums::Sums;
-use super::tables::{Tables, WriteRows};
+use super::tables::{Keys, Tables, WriteRows};
 use super::trail::StandingChange;
 
 /// What became of a guarded change.
@@ -227,22 +228,28 @@ impl<'t> WriteTxn<'t> {
         if old.as_ref().is_none_or(|old| old.hash != new.hash) {
             self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
         }
-        self.put_over(old.as_ref(), new, op)
+        self.put_over(old.as_ref(), new, op, None)
     }
 
-    /// As [`WriteTxn::put`], for a caller that goes on to [`WriteTxn::agree`] or [`WriteTxn::forget_baseline`]: these say
-    /// whether the record is pending.
-    pub(crate) fn put_unmarked(&mut self, new: &Versioned, op: Op) -> Result<(), StoreError> {
+    /// As [`WriteTxn::put`], of an issue whose body was packed before, for a caller that goes on to [`WriteTxn::agree`] or
+    /// [`WriteTxn::forget_baseline`]: these say whether the record is pending.
+    pub(crate) fn put_unmarked(&mut self, new: &Versioned, op: Op, body: Packed) -> Result<(), StoreError> {
         let old = self.issue_of(&new.issue.head.identity())?;
-        self.put_over(old.as_ref(), new, op)
+        self.put_over(old.as_ref(), new, op, Some(body))
     }
 
-    fn put_over(&mut self, old: Option<&Versioned>, new: &Versioned, op: Op) -> Result<(), StoreError> {
+    fn put_over(
+        &mut self,
+        old: Option<&Versioned>,
+        new: &Versioned,
+        op: Op,
+        body: Option<Packed>,
+    ) -> Result<(), StoreError> {
         if old.is_some_and(|old| old.hash == new.hash) {
             return Ok(());
         }
         let identity = new.issue.head.identity();
-        self.write_rows(&identity, old, Some(new))?;
+        self.write_rows_with(&identity, old, Some(new), body)?;
         let comes_back = self.tables.tombstones.remove(&identity.key())?;
         self.record_change(op, old, Some(new))?;
         // what was undone with it is in the log by itself
@@ -322,7 +329,9 @@ impl<'t> WriteTxn<'t> {
             self.tables.meta.put(mark::HIGH_WATER, &self.highest)?;
         }
         self.tables.meta.put(mark::COUNTERS, &self.counters)?;
-        self.tables.meta.put(mark::REVISION, &self.last)
+        self.tables.meta.put(mark::REVISION, &self.last)?;
+        let Tables { order, terms, links, .. } = &mut self.tables;
+        [order, terms, links].into_iter().try_for_each(Keys::settle)
     }
 
     fn is_blocked(&self, head: &IssueHead) -> Result<bool, StoreError> {
@@ -336,6 +345,17 @@ impl<'t> WriteTxn<'t> {
         identity: &Identity,
         old: Option<&Versioned>,
         new: Option<&Versioned>,
+    ) -> Result<(), StoreError> {
+        self.write_rows_with(identity, old, new, None)
+    }
+
+    /// As [`WriteTxn::write_rows`], with the new body if it was packed before.
+    fn write_rows_with(
+        &mut self,
+        identity: &Identity,
+        old: Option<&Versioned>,
+        new: Option<&Versioned>,
+        body: Option<Packed>,
     ) -> Result<(), StoreError> {
         self.touched = true;
         let old_stored = old.map(|old| self.head(old.issue.head.id)).transpose()?.flatten();
@@ -369,7 +389,7 @@ impl<'t> WriteTxn<'t> {
         self.replace_index_rows(&old_keys, &IndexKeys::of(&stored))?;
         self.tables.heads.put(&key, &stored)?;
         if old.is_none_or(|old| old.issue.head.id != head.id || old.issue.body != new.issue.body) {
-            self.tables.bodies.put(&key, &new.issue.body)?;
+            self.tables.bodies.put_packed(&key, body.unwrap_or_else(|| Packed::new(&new.issue.body)))?;
         }
         if old.is_none_or(|old| old.issue.head.id != head.id) {
             self.tables.identities.put(&identity.key(), &head.id)?;
@@ -400,7 +420,7 @@ impl<'t> WriteTxn<'t> {
                 table.remove(key)?;
             }
             for key in new.iter().filter(|key| old.binary_search(key).is_err()) {
-                table.put_key(key)?;
+                table.put(key)?;
             }
         }
         Ok(())

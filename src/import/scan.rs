@@ -49,7 +49,8 @@ pub struct ReadFile {
     pub text: Option<String>,
     /// Where the body begins, if it is not held in memory.
     pub dropped_body: Option<usize>,
-    /// Whether it is exactly what the original program writes.
+    /// Whether it is exactly what the original program writes. Not looked at, and false, while there is no baseline at all:
+    /// then it is merged with nothing.
     pub oxi_rendering: bool,
     /// Whether something in its text looks like a secret.
     pub suspicious: bool,
@@ -242,11 +243,12 @@ fn read_all(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Vec<ReadResult> {
     let held = AtomicUsize::new(0);
+    let has_bases = !known.is_empty();
     cores::each(names, names.len().div_ceil(FEW), |place, (name, parsed)| {
         if place % 64 == 0 {
             progress(place as u64, names.len() as u64);
         }
-        let mut result = read_one(dir, name, parsed, now);
+        let mut result = read_one(dir, name, parsed, now, has_bases);
         if let Ok((file, offset)) = &mut result
             && known.of(parsed).is_none()
             && held.fetch_add(file.issue.body.len(), Ordering::Relaxed) > HELD_BODIES
@@ -264,6 +266,7 @@ fn read_one(
     name: &str,
     parsed: &FileName,
     now: (i64, u32),
+    has_bases: bool,
 ) -> Result<(Box<ReadFile>, usize), Option<BadEntry>> {
     let bad = |line, reason: String| Some(BadEntry::new(name.to_owned(), line, reason));
     let (bytes, stat) = match dir.read(name, MAX_FILE) {
@@ -282,14 +285,15 @@ fn read_one(
         let bad = bad(id_line(&bytes), id_mismatch(parsed.id, issue.head.id));
         return Err(bad.map(|bad| BadEntry { identity: Some(identity), ..bad }));
     }
-    Ok(measure(&bytes, issue, parsed, stat))
+    let (file, offset) = measure(&bytes, issue, parsed, has_bases);
+    Ok((Box::new(ReadFile { stat, ..file }), offset))
 }
 
-fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileStat>) -> (Box<ReadFile>, usize) {
+fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, has_bases: bool) -> (ReadFile, usize) {
     let file = ContentHash::of(bytes);
     let offset = bytes.len() - issue.body.len();
     issue.head.slug = name.slug.clone();
-    let oxi_rendering = frontmatter::is_oxi_rendering(bytes, &issue);
+    let oxi_rendering = has_bases && frontmatter::is_oxi_rendering(bytes, &issue);
     issue.body = Issue::with_final_newline(issue.body);
     let rendered = frontmatter::render(&issue);
     let (content, text) = if rendered.as_bytes() == bytes {
@@ -300,7 +304,7 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileSta
     };
     let read = ReadFile {
         name: name.clone(),
-        stat,
+        stat: None,
         file,
         issue,
         content,
@@ -310,7 +314,7 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, stat: Option<FileSta
         suspicious: std::str::from_utf8(bytes).is_ok_and(privacy::is_suspicious),
         unmerged: None,
     };
-    (Box::new(read), offset)
+    (read, offset)
 }
 
 /// What is wrong with a file that the file system does not give.
@@ -337,5 +341,5 @@ pub(crate) fn id_line(bytes: &[u8]) -> Option<u32> {
 /// # Errors
 /// None if it is missing; else what is wrong with it.
 pub fn read_file(dir: &Dir, name: &FileName, now: (i64, u32)) -> Result<Box<ReadFile>, Option<BadEntry>> {
-    read_one(dir, &name.to_string(), name, now).map(|(file, _)| file)
+    read_one(dir, &name.to_string(), name, now, true).map(|(file, _)| file)
 }

@@ -42,18 +42,40 @@ pub enum DecodeError {
 /// Never: the stored types hold no map with an unknown length, which alone bincode cannot encode.
 #[must_use]
 pub fn encode<T: Serialize + ?Sized>(key: &[u8], value: &T) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER];
-    let written = bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::standard());
-    written.expect("writing to memory cannot fail and all stored types are of known length");
-    bytes[0] = PLAIN;
-    if let Some(compressed) = compressed(&bytes[HEADER..]) {
-        bytes.truncate(HEADER);
-        bytes.extend_from_slice(&compressed);
-        bytes[0] = COMPRESSED;
+    Packed::new(value).sealed(key)
+}
+
+/// A value as bytes that lack only the checksum, so that most of the work can be done elsewhere.
+#[derive(Debug)]
+pub struct Packed(Vec<u8>);
+
+impl Packed {
+    /// The bytes of a value under no key yet.
+    ///
+    /// # Panics
+    /// See [`encode`].
+    #[must_use]
+    pub fn new<T: Serialize + ?Sized>(value: &T) -> Self {
+        let mut bytes = vec![0; HEADER];
+        let written = bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::standard());
+        written.expect("writing to memory cannot fail and all stored types are of known length");
+        bytes[0] = PLAIN;
+        if let Some(compressed) = compressed(&bytes[HEADER..]) {
+            bytes.truncate(HEADER);
+            bytes.extend_from_slice(&compressed);
+            bytes[0] = COMPRESSED;
+        }
+        Self(bytes)
     }
-    let sum = checksum(key, bytes[0], &bytes[HEADER..]);
-    bytes[1..HEADER].copy_from_slice(&sum.to_le_bytes());
-    bytes
+
+    /// The bytes under a key.
+    #[must_use]
+    pub fn sealed(self, key: &[u8]) -> Vec<u8> {
+        let Self(mut bytes) = self;
+        let sum = checksum(key, bytes[0], &bytes[HEADER..]);
+        bytes[1..HEADER].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
 }
 
 /// A payload in the form of [`COMPRESSED`]; none if that is not worth while.

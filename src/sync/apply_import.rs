@@ -7,6 +7,7 @@ use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, StoreError, WriteTxn};
 use crate::import::scan::{MAX_FILE, ReadFile};
+use crate::schema::codec::Packed;
 use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
@@ -127,9 +128,8 @@ impl Mirror<'_> {
                 }
             }
             txn.renumber(&moves)?;
-            for action in &plan.actions {
-                apply(txn, action, plan, dir.as_ref())?;
-            }
+            let prepare = |action: &Action<'_>| prepare(action, plan, dir.as_ref());
+            cores::ahead(&plan.actions, prepare, |action, prepared| apply(txn, action, prepared?, plan))?;
             txn.normalize_links(plan.actions.iter().map(|action| &action.identity))?;
             txn.set_folder_mark(mark)?;
             Ok(())
@@ -258,14 +258,14 @@ const fn reason(absence: Absence) -> &'static str {
     }
 }
 
-/// Applies one action.
-fn apply(
-    txn: &mut WriteTxn<'_>,
-    action: &Action<'_>,
-    plan: &ImportPlan<'_>,
-    dir: Option<&crate::fs::Dir>,
-) -> Result<(), MirrorError> {
-    let identity = &action.identity;
+/// What an action puts into the database, as far as that can be worked out without it.
+struct Prepared {
+    /// The file with its body, if that was not held in memory.
+    loaded: Option<ReadFile>,
+    put: Option<(Versioned, Op, Packed)>,
+}
+
+fn prepare(action: &Action<'_>, plan: &ImportPlan<'_>, dir: Option<&crate::fs::Dir>) -> Result<Prepared, MirrorError> {
     let loaded = match (action.file, dir) {
         (Some(file), Some(dir)) if file.dropped_body.is_some() => {
             let mut file = file.clone();
@@ -275,22 +275,38 @@ fn apply(
         _ => None,
     };
     let file = loaded.as_ref().or(action.file);
-    let number = |issue: &Issue| plan.number(identity).unwrap_or(issue.head.id);
-    let put = match (&action.record, file) {
+    let issue = match (&action.record, file) {
         (RecordChange::Put(issue, op), _) => Some(((**issue).clone(), *op, None)),
         (RecordChange::TakeFile, Some(file)) => Some((file.issue.clone(), Op::Import, Some(file.content))),
         _ => None,
     };
-    if let Some((mut issue, op, hash)) = put {
-        let id = number(&issue);
+    let put = issue.map(|(mut issue, op, hash)| {
+        let id = plan.number(&action.identity).unwrap_or(issue.head.id);
         let hash = hash.filter(|_| issue.head.id == id);
         issue.head.id = id;
         let version = match hash {
             Some(hash) => Versioned { issue, hash },
             None => Versioned::new(issue),
         };
+        let body = Packed::new(&version.issue.body);
+        (version, op, body)
+    });
+    Ok(Prepared { loaded, put })
+}
+
+/// Applies one action.
+fn apply(
+    txn: &mut WriteTxn<'_>,
+    action: &Action<'_>,
+    Prepared { loaded, put }: Prepared,
+    plan: &ImportPlan<'_>,
+) -> Result<(), MirrorError> {
+    let identity = &action.identity;
+    let file = loaded.as_ref().or(action.file);
+    let number = |issue: &Issue| plan.number(identity).unwrap_or(issue.head.id);
+    if let Some((version, op, body)) = put {
         match (action.baseline, file) {
-            (BaselineChange::Agree, Some(_)) | (BaselineChange::Forget, _) => txn.put_unmarked(&version, op)?,
+            (BaselineChange::Agree, Some(_)) | (BaselineChange::Forget, _) => txn.put_unmarked(&version, op, body)?,
             _ => txn.put(&version, op)?,
         }
     }

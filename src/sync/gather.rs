@@ -52,7 +52,7 @@ pub(super) struct Concerned<'s> {
     /// The number of its record; none if there is no record.
     present: Option<IssueId>,
     /// Its record and its merge base, where there are so few issues that they were read at once.
-    loaded: Option<(Option<Versioned>, Option<Issue>)>,
+    loaded: Option<Box<(Option<Versioned>, Option<Issue>)>>,
 }
 
 /// The files that are gone, and what to make of it.
@@ -152,7 +152,7 @@ impl Mirror<'_> {
         for (identity, concerned) in &mut all {
             concerned.files.sort_by_key(|file| file.name.id);
             concerned.present = read.id_of(identity)?;
-            concerned.loaded = few.then(|| Self::load(&read, identity)).transpose()?;
+            concerned.loaded = few.then(|| Self::load(&read, identity).map(Box::new)).transpose()?;
         }
         Ok(all)
     }
@@ -171,7 +171,7 @@ impl Mirror<'_> {
             let mut read = None;
             for (identity, concerned) in concerned.by_ref().take(BATCH) {
                 let (record, base) = match (&concerned.loaded, &read) {
-                    (Some(loaded), _) => loaded.clone(),
+                    (Some(loaded), _) => (**loaded).clone(),
                     (None, Some(read)) => Self::load(read, identity)?,
                     (None, None) => Self::load(read.insert(self.store.read()?), identity)?,
                 };

@@ -7,7 +7,8 @@
 /// The line, counted from 1, of the first marker outside code fences. `body` is the offset where fences may begin.
 pub(super) fn first_marker(text: &str, body: usize) -> Option<u32> {
     // nearly every file ends here
-    if !["<<<<<<<", "|||||||", ">>>>>>>"].iter().any(|marker| text.contains(marker)) {
+    let may_be_marker = |line: &str| ["<<<<<<<", "|||||||", ">>>>>>>"].iter().any(|signs| line.starts_with(signs));
+    if !text.split_inclusive('\n').any(may_be_marker) {
         return None;
     }
     let body = body.min(text.len());
