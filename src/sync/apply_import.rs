@@ -8,7 +8,7 @@ use crate::db::record::{Baseline, Versioned};
 use crate::db::{Op, StoreError, WriteTxn};
 use crate::import::scan::{MAX_FILE, ReadFile};
 use crate::schema::codec::Packed;
-use crate::schema::id::{ContentHash, Identity, IssueId};
+use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
 
@@ -335,6 +335,16 @@ fn apply(
             txn.put_conflict(identity, &conflict)?;
         }
         ConflictChange::Clear => {
+            let is_there = |name: &FileName| action.file.iter().chain(&action.surplus).any(|file| file.name == *name);
+            let moved = |theirs| action.file.is_some_and(|file| file.file == theirs);
+            if let Some(conflict) = txn.conflict(identity)?
+                && !is_there(&conflict.name)
+                && !moved(conflict.theirs_file)
+                && conflict.theirs.is_some()
+            {
+                // the file that held the other side is gone, and nothing else has it
+                txn.note_lost_file(identity, Op::Import, &conflict.name, Some(&conflict.theirs_text))?;
+            }
             txn.remove_conflict(identity)?;
         }
         ConflictChange::Keep => {}

@@ -10,7 +10,7 @@ use crate::db::record::{Conflict, Landing, Pending};
 use crate::db::sums::Sums;
 use crate::fs::Dir;
 use crate::import::scan::{self, Baselines, Listing, ReadFile, Scan};
-use crate::schema::id::{Identity, IssueId};
+use crate::schema::id::{FileName, Identity, IssueId};
 
 use super::gather::Snapshot;
 use super::unmerged::has_fenced_markers;
@@ -55,22 +55,22 @@ impl Mirror<'_> {
             cores::free(seen);
             return Ok(stored.beside(snapshot));
         }
-        let snapshot = self.snapshot_of_all(seen, stored.high_water, now)?;
+        let snapshot = self.snapshot_of_all(seen, &stored, now)?;
         Ok(stored.beside(snapshot))
     }
 
     fn snapshot_of_all(
         &self,
         seen: Option<(Dir, Listing)>,
-        high_water: IssueId,
+        stored: &Stored,
         now: Now,
     ) -> Result<Snapshot, MirrorError> {
         let baselines = Baselines::new(self.store.read()?.all_baselines()?);
         let Some((dir, listing)) = seen else { return Ok(Snapshot { baselines, ..Snapshot::default() }) };
         let mut scan = self.scan(&dir, listing, &baselines, now);
         self.take_unmerged(&mut scan, &baselines)?;
-        drop_far_numbers(&mut scan, high_water);
-        let twins = twins(&dir, &scan, &baselines, now);
+        drop_far_numbers(&mut scan, stored.high_water);
+        let twins = twins(&dir, &scan, &baselines, stored, now);
         Ok(Snapshot { baselines, scan, twins, ..Snapshot::default() })
     }
 
@@ -174,17 +174,25 @@ fn displaced<'s>(scan: &'s Scan, baselines: &Baselines) -> Vec<&'s ReadFile> {
     scan.read.iter().map(AsRef::as_ref).filter(|file| !is_in_place(file)).collect()
 }
 
-/// Further files, which are as they were, of issues that came in another file as well.
-fn twins(dir: &Dir, scan: &Scan, baselines: &Baselines, now: Now) -> Vec<ReadFile> {
+/// Files that are as they were and count all the same: of issues that came in another file as well, or whose conflict is
+/// about another file, which is gone.
+fn twins(dir: &Dir, scan: &Scan, baselines: &Baselines, stored: &Stored, now: Now) -> Vec<ReadFile> {
+    let is_there = |name: &FileName| {
+        scan.unchanged.contains(name)
+            || scan.read.iter().any(|file| file.name == *name)
+            || scan.bad.iter().any(|bad| bad.name == name.to_string())
+    };
+    let ended =
+        stored.conflicts.iter().filter(|(_, conflict)| !is_there(&conflict.name)).map(|(identity, _)| identity.key());
     // an issue whose baseline is of the very file that was read is in no other that is as it was
-    let mut read: Vec<Vec<u8>> =
-        displaced(scan, baselines).iter().map(|file| file.issue.head.identity().key()).collect();
-    read.sort_unstable();
-    if read.is_empty() {
+    let read = displaced(scan, baselines).into_iter().map(|file| file.issue.head.identity().key());
+    let mut keys: Vec<Vec<u8>> = read.chain(ended).collect();
+    keys.sort_unstable();
+    if keys.is_empty() {
         return Vec::new();
     }
     // few were read, and all are looked at: the cheaper question comes first, and nothing is hashed
-    let is_twin = |key: &Vec<u8>, name| read.binary_search(key).is_ok() && scan.unchanged.contains(name);
+    let is_twin = |key: &Vec<u8>, name| keys.binary_search(key).is_ok() && scan.unchanged.contains(name);
     let twins = baselines.iter().filter(|(key, baseline)| is_twin(key, &baseline.name));
     twins.filter_map(|(_, baseline)| Some(*scan::read_file(dir, &baseline.name, now).ok()?)).collect()
 }

@@ -223,6 +223,21 @@ fn a_conflict_that_comes_with_a_new_number_is_noted_once() {
 }
 
 #[test]
+fn a_conflict_of_two_files_ends_when_the_second_is_gone() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    project.write("0003-first.md", issue(1, "first").text().replace("id: 1", "id: 3").replace("three", "3"));
+    project.oxi("sync").exits(4);
+    std::fs::remove_file(project.path(".oxi/issues/0003-first.md")).unwrap();
+    project.oxi("import").ok();
+    project.oxi("status --check").ok();
+    assert_eq!(project.json("conflicts"), json!([]));
+    project.oxi("log --json").ok().says("0003-first.md").says("\\n3\\n");
+    let log = project.json("log");
+    project.oxi("sync").ok();
+    assert_eq!(project.json("log"), log);
+}
+
+#[test]
 fn of_two_files_of_one_issue_resolve_keeps_one() {
     for (choice, third) in [("--ours", "three"), ("--theirs", "3")] {
         let project = project_with(&[issue(1, "first"), issue(2, "second")]);

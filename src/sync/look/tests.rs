@@ -198,7 +198,7 @@ impl World {
             let few = mirror.snapshot_of_few(&dir, &listing, &stored, now).unwrap();
             let few = few.map(|few| plan(&stored.beside(few)));
             let (stored, dir, listing) = look();
-            let all = mirror.snapshot_of_all(Some((dir, listing)), stored.high_water, now).unwrap();
+            let all = mirror.snapshot_of_all(Some((dir, listing)), &stored, now).unwrap();
             (few, plan(&stored.beside(all)))
         })
     }
