@@ -12,6 +12,9 @@ const WRITING: &str =
 
 const DATABASE: &str = "/.oxi/state.redb";
 
+/// What is noted of git's index: if it is lost or torn, git is asked again.
+const NOTE: &str = "/.oxi/state.lock-database";
+
 /// The path behind a descriptor, as `strace -y` shows it: `fsync(5</path>)`.
 fn of_descriptor(text: &str) -> Option<&str> {
     text.split_once('<')?.1.split_once('>').map(|(path, _)| path)
@@ -83,6 +86,7 @@ fn complaints(lines: &[String]) -> Vec<String> {
                 folders.clear();
             }
             "rename" | "renameat" | "renameat2" => match of_rename(arguments) {
+                Some((from, to)) if to == NOTE => drop(unsynced.remove(&from)),
                 Some((from, to)) => {
                     if unsynced.contains(&from) {
                         wrong.push(format!("renamed before it was synced: {line}"));
@@ -134,6 +138,9 @@ fn a_wrong_order_is_noticed() {
     assert_eq!(of(&[write, sync, rename, commit, sync_folder]), 1);
     assert_eq!(of(&[write, sync, rename, answer]), 1);
     assert_eq!(of(&[commit, answer]), 1);
+    let note = "renameat(4</.oxi>, \".state.lock-database.tmp-1-0\", 4</.oxi>, \"state.lock-database\") = 0";
+    assert_eq!(of(&[note, answer]), 0);
+    assert_eq!(of(&[&note.replace("-database\"", "-sync\""), answer]), 1);
     let (pages, header) = ("pwrite64(6</.oxi/state.redb>, \"x\"..., 4096, 8192) = 4096", commit);
     let change = [pages, header, commit_sync, header, commit_sync];
     let and_then = |more: &[&'static str]| of(&[change.as_slice(), more].concat());
