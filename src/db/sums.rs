@@ -1,6 +1,6 @@
 //! The baselines in sums: whether a folder of many files is as it was is told without reading what is known of each.
 //!
-//! Numbers are taken [`PER_SHARD`] at a time. Of each such shard there is the number of its files, and the sums of hashes
+//! Numbers are taken 64 at a time. Of each such shard there is the number of its files, and the sums of hashes
 //! of their names and of what the file system said of them; a sum does not depend on the order in which files come. Who
 //! puts or takes a baseline goes through this module, so the sums are those of the baselines at every commit.
 //!

@@ -351,6 +351,7 @@ fn an_update_that_changes_nothing_writes_nothing() {
     project.oxi("issue create a -p high").ok();
     let (before, log) = (project.show(1), project.json("log"));
     project.oxi("issue update 1 -p high --title a").ok().prints("issue #1 is so already\n");
+    project.oxi("issue update 1 --append ''").ok().prints("issue #1 is so already\n");
     assert_eq!(project.show(1), before);
     assert_eq!(project.json("log"), log);
 }

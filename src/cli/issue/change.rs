@@ -146,7 +146,7 @@ fn apply(args: &UpdateArgs, settings: &[String], issue: &mut Issue, now: Timesta
     if let Some(body) = &args.body {
         issue.body.clone_from(body);
     }
-    if let Some(text) = &args.append {
+    if let Some(text) = args.append.as_ref().filter(|text| !text.is_empty()) {
         let body = Issue::with_final_newline(std::mem::take(&mut issue.body));
         let gap = if body.is_empty() || body.ends_with("\n\n") { "" } else { "\n" };
         issue.body = format!("{body}{gap}{text}");
