@@ -3,7 +3,7 @@
 
 In each page, every block marked `console` is a dialogue with a shell: lines that begin with `$ ` are commands (lines
 that begin with `> ` continue them), all others are what they print. A page is run from its first block to its last, in
-an empty home directory of its own, with `oxi-state` from BIN first on the PATH. Times, hashes, agents, processes, sizes of the
+an empty home directory of its own, with `oxi-state` from BIN first on the PATH. Times, hashes, agents, processes, places in and sizes of the
 database and the name of that directory differ from run to run, and are not compared.
 
     docs/console.py target/debug README.md docs/*.md            exit 1 if a page shows anything else than what happens
@@ -33,6 +33,7 @@ VARYING = [
     (re.compile(r"\bjust now\b|\b\d+ (s|min) ago\b"), "AGO"),
     (re.compile(r"\bin \d+\.\d s\b|(?<=duration, ms )\d+|(?<=duration_ms: )\d+|(?<=\"duration_ms\":)\d+"), "DURATION"),
     (re.compile(r"\bblocked for \d+ s\b"), "blocked for SECONDS"),
+    (re.compile(r"\bpage at byte \d+"), "page at byte OFFSET"),
     (re.compile(r"\bdatabase   \d+ KiB"), "database   SIZE"),
     (re.compile(r"\bstate\.redb: \d+ KiB( -> \d+ KiB)?"), "state.redb: SIZE"),
     (re.compile(r"\b(state|shop)\.redb: \d+ KiB"), r"\1.redb: SIZE"),
