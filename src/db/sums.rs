@@ -90,12 +90,9 @@ impl Sum {
         }
     }
 
-    fn minus(self, other: Self) -> Self {
-        Self {
-            files: self.files.wrapping_sub(other.files),
-            names: self.names.wrapping_sub(other.names),
-            stats: self.stats.wrapping_sub(other.stats),
-        }
+    /// What takes this away when it is added.
+    fn negative(self) -> Self {
+        Self { files: self.files.wrapping_neg(), names: self.names.wrapping_neg(), stats: self.stats.wrapping_neg() }
     }
 }
 
@@ -115,24 +112,17 @@ impl Sums {
 
     /// Adds a file.
     pub fn add(&mut self, id: IssueId, file: Sum) {
-        self.change(id, |sum| sum.plus(file));
-    }
-
-    fn subtract(&mut self, id: IssueId, file: Sum) {
-        self.change(id, |sum| sum.minus(file));
-    }
-
-    fn change(&mut self, id: IssueId, change: impl FnOnce(Sum) -> Sum) {
-        let sum = self.0.entry(Shard::of(id)).or_default();
-        *sum = change(*sum);
+        self.add_to(Shard::of(id), file);
     }
 
     /// Adds the files of others.
     pub fn merge(&mut self, others: Self) {
-        for (shard, files) in others.0 {
-            let sum = self.0.entry(shard).or_default();
-            *sum = sum.plus(files);
-        }
+        others.0.into_iter().for_each(|(shard, files)| self.add_to(shard, files));
+    }
+
+    fn add_to(&mut self, shard: Shard, files: Sum) {
+        let sum = self.0.entry(shard).or_default();
+        *sum = sum.plus(files);
     }
 
     /// Those of a shard.
@@ -195,7 +185,7 @@ impl WriteTxn<'_> {
     /// Puts a baseline in the place of what there is under that key.
     pub(super) fn put_baseline(&mut self, key: &[u8], baseline: &Baseline) -> Result<(), StoreError> {
         if let Some(old) = self.tables.baseline.replace::<Baseline>(key, baseline)? {
-            self.sums.subtract(old.name.id, Sum::of_baseline(&old));
+            self.sums.add(old.name.id, Sum::of_baseline(&old).negative());
         }
         self.sums.add(baseline.name.id, Sum::of_baseline(baseline));
         Ok(())
@@ -204,7 +194,7 @@ impl WriteTxn<'_> {
     /// Takes a baseline away, if there is one.
     pub(super) fn remove_baseline(&mut self, key: &[u8]) -> Result<(), StoreError> {
         if let Some(old) = self.tables.baseline.take::<Baseline>(key)? {
-            self.sums.subtract(old.name.id, Sum::of_baseline(&old));
+            self.sums.add(old.name.id, Sum::of_baseline(&old).negative());
         }
         Ok(())
     }
@@ -281,7 +271,7 @@ mod tests {
         assert_eq!((merged.files(), merged.shards()), (3, 2));
         assert_eq!(Vec::from_iter(merged.differing(&sums(&[a, b]), Sum::eq)), [Shard(1)]);
         assert_eq!(Vec::from_iter(sums(&[a]).differing(&merged, Sum::eq)), [Shard(0), Shard(1)]);
-        merged.subtract(IssueId(2), Sum::of(IssueId(2), "b", Some(&STAT)));
+        merged.add(IssueId(2), Sum::of(IssueId(2), "b", Some(&STAT)).negative());
         assert!(merged.differing(&sums(&[c, a]), Sum::eq).is_empty());
     }
 }
