@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, direction: Direction<'_>, args: &MirrorArgs
         let first = mirror.ensure_database()?;
         let mut report = match direction {
             // the database was made from the files just now
-            Direction::Import(_) if first.is_some() => Report::default(),
+            Direction::Import(None) if first.is_some() => Report::default(),
             Direction::Import(Some(revision)) => mirror.import_since(revision)?,
             Direction::Import(None) => mirror.import()?,
             Direction::Export => mirror.export()?,
