@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 
 use crate::claims::{self, Access, Scope};
-use crate::db::{Author, Met, ReadTxn, Retention, Store, WriteTxn};
+use crate::db::{Author, ReadTxn, Retention, Store, WriteTxn};
 use crate::fs::PathError;
 use crate::liveness::Watch;
 use crate::project::{Project, Start};
@@ -18,7 +18,7 @@ use crate::schema::settings::{Color, Given, Key, Layer, MAX_ACTOR, Origin, Setti
 use crate::schema::time::Timestamp;
 use crate::sessions;
 use crate::settings::Place;
-use crate::sync::{self, Mirror, MirrorError, Options, Report};
+use crate::sync::{self, Mirror, Options, Report};
 use crate::worktrees::Shared;
 
 use super::args::{Global, When};
@@ -177,16 +177,12 @@ impl Context {
     pub(super) fn ready(&self) -> CliResult<(Project, Store)> {
         let project = self.project()?;
         let store = self.store(&project);
-        match store.met(sync::index_stat(&project))? {
-            Met::Unchanged => {}
-            Met::Missing => {
-                self.build(&project, &store)?;
-                // where it cannot be noted, the next command meets it for the first time
-                let _ = store.mark_met();
-            }
-            Met::Never => meet(&project, &store, false)?,
-            Met::Before => meet(&project, &store, true)?,
-        }
+        sync::meet(&project, &store, || {
+            self.build(&project, &store)?;
+            // where it cannot be noted, the next command meets it for the first time
+            let _ = store.mark_met();
+            CliResult::Ok(())
+        })?;
         Ok((project, store))
     }
 
@@ -254,23 +250,6 @@ impl Context {
             super::output::tell(&printable(text, false));
         }
     }
-}
-
-/// Refuses a database that git tracks, and notes that it does not.
-fn meet(project: &Project, store: &Store, was_met: bool) -> Result<(), MirrorError> {
-    // where it cannot be noted, git is asked again next time
-    let note = store.begin_note().ok().flatten();
-    let index = sync::index_stat(project);
-    match sync::refuse_tracked_database(project) {
-        Ok(()) => {}
-        // nobody can check anything out then, or not from here, as where a container lacks the repository of a work tree
-        Err(MirrorError::Git(error)) if was_met || error.is_not_installed() => return Ok(()),
-        Err(error) => return Err(error),
-    }
-    if let Some(note) = note {
-        let _ = note.keep(index);
-    }
-    Ok(())
 }
 
 fn cannot_share(error: PathError) -> CliError {

@@ -24,20 +24,20 @@ pub mod report;
 pub mod resolve;
 mod secrets;
 mod status;
+mod tracked;
 mod unmerged;
-
-use std::path::PathBuf;
 
 use crate::cores;
 use crate::db::gate::{Gate, GateError};
-use crate::db::{Author, Birth, DATABASE, Damage, FolderMark, Met, Rescued, Store, StoreError};
+use crate::db::{Author, Birth, Damage, FolderMark, Rescued, Store, StoreError};
 use crate::fs::{Dir, FileStat, PathError};
-use crate::git::{Asked, Git, GitError};
+use crate::git::{Git, GitError};
 use crate::import::scan;
 use crate::project::Project;
 use crate::schema::id::{FileName, Identity};
 
 pub use report::{Problem, Report, Secret, StatusReport};
+pub(crate) use tracked::meet;
 
 /// Why an import, export or sync failed as a whole. What is wrong with single files is in the report.
 #[derive(Debug, thiserror::Error)]
@@ -260,37 +260,15 @@ impl Mirror<'_> {
     /// # Errors
     /// [`StoreError::TrackedByGit`], or if git cannot be asked.
     pub fn refuse_tracked_database(&self) -> Result<(), MirrorError> {
-        self.while_git_thinks(|| ())
+        tracked::while_git_thinks(self.project, self.store, || ())
     }
 
     /// Waits for the turn, and refuses it if git tracks the database. While git thinks about that, `look` runs; it must
     /// change nothing but what [`Mirror::recover_export`] does, which asks for itself.
     fn lock_and<R>(&self, look: impl FnOnce(&Gate) -> Result<R, MirrorError>) -> Result<(Gate, R), MirrorError> {
         let gate = self.turn()?;
-        let seen = self.while_git_thinks(|| look(&gate))?;
+        let seen = tracked::while_git_thinks(self.project, self.store, || look(&gate))?;
         Ok((gate, seen?))
-    }
-
-    fn while_git_thinks<R>(&self, work: impl FnOnce() -> R) -> Result<R, MirrorError> {
-        if self.store.met(index_stat(self.project))? == Met::Unchanged {
-            return Ok(work());
-        }
-        // where it cannot be noted, git is asked again next time
-        let note = self.store.begin_note().ok().flatten();
-        let index = index_stat(self.project);
-        let asked = match ask_whether_tracked(self.project) {
-            Ok(asked) => asked,
-            // nobody can check anything out then
-            Err(error) if error.is_not_installed() => None,
-            Err(error) => return Err(error.into()),
-        };
-        let is_answer = asked.is_some() || index.is_none();
-        let result = work();
-        refuse_tracked(self.project, asked)?;
-        if let Some(note) = note.filter(|_| is_answer) {
-            let _ = note.keep(index);
-        }
-        Ok(result)
     }
 
     /// Notes what the folder looks like now that its files were written or moved; `known` is what is noted.
@@ -306,32 +284,6 @@ impl Mirror<'_> {
     fn git(&self) -> Option<Git> {
         Git::discover(self.project.root())
     }
-}
-
-/// As [`Mirror::refuse_tracked_database`], but that git is not installed is an error, too: nobody knows the answer then.
-///
-/// # Errors
-/// [`StoreError::TrackedByGit`], or if git cannot be asked.
-pub fn refuse_tracked_database(project: &Project) -> Result<(), MirrorError> {
-    refuse_tracked(project, ask_whether_tracked(project)?)
-}
-
-/// What the file system says of git's index.
-pub(crate) fn index_stat(project: &Project) -> Option<FileStat> {
-    Git::discover(project.root()).and_then(|git| git.index_stat())
-}
-
-/// Asks git whether it tracks the database; nobody outside of git.
-fn ask_whether_tracked(project: &Project) -> Result<Option<Asked>, GitError> {
-    let path = project.state_path(DATABASE);
-    Git::discover(project.root()).map(|git| git.ask_whether_tracked(project.root(), &path)).transpose()
-}
-
-fn refuse_tracked(project: &Project, asked: Option<Asked>) -> Result<(), MirrorError> {
-    if asked.map_or(Ok(false), Asked::is_yes)? {
-        return Err(StoreError::TrackedByGit(PathBuf::from(project.state_path(DATABASE))).into());
-    }
-    Ok(())
 }
 
 fn folder_mark(folder: Option<FileStat>) -> FolderMark {
