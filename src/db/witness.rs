@@ -56,13 +56,8 @@ pub(super) struct Span {
     pub(super) upto: Option<Vec<u8>>,
 }
 
-/// A page on the way to a row, which is as it was written.
-enum Step {
-    /// One of rows.
-    Leaf(Vec<u8>),
-    /// One of pages.
-    Branch(Arc<[u8]>),
-}
+/// How many bytes of pages of rows are kept: those of the 50 rows of a list are few, and lie in fewer pages.
+const KEPT: usize = 4 << 20;
 
 /// Is shown a row's key and value; answers nothing if they cannot be.
 type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
@@ -79,8 +74,11 @@ pub(super) struct Witness {
 /// What was verified already.
 #[derive(Debug, Default)]
 struct Known {
-    branches: HashMap<u64, Arc<[u8]>>,
+    /// All that lead to others, and some of rows.
+    pages: HashMap<u64, Arc<[u8]>>,
     leaves: HashSet<u64>,
+    /// How many bytes of rows there are among the pages.
+    kept: usize,
 }
 
 impl Witness {
@@ -122,14 +120,11 @@ impl Witness {
             if self.known().leaves.contains(&page) {
                 return Ok(span);
             }
-            let bytes = match self.step(page, checksum, *shape)? {
-                Step::Branch(bytes) => bytes,
-                Step::Leaf(_) => {
-                    self.known().leaves.insert(page);
-                    return Ok(span);
-                }
+            let bytes = self.step(page, checksum, *shape)?;
+            let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else {
+                self.known().leaves.insert(page);
+                return Ok(span);
             };
-            let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
             let child = match probe {
                 Probe::First => 0,
                 Probe::Last => branch.len() - 1,
@@ -156,35 +151,30 @@ impl Witness {
         let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(None) };
         let (mut page, mut checksum) = (root.page, root.checksum);
         for _ in 0..MAX_DEPTH {
-            let bytes = match self.step(page, checksum, *shape)? {
-                Step::Branch(bytes) => bytes,
-                Step::Leaf(bytes) => {
-                    let Some(Node::Leaf(leaf)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
-                    return Ok(leaf.value(key).map(take));
-                }
+            let bytes = self.step(page, checksum, *shape)?;
+            let branch = match Node::parse(&bytes, *shape) {
+                Some(Node::Leaf(leaf)) => return Ok(leaf.value(key).map(take)),
+                Some(Node::Branch(branch)) => branch,
+                None => return Err(self.damaged(page)),
             };
-            let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else { return Err(self.damaged(page)) };
             (page, checksum) = branch.child(branch.child_for(key)).ok_or_else(|| self.damaged(page))?;
         }
         Err(self.damaged(page))
     }
 
-    /// A page on the way to a row; one of pages is read and verified once.
-    fn step(&self, page: u64, checksum: u128, shape: Shape) -> Result<Step, Doubt> {
-        if let Some(bytes) = self.known().branches.get(&page) {
-            return Ok(Step::Branch(Arc::clone(bytes)));
+    /// A page on the way to a row, as it was written.
+    fn step(&self, page: u64, checksum: u128, shape: Shape) -> Result<Arc<[u8]>, Doubt> {
+        if let Some(bytes) = self.known().pages.get(&page) {
+            return Ok(Arc::clone(bytes));
         }
-        let bytes = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
-        match Node::parse(&bytes, shape) {
-            Some(node) if node.checksum() != Some(checksum) => Err(self.damaged(page)),
-            Some(Node::Leaf(_)) => Ok(Step::Leaf(bytes)),
-            Some(Node::Branch(_)) => {
-                let bytes: Arc<[u8]> = bytes.into();
-                self.known().branches.insert(page, Arc::clone(&bytes));
-                Ok(Step::Branch(bytes))
-            }
-            None => Err(self.damaged(page)),
+        let bytes: Arc<[u8]> = self.verified(page, checksum, shape)?.into();
+        let mut known = self.known();
+        let rows = if matches!(Node::parse(&bytes, shape), Some(Node::Leaf(_))) { bytes.len() } else { 0 };
+        if known.kept + rows <= KEPT {
+            known.kept += rows;
+            known.pages.insert(page, Arc::clone(&bytes));
         }
+        Ok(bytes)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
