@@ -205,6 +205,11 @@ fn try_once(dir: &Dir, name: &str, turnstile: Option<&str>, kind: Kind) -> Resul
     Ok(taken(dir, name, lock)?.then_some(file))
 }
 
+/// Shares a file with others that read it, as the engine does, until it is closed; whether nobody is about to write it.
+pub(super) fn share(dir: &Dir, name: &str, file: &File) -> Result<bool, PathError> {
+    taken(dir, name, file.try_lock_shared())
+}
+
 fn taken(dir: &Dir, name: &str, lock: Result<(), TryLockError>) -> Result<bool, PathError> {
     match lock {
         Ok(()) => Ok(true),

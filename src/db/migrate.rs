@@ -25,7 +25,7 @@ use super::error::StoreError;
 use super::gate::Gate;
 use super::read::mark;
 use super::record::{Change, Kind, Op};
-use super::tables::{ReadRows, Tables, WriteRows};
+use super::tables::{ReadRows, Tables, WriteRows, definition, open_meta};
 use super::witness::Witness;
 use super::{DATABASE, Store, begin_write};
 
@@ -36,23 +36,20 @@ pub const SCHEMA_VERSION: u8 = 4;
 const BATCH: usize = 10_000;
 
 /// All tables, if the database is of the present schema.
-pub(super) fn current_tables(
-    txn: &redb::ReadTransaction,
-    witness: Option<&Arc<Witness>>,
-) -> Result<Tables<ReadRows>, StoreError> {
-    match Tables::open_to_read(txn, witness) {
-        Ok(tables) => of_version(tables.meta.get(mark::SCHEMA)).map(|()| tables),
-        // an older schema lacks tables
-        Err(error) => Err(check_version(txn).err().unwrap_or(error)),
-    }
-}
-
-/// Whether the database is of the present schema.
 ///
 /// # Errors
 /// [`StoreError::Older`], [`StoreError::Newer`], or if it does not say.
+pub(super) fn current_tables(witness: &Arc<Witness>) -> Result<Tables<ReadRows>, StoreError> {
+    // an older schema lacks tables
+    of_version(open_meta(witness)?.get(mark::SCHEMA))?;
+    Tables::open_to_read(witness)
+}
+
+/// As [`current_tables`], of what the engine has opened.
 pub(super) fn check_version(txn: &redb::ReadTransaction) -> Result<(), StoreError> {
-    of_version(super::tables::open_meta(txn)?.get(mark::SCHEMA))
+    let row = txn.open_table(definition("meta"))?.get(mark::SCHEMA)?;
+    let found = row.map(|row| codec::decode(mark::SCHEMA, row.value())).transpose();
+    of_version(found.map_err(|cause| StoreError::Corrupt { table: "meta", key: "schema".into(), cause }))
 }
 
 fn of_version(found: Result<Option<u8>, StoreError>) -> Result<(), StoreError> {

@@ -33,6 +33,7 @@
 pub mod backup;
 mod birth;
 mod counted;
+mod cursor;
 pub mod documents;
 mod effect;
 pub mod engine;
@@ -72,11 +73,12 @@ mod crash;
 #[cfg(test)]
 mod model;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase as _};
+use redb::{Builder, Database, DatabaseError};
 
 use crate::fs::{Dir, Entry, FileStat, Obstacle, PathError};
 use crate::schema::codec;
@@ -125,9 +127,8 @@ pub struct Store {
 
 /// A read transaction; holds the gate shared until dropped.
 pub struct ReadTxn {
-    // dropped in this order: the tables, the file, the gate
+    // dropped in this order: the tables with the file, the gate
     tables: Tables<ReadRows>,
-    _database: ReadOnlyDatabase,
     _gate: Gate,
 }
 
@@ -210,46 +211,50 @@ impl Store {
         loop {
             let gate = Gate::shared(&self.dir, self.timeout)?;
             self.require_regular_file()?;
-            let witness = self.witness()?;
-            match self.open_to_read(witness.as_deref())? {
-                Ok(database) => {
-                    let tables = database.begin_read().map_err(StoreError::from);
-                    let tables = tables.and_then(|txn| migrate::current_tables(&txn, witness.as_ref()));
-                    match tables {
-                        Ok(tables) => return Ok(ReadTxn { tables, _database: database, _gate: gate }),
-                        Err(StoreError::Older { .. }) => {
-                            drop((database, gate));
-                            let gate = Gate::exclusive(&self.dir, self.timeout)?;
-                            self.migrate(&gate)?;
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
+            let (file, _) = self.dir.open_file(&self.name)?;
+            if !gate::share(&self.dir, &self.name, &file)? {
+                self.wait_for_the_dead(start)?;
+                continue;
+            }
+            let Some(witness) = self.witness_of(file)?.filter(|witness| !witness.is_interrupted()) else {
                 // a process was killed in mid-write: to repair is to open for writing
-                Err(DatabaseError::RepairAborted) if repairs == MAX_REPAIRS => {
+                if repairs == MAX_REPAIRS {
                     return Err(StoreError::NotRepaired(self.path()));
                 }
-                Err(DatabaseError::RepairAborted) => {
-                    repairs += 1;
+                repairs += 1;
+                self.refuse_what_is_no_database()?;
+                drop(gate);
+                let _gate = Gate::exclusive(&self.dir, self.timeout)?;
+                self.open_database()?.close();
+                continue;
+            };
+            // nobody shares the file any more where it is to be changed
+            let tables = migrate::current_tables(&Arc::new(witness));
+            match tables {
+                Ok(tables) => return Ok(ReadTxn { tables, _gate: gate }),
+                Err(StoreError::Older { .. }) => {
                     drop(gate);
-                    let _gate = Gate::exclusive(&self.dir, self.timeout)?;
-                    self.open_database()?.close();
+                    let gate = Gate::exclusive(&self.dir, self.timeout)?;
+                    self.migrate(&gate)?;
                 }
-                Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,
-                Err(error) => return Err(self.open_error(error)),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// The engine panics on some kinds of damage to its own tables, which it looks at when it opens the file. They are
-    /// verified only then: no answer rests on them.
-    fn open_to_read(&self, witness: Option<&Witness>) -> Result<Result<ReadOnlyDatabase, DatabaseError>, StoreError> {
+    /// Refuses, as the engine does, a file that need not be opened for writing to tell that it is not to be used. The
+    /// engine panics on some kinds of damage to its own tables, which are verified only then.
+    fn refuse_what_is_no_database(&self) -> Result<(), StoreError> {
         let path = self.path();
-        std::panic::catch_unwind(|| builder().open_read_only(&path)).or_else(|panic| {
-            let vouched = witness.map_or(Ok(()), Witness::vouch_for_allocation);
-            vouched.map_err(|doubt| self.doubt(doubt, FREE_PAGES))?;
-            std::panic::resume_unwind(panic)
-        })
+        match std::panic::catch_unwind(|| builder().open_read_only(&path)) {
+            Ok(Ok(_) | Err(DatabaseError::RepairAborted | DatabaseError::DatabaseAlreadyOpen)) => Ok(()),
+            Ok(Err(error)) => Err(self.open_error(error)),
+            Err(panic) => {
+                let vouched = self.witness()?.map_or(Ok(()), |witness| witness.vouch_for_allocation());
+                vouched.map_err(|doubt| self.doubt(doubt, FREE_PAGES))?;
+                std::panic::resume_unwind(panic)
+            }
+        }
     }
 
     /// Runs a write transaction: committed durably if the closure succeeds and changed anything, else undone.
@@ -282,7 +287,11 @@ impl Store {
     /// Who vouches for the file's pages; nobody where the engine must choose or refuse first.
     fn witness(&self) -> Result<Option<Arc<Witness>>, StoreError> {
         let (file, _) = self.dir.open_file(&self.name)?;
-        Witness::open(file).map(|witness| witness.map(Arc::new)).map_err(|doubt| self.doubt(doubt, "(tables)"))
+        Ok(self.witness_of(file)?.map(Arc::new))
+    }
+
+    fn witness_of(&self, file: File) -> Result<Option<Witness>, StoreError> {
+        Witness::open(file).map_err(|doubt| self.doubt(doubt, "(tables)"))
     }
 
     /// The schema that the file says it has; none if it does not say so in a whole row.

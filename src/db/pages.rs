@@ -7,9 +7,9 @@
 //! The layout is that of redb's file format 3: `src/tree_store` of redb 4.4, `page_store/header.rs`, `btree_base.rs` and
 //! `table_tree_base.rs`. Another format is not read at all.
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -44,6 +44,8 @@ pub(super) struct Header {
     pub(super) system: Option<Root>,
     /// Whether an engine that opens the file for writing takes another commit than the one that is marked.
     pub(super) unsettled: bool,
+    /// Whether a process was killed while it had the file open to write it.
+    pub(super) interrupted: bool,
     region_start: u64,
     region_size: u64,
 }
@@ -124,6 +126,7 @@ impl Header {
             tables: root(1, 8),
             system: root(2, 40),
             unsettled: first.is_none() || (!two_phase && age(second) > age(first)),
+            interrupted: flags & 2 != 0,
             region_start: header_pages * PAGE,
             region_size: (header_pages + data_pages) * PAGE,
         })
@@ -275,26 +278,37 @@ impl<'p> Leaf<'p> {
 
     /// A row's key and value; none where its place cannot be told.
     pub(super) fn row(&self, row: usize) -> Option<(&'p [u8], &'p [u8])> {
+        let (key, value) = self.place(row)?;
+        Some((self.bytes.get(key)?, self.bytes.get(value)?))
+    }
+
+    /// Where in the page a row's key and value lie; none where that cannot be told.
+    pub(super) fn place(&self, row: usize) -> Option<(Range<usize>, Range<usize>)> {
         let before = row.checked_sub(1);
         let key_start = before.map_or_else(|| Some(self.keys_start()), |before| self.key_end(before))?;
         let value_start = before.map_or_else(|| self.key_end(self.count - 1), |before| self.value_end(before))?;
-        let key = self.bytes.get(key_start..self.key_end(row)?)?;
-        Some((key, self.bytes.get(value_start..self.value_end(row)?)?))
+        Some((key_start..self.key_end(row)?, value_start..self.value_end(row)?))
+    }
+
+    /// How many rows come before the first of which the key does not satisfy `is_before`; none where that cannot be told.
+    pub(super) fn count_before(&self, is_before: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if is_before(self.row(middle)?.0) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Some(low)
     }
 
     /// The value of a key; none if the key is not there, or not where it should be.
     pub(super) fn value(&self, key: &[u8]) -> Option<&'p [u8]> {
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            let (present, value) = self.row(middle)?;
-            match present.cmp(key) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal => return Some(value),
-                Ordering::Greater => high = middle,
-            }
-        }
-        None
+        let before = self.count_before(|present| present < key)?;
+        let (present, value) = if before < self.count { self.row(before)? } else { return None };
+        (present == key).then_some(value)
     }
 }
 

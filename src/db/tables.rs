@@ -5,11 +5,12 @@
 //! no more of them, a witness vouches for (`db/witness.rs`).
 
 mod keys;
+mod source;
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use redb::{AccessGuard, ReadOnlyTable, ReadableTable, Table, TableDefinition};
+use redb::TableDefinition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,40 +20,20 @@ use crate::schema::id::Identity;
 
 use super::error::StoreError;
 use super::index::revision_of;
-use super::witness::{Doubt, Probe, Watch, Witness};
+use super::witness::{Doubt, Probe, Witness};
 
 pub use keys::Keys;
+pub use source::{ReadRows, Readable, WriteRows};
 
 type Bytes = &'static [u8];
 
 /// Into so many parts a table is divided at least that is read as a whole, so that all cores have enough to do.
 const PARTS: usize = 32;
 
-/// A table of a read transaction.
-pub type ReadRows = ReadOnlyTable<Bytes, Bytes>;
-/// A table of a write transaction.
-pub type WriteRows<'t> = Table<'t, Bytes, Bytes>;
-
-/// What a table of either kind of transaction can do.
-pub trait Readable: ReadableTable<Bytes, Bytes> {
-    /// Whether all that is in it was committed before the transaction began.
-    const IS_COMMITTED: bool;
-}
-
-impl Readable for ReadRows {
-    const IS_COMMITTED: bool = true;
-}
-
-impl Readable for WriteRows<'_> {
-    const IS_COMMITTED: bool = false;
-}
-
-/// A table and its name.
+/// A table, of a transaction of either kind.
 #[derive(Debug)]
 pub struct Rows<T> {
     table: T,
-    name: &'static str,
-    witness: Option<Arc<Witness>>,
 }
 
 macro_rules! tables {
@@ -67,11 +48,8 @@ macro_rules! tables {
         pub(super) const NAMES: [&str; [$($name),*].len()] = [$($name),*];
 
         impl Tables<ReadRows> {
-            pub(super) fn open_to_read(
-                txn: &redb::ReadTransaction,
-                witness: Option<&Arc<Witness>>,
-            ) -> Result<Self, StoreError> {
-                Ok(Self { $($field: $kind::new(txn.open_table(definition($name))?, $name, witness),)* })
+            pub(super) fn open_to_read(witness: &Arc<Witness>) -> Result<Self, StoreError> {
+                Ok(Self { $($field: $kind::new(ReadRows::open($name, witness)?),)* })
             }
         }
 
@@ -80,7 +58,7 @@ macro_rules! tables {
                 txn: &'t redb::WriteTransaction,
                 witness: Option<&Arc<Witness>>,
             ) -> Result<Self, StoreError> {
-                Ok(Self { $($field: $kind::new(txn.open_table(definition($name))?, $name, witness),)* })
+                Ok(Self { $($field: $kind::new(WriteRows::open($name, txn, witness)?),)* })
             }
         }
     };
@@ -124,11 +102,11 @@ tables! {
 }
 
 /// The table that every schema has, alone.
-pub(crate) fn open_meta(txn: &redb::ReadTransaction) -> Result<Rows<ReadRows>, StoreError> {
-    Ok(Rows::new(txn.open_table(definition("meta"))?, "meta", None))
+pub(super) fn open_meta(witness: &Arc<Witness>) -> Result<Rows<ReadRows>, StoreError> {
+    Ok(Rows::new(ReadRows::open("meta", witness)?))
 }
 
-const fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
+pub(super) const fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(name)
 }
 
@@ -144,27 +122,19 @@ fn prefix_range(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     (Bound::Included(prefix.to_vec()), Bound::Unbounded)
 }
 
-fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    match bound {
-        Bound::Included(key) => Bound::Included(key),
-        Bound::Excluded(key) => Bound::Excluded(key),
-        Bound::Unbounded => Bound::Unbounded,
-    }
-}
-
 impl<T: Readable> Rows<T> {
-    fn new(table: T, name: &'static str, witness: Option<&Arc<Witness>>) -> Self {
-        Self { table, name, witness: witness.cloned() }
+    fn new(table: T) -> Self {
+        Self { table }
     }
 
     /// The value of a key.
     pub(crate) fn get<V: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<V>, StoreError> {
-        self.look_up(key, |bytes| self.decode(key, bytes))?.transpose()
+        self.table.look_up(key, |bytes| self.decode(key, bytes))?.transpose()
     }
 
     /// Whether there is a row of that key.
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.look_up(key, |_| ())?.is_some())
+        Ok(self.table.look_up(key, |_| ())?.is_some())
     }
 
     /// All rows whose key begins with a prefix, in order.
@@ -180,19 +150,17 @@ impl<T: Readable> Rows<T> {
         &self,
         range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     ) -> Result<impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), StoreError>> + use<'_, T, V>, StoreError> {
-        let rows = self.raw(&range)?;
-        Ok(rows.map(move |row| {
-            let (key, value) = row?;
-            let key = key.value().to_vec();
-            let value = self.decode(&key, value.value())?;
-            Ok((key, value))
+        Ok(self.table.rows(range)?.map(move |row| {
+            let row = row?;
+            let value = self.decode(row.key(), row.value())?;
+            Ok((row.key().to_vec(), value))
         }))
     }
 
     /// The number of rows whose key begins with a prefix.
     pub(crate) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
         let mut count = 0;
-        for row in self.raw(&prefix_range(prefix))? {
+        for row in self.table.rows(prefix_range(prefix))? {
             row?;
             count += 1;
         }
@@ -204,49 +172,12 @@ impl<T: Readable> Rows<T> {
         &self,
         range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     ) -> Result<impl DoubleEndedIterator<Item = Result<Vec<u8>, StoreError>> + use<'_, T>, StoreError> {
-        Ok(self.raw(&range)?.map(|row| Ok(row?.0.value().to_vec())))
+        Ok(self.table.rows(range)?.map(|row| Ok(row?.key().to_vec())))
     }
 
     /// Whether there is no row at all.
     pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
-        self.vouch(Probe::First)?;
-        Ok(self.table.first()?.is_none())
-    }
-
-    fn raw(&self, (start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<Raw<'_>, StoreError> {
-        let (start, end) = (borrowed(start), borrowed(end));
-        let key = |bound| match bound {
-            Bound::Included(key) | Bound::Excluded(key) => Some(key),
-            Bound::Unbounded => None,
-        };
-        let watch = self.witness.as_deref().map(|witness| Watch::new(witness, self.name, key(start), key(end)));
-        let watch = watch.transpose().map_err(|doubt| doubtful(self.name, key(start), doubt))?;
-        let rows = self.table.range::<&[u8]>((start, end))?;
-        Ok(Raw { rows, watch, table: self.name, failed: false })
-    }
-
-    /// What `take` makes of a row's bytes. In a read transaction the engine is not asked where somebody vouches for the
-    /// pages.
-    fn look_up<R>(&self, key: &[u8], take: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, StoreError> {
-        match &self.witness {
-            Some(witness) if T::IS_COMMITTED => {
-                witness.find(self.name, key, take).map_err(|doubt| doubtful(self.name, Some(key), doubt))
-            }
-            _ => {
-                self.vouch(Probe::At(key))?;
-                Ok(self.table.get(key)?.map(|guard| take(guard.value())))
-            }
-        }
-    }
-
-    /// Has all pages verified on the way to a row, or to where it would be.
-    fn vouch(&self, probe: Probe<'_>) -> Result<(), StoreError> {
-        let Some(witness) = &self.witness else { return Ok(()) };
-        let key = match probe {
-            Probe::At(key) | Probe::After(key) => Some(key),
-            Probe::First | Probe::Last => None,
-        };
-        witness.vouch(self.name, probe).map(drop).map_err(|doubt| doubtful(self.name, key, doubt))
+        self.table.is_empty()
     }
 
     fn decode<V: DeserializeOwned>(&self, key: &[u8], bytes: &[u8]) -> Result<V, StoreError> {
@@ -255,7 +186,8 @@ impl<T: Readable> Rows<T> {
 
     /// An error that names this table and a key in readable form.
     pub(crate) fn corrupt(&self, key: &[u8], cause: DecodeError) -> StoreError {
-        StoreError::Corrupt { table: self.name, key: readable(self.name, key), cause }
+        let table = self.table.name();
+        StoreError::Corrupt { table, key: readable(table, key), cause }
     }
 }
 
@@ -296,67 +228,14 @@ fn doubtful(table: &'static str, key: Option<&[u8]>, doubt: Doubt) -> StoreError
     }
 }
 
-/// Rows of a table as bytes, in order; the pages that they lie in are verified before the engine comes to them.
-struct Raw<'t> {
-    rows: redb::Range<'t, Bytes, Bytes>,
-    watch: Option<Watch<'t>>,
-    table: &'static str,
-    failed: bool,
-}
-
-type RawRow<'t> = Result<(AccessGuard<'t, Bytes>, AccessGuard<'t, Bytes>), StoreError>;
-
-impl<'t> Raw<'t> {
-    fn guarded(
-        &mut self,
-        begin: impl FnOnce(&mut Watch<'t>) -> Result<(), Doubt>,
-        step: impl FnOnce(&mut redb::Range<'t, Bytes, Bytes>) -> Option<RawRow<'t>>,
-        passed: impl FnOnce(&mut Watch<'t>, &[u8]) -> Result<(), Doubt>,
-    ) -> Option<RawRow<'t>> {
-        if self.failed {
-            return None;
-        }
-        let vouched = self.watch.as_mut().map_or(Ok(()), begin).map_err(|doubt| doubtful(self.table, None, doubt));
-        let row = match vouched {
-            Ok(()) => step(&mut self.rows)?,
-            Err(error) => Err(error),
-        };
-        let row = row.and_then(|(key, value)| {
-            let vouched = self.watch.as_mut().map_or(Ok(()), |watch| passed(watch, key.value()));
-            vouched.map_err(|doubt| doubtful(self.table, Some(key.value()), doubt))?;
-            Ok((key, value))
-        });
-        self.failed = row.is_err();
-        Some(row)
-    }
-}
-
-impl<'t> Iterator for Raw<'t> {
-    type Item = RawRow<'t>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.guarded(Watch::begin, |rows| Some(rows.next()?.map_err(StoreError::from)), Watch::passed)
-    }
-}
-
-impl DoubleEndedIterator for Raw<'_> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.guarded(Watch::begin_back, |rows| Some(rows.next_back()?.map_err(StoreError::from)), Watch::passed_back)
-    }
-}
-
 impl Rows<ReadRows> {
-    /// What `each` makes of all rows, in order, on all cores. They are read without the engine where somebody vouches for
-    /// them, who has to read every page in any case.
+    /// What `each` makes of all rows, in order, on all cores.
     pub(crate) fn filter_map<V: DeserializeOwned, R: Send>(
         &self,
         each: impl Fn(&[u8], V) -> Option<R> + Sync,
     ) -> Result<Vec<R>, StoreError> {
-        let Some(witness) = &self.witness else {
-            let rows = self.with_prefix(b"")?.map(|row| row.map(|(key, value)| each(&key, value)));
-            return rows.filter_map(Result::transpose).collect();
-        };
-        let parts = witness.parts(self.name, PARTS).map_err(|doubt| doubtful(self.name, None, doubt))?;
+        let ReadRows { name, witness } = &self.table;
+        let parts = witness.parts(name, PARTS).map_err(|doubt| doubtful(name, None, doubt))?;
         let made = cores::map(&parts, PARTS / 2, |part| {
             let (mut made, mut damaged) = (Vec::new(), Ok(()));
             let shown = witness.rows_of(part, &mut |key, value| match self.decode(key, value) {
@@ -370,7 +249,7 @@ impl Rows<ReadRows> {
                 }
             });
             damaged?;
-            shown.map_err(|doubt| doubtful(self.name, None, doubt))?;
+            shown.map_err(|doubt| doubtful(name, None, doubt))?;
             Ok(made)
         });
         made.into_iter().collect::<Result<Vec<Vec<R>>, _>>().map(|made| made.into_iter().flatten().collect())
@@ -386,8 +265,8 @@ impl Rows<WriteRows<'_>> {
     /// As [`Rows::put`], of a value that was packed before.
     pub(crate) fn put_packed(&mut self, key: &[u8], value: Packed) -> Result<(), StoreError> {
         // what is written beside damage would have checksums that vouch for it
-        self.vouch(Probe::At(key))?;
-        self.table.insert(key, value.sealed(key).as_slice())?;
+        self.table.vouch(Probe::At(key))?;
+        self.table.engine.insert(key, value.sealed(key).as_slice())?;
         Ok(())
     }
 
@@ -397,8 +276,8 @@ impl Rows<WriteRows<'_>> {
         key: &[u8],
         value: &V,
     ) -> Result<Option<V>, StoreError> {
-        self.vouch(Probe::At(key))?;
-        let old = self.table.insert(key, codec::encode(key, value).as_slice())?;
+        self.table.vouch(Probe::At(key))?;
+        let old = self.table.engine.insert(key, codec::encode(key, value).as_slice())?;
         old.map(|old| codec::decode(key, old.value())).transpose().map_err(|cause| self.corrupt(key, cause))
     }
 
@@ -413,23 +292,8 @@ impl Rows<WriteRows<'_>> {
 
     /// Stores the bytes of a value as they were stored before.
     pub(super) fn put_bytes(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
-        self.table.insert(key, bytes)?;
+        self.table.engine.insert(key, bytes)?;
         Ok(())
-    }
-
-    /// As [`Rows::vouch`], for a page that may become one with those beside it.
-    fn vouch_around(&self, key: &[u8]) -> Result<(), StoreError> {
-        let Some(witness) = &self.witness else { return Ok(()) };
-        let vouched = witness.vouch(self.name, Probe::At(key)).and_then(|span| {
-            if let Some(before) = &span.after {
-                witness.vouch(self.name, Probe::At(before))?;
-            }
-            if let Some(last) = &span.upto {
-                witness.vouch(self.name, Probe::After(last))?;
-            }
-            Ok(())
-        });
-        vouched.map_err(|doubt| doubtful(self.name, Some(key), doubt))
     }
 
     /// Removes a row; says whether there was one.
@@ -437,8 +301,8 @@ impl Rows<WriteRows<'_>> {
         if !self.contains(key)? {
             return Ok(false);
         }
-        self.vouch_around(key)?;
-        Ok(self.table.remove(key)?.is_some())
+        self.table.vouch_around(key)?;
+        Ok(self.table.engine.remove(key)?.is_some())
     }
 }
 
@@ -450,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_rows_are_the_same_with_and_without_the_engine() {
+    fn all_rows_are_the_same_one_by_one_and_in_parts() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), std::time::Duration::from_secs(10)).unwrap();
         store.create_if_missing().unwrap();
@@ -466,14 +330,14 @@ mod tests {
                 })
                 .unwrap();
             let read = store.read().unwrap();
-            let by_engine: Result<Vec<(Vec<u8>, String)>, _> = read.bodies.with_prefix(b"").unwrap().collect();
-            let mut by_engine = by_engine.unwrap();
+            let one_by_one: Result<Vec<(Vec<u8>, String)>, _> = read.bodies.with_prefix(b"").unwrap().collect();
+            let mut one_by_one = one_by_one.unwrap();
             let all = read.bodies.filter_map(|key, body: String| Some((key.to_vec(), body))).unwrap();
-            assert_eq!(all, by_engine);
+            assert_eq!(all, one_by_one);
             let long = |body: &String| body.len() > 2_000;
             let some = read.bodies.filter_map(|key, body| long(&body).then(|| (key.to_vec(), body))).unwrap();
-            by_engine.retain(|(_, body)| long(body));
-            assert_eq!(some, by_engine);
+            one_by_one.retain(|(_, body)| long(body));
+            assert_eq!(some, one_by_one);
         }
     }
 

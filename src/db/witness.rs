@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::pages::{Branch, Header, Node, Pages, Root, Shape, TableRoot, offset_of};
+use super::pages::{Branch, Header, Leaf, Node, Pages, Root, Shape, TableRoot, offset_of};
 
 /// How many pages may lie above each other; more is damage.
 const MAX_DEPTH: usize = 128;
@@ -56,8 +56,26 @@ pub(super) struct Span {
     pub(super) upto: Option<Vec<u8>>,
 }
 
-/// How many bytes of pages of rows are kept: those of the 50 rows of a list are few, and lie in fewer pages.
-const KEPT: usize = 4 << 20;
+/// How many bytes of pages of rows are kept: more than the heads of 100,000 issues.
+const KEPT: usize = 32 << 20;
+
+/// A page of rows that is as it was written.
+#[derive(Clone, Debug)]
+pub(super) struct LeafPage {
+    pub(super) number: u64,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) shape: Shape,
+}
+
+impl LeafPage {
+    /// Its rows; none where its bytes say that it is none.
+    pub(super) fn rows(&self) -> Option<Leaf<'_>> {
+        match Node::parse(&self.bytes, self.shape)? {
+            Node::Leaf(leaf) => Some(leaf),
+            Node::Branch(_) => None,
+        }
+    }
+}
 
 /// Is shown a row's key and value; answers nothing if they cannot be.
 type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
@@ -83,7 +101,7 @@ struct Known {
 
 impl Witness {
     /// Looks at a file's header and list of tables. None if the engine must have its say first: it refuses what is no
-    /// database, and repairs what a killed process left.
+    /// database, and chooses between two commits.
     pub(super) fn open(file: File) -> Result<Option<Self>, Doubt> {
         let pages = Pages::new(file)?;
         let Ok(header) = Header::parse(&pages.start()?) else { return Ok(None) };
@@ -111,19 +129,49 @@ impl Witness {
         roots.into_iter().try_for_each(|table| self.walk(table.root, table.shape, &mut |_, _| Some(())))
     }
 
+    /// Whether the engine has something to repair first.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.header.interrupted
+    }
+
+    /// Whether there is a table of that name.
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.contains_key(table.as_bytes())
+    }
+
+    /// Whether a table has no row.
+    pub(super) fn is_empty(&self, table: &str) -> bool {
+        self.tables.get(table.as_bytes()).is_none_or(|table| table.root.is_none())
+    }
+
     /// Verifies all pages on the way to a page of rows, and that; answers which keys may lie in it.
     pub(super) fn vouch(&self, table: &str, probe: Probe<'_>) -> Result<Span, Doubt> {
+        let (page, span) = self.descend(table, probe, false)?;
+        if let Some(page) = page {
+            self.known().leaves.insert(page.number);
+        }
+        Ok(span)
+    }
+
+    /// As [`Witness::vouch`], with that page; none if the table is empty.
+    pub(super) fn leaf(&self, table: &str, probe: Probe<'_>) -> Result<(Option<LeafPage>, Span), Doubt> {
+        self.descend(table, probe, true)
+    }
+
+    /// The page of rows is none, too, if it `is_wanted` only to be verified, and was.
+    fn descend(&self, table: &str, probe: Probe<'_>, is_wanted: bool) -> Result<(Option<LeafPage>, Span), Doubt> {
         let mut span = Span::default();
-        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(span) };
+        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else {
+            return Ok((None, span));
+        };
         let (mut page, mut checksum) = (root.page, root.checksum);
         for _ in 0..MAX_DEPTH {
-            if self.known().leaves.contains(&page) {
-                return Ok(span);
+            if !is_wanted && self.known().leaves.contains(&page) {
+                return Ok((None, span));
             }
-            let bytes = self.step(page, checksum, *shape)?;
+            let bytes = self.step(page, checksum, *shape, is_wanted)?;
             let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else {
-                self.known().leaves.insert(page);
-                return Ok(span);
+                return Ok((Some(LeafPage { number: page, bytes, shape: *shape }), span));
             };
             let child = match probe {
                 Probe::First => 0,
@@ -148,29 +196,20 @@ impl Witness {
     /// What `take` makes of a row's value, without the engine; none if there is no such row. All pages on the way are
     /// verified, and the row's own: its bytes do not tell whether they are its last.
     pub(super) fn find<R>(&self, table: &str, key: &[u8], take: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Doubt> {
-        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else { return Ok(None) };
-        let (mut page, mut checksum) = (root.page, root.checksum);
-        for _ in 0..MAX_DEPTH {
-            let bytes = self.step(page, checksum, *shape)?;
-            let branch = match Node::parse(&bytes, *shape) {
-                Some(Node::Leaf(leaf)) => return Ok(leaf.value(key).map(take)),
-                Some(Node::Branch(branch)) => branch,
-                None => return Err(self.damaged(page)),
-            };
-            (page, checksum) = branch.child(branch.child_for(key)).ok_or_else(|| self.damaged(page))?;
-        }
-        Err(self.damaged(page))
+        let (page, _) = self.leaf(table, Probe::At(key))?;
+        Ok(page.as_ref().and_then(|page| page.rows()?.value(key)).map(take))
     }
 
-    /// A page on the way to a row, as it was written.
-    fn step(&self, page: u64, checksum: u128, shape: Shape) -> Result<Arc<[u8]>, Doubt> {
+    /// A page on the way to a row, as it was written. One of rows is kept, as far as there is room, if others will be
+    /// looked for in it.
+    fn step(&self, page: u64, checksum: u128, shape: Shape, keeps_rows: bool) -> Result<Arc<[u8]>, Doubt> {
         if let Some(bytes) = self.known().pages.get(&page) {
             return Ok(Arc::clone(bytes));
         }
         let bytes: Arc<[u8]> = self.verified(page, checksum, shape)?.into();
-        let mut known = self.known();
         let rows = if matches!(Node::parse(&bytes, shape), Some(Node::Leaf(_))) { bytes.len() } else { 0 };
-        if known.kept + rows <= KEPT {
+        let mut known = self.known();
+        if rows == 0 || (keeps_rows && known.kept + rows <= KEPT) {
             known.kept += rows;
             known.pages.insert(page, Arc::clone(&bytes));
         }
@@ -266,7 +305,8 @@ impl Witness {
         if is_as_written(&bytes, checksum, shape) { Ok(bytes) } else { Err(self.damaged(page)) }
     }
 
-    fn damaged(&self, page: u64) -> Doubt {
+    /// That a page is not as it was written.
+    pub(super) fn damaged(&self, page: u64) -> Doubt {
         Doubt::Damaged { offset: offset_of(&self.header, page) }
     }
 }

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use crate::schema::codec::{self, DecodeError};
 
-use super::{Readable, Rows, StoreError, Witness, WriteRows, borrowed, prefix_range};
+use super::{Readable, Rows, StoreError, WriteRows, prefix_range};
 use crate::db::witness::Probe;
 
 /// So many keys are held back at most: 10 MB or so.
@@ -23,8 +22,8 @@ pub struct Keys<T> {
 }
 
 impl<T: Readable> Keys<T> {
-    pub(super) fn new(table: T, name: &'static str, witness: Option<&Arc<Witness>>) -> Self {
-        Self { rows: Rows::new(table, name, witness), held_back: BTreeSet::new() }
+    pub(super) fn new(table: T) -> Self {
+        Self { rows: Rows::new(table), held_back: BTreeSet::new() }
     }
 
     /// All keys that begin with a prefix, in order or in the opposite one; each key's seal is verified.
@@ -34,14 +33,14 @@ impl<T: Readable> Keys<T> {
         reverse: bool,
     ) -> Result<impl Iterator<Item = Result<Vec<u8>, StoreError>> + use<'_, T>, StoreError> {
         let (start, end) = &prefix_range(prefix);
-        let held_back = self.held_back.range::<[u8], _>((borrowed(start), borrowed(end)));
-        let mut stored = self.rows.raw(&prefix_range(prefix))?;
+        let within = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
+        let held_back = self.held_back.range::<[u8], _>(within);
+        let mut stored = self.rows.table.rows(prefix_range(prefix))?;
         let mut stored = std::iter::from_fn(move || if reverse { stored.next_back() } else { stored.next() })
             .map(|row| {
-                let (key, seal) = row?;
-                let key = key.value().to_vec();
-                let is_whole = seal.value() == codec::index_seal(&key);
-                if is_whole { Ok(key) } else { Err(self.corrupt(&key, DecodeError::Damaged)) }
+                let row = row?;
+                let is_whole = row.value() == codec::index_seal(row.key());
+                if is_whole { Ok(row.key().to_vec()) } else { Err(self.corrupt(row.key(), DecodeError::Damaged)) }
             })
             .peekable();
         let mut held_back = in_direction(held_back, reverse).peekable();
@@ -76,7 +75,7 @@ impl Keys<WriteRows<'_>> {
     /// Adds a key. It reaches the table when the transaction settles, if not before.
     pub(crate) fn put(&mut self, key: &[u8]) -> Result<(), StoreError> {
         // what is written beside damage would have checksums that vouch for it
-        self.rows.vouch(Probe::At(key))?;
+        self.rows.table.vouch(Probe::At(key))?;
         self.held_back.insert(key.to_vec());
         if self.held_back.len() >= HELD_BACK { self.settle() } else { Ok(()) }
     }
@@ -95,11 +94,11 @@ impl Keys<WriteRows<'_>> {
         }
         if !self.rows.is_empty()? {
             for key in &held_back {
-                self.rows.table.insert(key.as_slice(), codec::index_seal(key).as_slice())?;
+                self.rows.table.engine.insert(key.as_slice(), codec::index_seal(key).as_slice())?;
             }
             return Ok(());
         }
-        let mut end = self.rows.table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
+        let mut end = self.rows.table.engine.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
         for key in &held_back {
             end.insert_before(key.as_slice(), codec::index_seal(key).as_slice())?;
         }
@@ -122,7 +121,7 @@ mod tests {
     }
 
     fn order(txn: &WriteTransaction) -> Keys<WriteRows<'_>> {
-        Keys::new(txn.open_table(definition("order")).unwrap(), "order", None)
+        Keys::new(WriteRows::open("order", txn, None).unwrap())
     }
 
     fn rows(txn: &WriteTransaction) -> Vec<(Vec<u8>, Vec<u8>)> {
