@@ -171,15 +171,15 @@ pub(super) enum Command {
     #[command(
         after_help = "Examples:\n  git pull && oxi-state import\n  oxi-state import --dry-run\n  oxi-state import --since ORIG_HEAD   # after a merge, in a large project"
     )]
-    Import(ImportArgs),
+    Import(Deferred<ImportArgs>),
     /// Write what changed in the database into the files (before a commit)
     #[command(
         after_help = "Examples:\n  oxi-state export && git add .oxi/issues && git commit\n  oxi-state export --dry-run"
     )]
-    Export(MirrorArgs),
+    Export(Deferred<MirrorArgs>),
     /// Import, then export
     #[command(after_help = "Example:\n  oxi-state sync --json | jq .merged")]
-    Sync(MirrorArgs),
+    Sync(Deferred<MirrorArgs>),
     /// Say how far files and database are apart; change nothing
     #[command(after_help = "Example:\n  oxi-state status --check || oxi-state sync")]
     Status {
@@ -197,21 +197,21 @@ pub(super) enum Command {
     #[command(
         after_help = "Examples:\n  oxi-state resolve 12 --union\n  oxi-state resolve 12 --edit\n  oxi-state resolve 12 --body-file merged.md"
     )]
-    Resolve(ResolveArgs),
+    Resolve(Deferred<ResolveArgs>),
     /// Write what is known into .oxi/state, for programs that cannot read the database
     ///
     /// There is a file of JSON lines for each kind of record, and latest.json, which sums up the present state and names the
     /// others with their digests. All are of one moment, and each is replaced at once. They hold no session ids and no local
     /// paths unless the settings export.session_ids and export.paths say so, and no texts of issues and documents.
     #[command(after_help = border::SNAPSHOT_EXAMPLES)]
-    Snapshot(SnapshotArgs),
+    Snapshot(Deferred<SnapshotArgs>),
     /// Take in what other programs appended to .oxi/state/inbox.jsonl, each row once
     ///
     /// A row is one line of JSON: {"kind":"handoff","key":"optional","data":{...}}. Kinds are handoff, validation, pointer,
     /// fact, runtime, health, registry and telemetry. A second row of one kind and key is passed over. A line that cannot
     /// be taken stays in the file and is reported once; then the exit code is 7, and all others are taken.
     #[command(after_help = border::INBOX_EXAMPLES)]
-    Inbox(InboxArgs),
+    Inbox(Deferred<InboxArgs>),
     /// Register the merge driver and the hooks in this clone, or take them out
     #[command(subcommand)]
     Hooks(Deferred<HooksCommand>),
@@ -223,7 +223,7 @@ pub(super) enum Command {
     #[command(
         after_help = "Example:\n  git config merge.oxi-state.driver 'oxi-state merge-driver --marker-size=%L -- %O %A %B %P'"
     )]
-    MergeDriver(MergeDriverArgs),
+    MergeDriver(Deferred<MergeDriverArgs>),
     /// Show who changed what, newest first
     ///
     /// Each change with its revision, when, who (and in which session), what, and the fields that it changed; of a text
@@ -231,13 +231,13 @@ pub(super) enum Command {
     #[command(
         after_help = "Examples:\n  oxi-state log --limit 10\n  oxi-state log --key 12\n  oxi-state log --since 40 --json"
     )]
-    Log(LogArgs),
+    Log(Deferred<LogArgs>),
     /// Undo a change; without a revision, the last command that was not undone yet
     ///
     /// Nothing newer is overwritten: where a later change touched the same fields, it is named, and nothing happens. The
     /// files follow with the next export. Undoing is itself a change, and can be undone by its own revision.
     #[command(after_help = "Examples:\n  oxi-state undo\n  oxi-state undo 42\n  oxi-state undo 42 --whole")]
-    Undo(UndoArgs),
+    Undo(Deferred<UndoArgs>),
     /// Count what is stored
     #[command(after_help = "Example:\n  oxi-state stats --json")]
     Stats,
@@ -264,18 +264,18 @@ pub(super) enum Command {
     /// With --fix a damaged database is put aside, everything in it that is whole is saved, the rest comes from the issue
     /// files, and what could not be saved is named.
     #[command(after_help = doctor::DOCTOR_EXAMPLES)]
-    Doctor(DoctorArgs),
+    Doctor(Deferred<DoctorArgs>),
     /// Copy the database to a file, while others go on using it
     ///
     /// The copy is of one moment, and is looked through before it gets its name. Only you can read it.
     #[command(after_help = doctor::BACKUP_EXAMPLES)]
-    Backup(BackupArgs),
+    Backup(Deferred<BackupArgs>),
     /// Put a backup in the place of the database
     ///
     /// It is looked through first, and the present database is kept beside it. The files are not touched: `status` says how
     /// they differ, and `sync` brings both in step.
     #[command(after_help = doctor::RESTORE_EXAMPLES)]
-    Restore(RestoreArgs),
+    Restore(Deferred<RestoreArgs>),
     /// Show and change settings
     #[command(subcommand)]
     Config(Deferred<ConfigCommand>),
@@ -325,7 +325,7 @@ pub(super) struct ResolveArgs {
     pub(super) choice: ChoiceArgs,
 }
 
-/// How to end a conflict: exactly one of these.
+// How to end a conflict: exactly one of these. No doc comment: it would become the help of the command.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of which clap lets exactly one through")]

@@ -21,7 +21,7 @@ pub(super) use view::{AgentJson, liveness_of};
 
 pub(super) fn run(context: &Context, command: AgentCommand) -> CliResult<Option<Code>> {
     match command {
-        AgentCommand::Prime(args) => prime::run(context, args),
+        AgentCommand::Prime(args) => prime::run(context, *args.0),
         AgentCommand::List { all } => list(context, all),
         AgentCommand::Show { id } => show(context, id),
         AgentCommand::CountContext { id, bytes } => count_context(context, &id, bytes),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::deferred::Deferred;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AgentCommand {
     /// Register the calling agent, or find it again, and print its id
@@ -15,7 +17,7 @@ pub(in crate::cli) enum AgentCommand {
     #[command(
         after_help = "Examples:\n  export OXI_STATE_AGENT=$(oxi-state agent prime --type claude-code)\n  oxi-state agent prime --new --json"
     )]
-    Prime(PrimeArgs),
+    Prime(Deferred<PrimeArgs>),
     /// List the agents that live, under the agents that started them
     #[command(after_help = "Example:\n  oxi-state agent list --all --json | jq -r '.[].agent_id'")]
     List {

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 
 use crate::schema::settings::{Key, Settings};
 
+use super::deferred::Deferred;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ConfigCommand {
     /// Show every setting: its value, the layer that says so, where, and the variable that sets it
@@ -25,7 +27,7 @@ pub(in crate::cli) enum ConfigCommand {
     ///
     /// Nothing else in the file changes: comments, order and spelling stay.
     #[command(after_help = set_help())]
-    Set(ConfigSetArgs),
+    Set(Deferred<ConfigSetArgs>),
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
 //! Commands that are set up only if they are asked for: to set up all of them, with their helps and with the global options
 //! for each, would cost every run a fifth of its time.
 
+use std::ops::Deref;
 use std::sync::{PoisonError, RwLock};
 
 use clap::error::Error;
-use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 /// The names of commands that alone are to be set up; none if all are.
 static ASKED: RwLock<Option<Vec<String>>> = RwLock::new(None);
@@ -39,9 +40,27 @@ fn augment_asked<T: Subcommand>(command: Command) -> Command {
     command.subcommands(asked(&T::augment_subcommands(Command::new(""))))
 }
 
-/// The commands below a command.
+/// The arguments of a command, or the commands below it.
 #[derive(Debug)]
 pub(in crate::cli) struct Deferred<T>(pub(in crate::cli) Box<T>);
+
+impl<T> Deref for Deferred<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Args> Args for Deferred<T> {
+    fn augment_args(command: Command) -> Command {
+        command.defer(T::augment_args)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command.defer(T::augment_args_for_update)
+    }
+}
 
 impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
@@ -64,5 +83,51 @@ impl<T: Subcommand> Subcommand for Deferred<T> {
 
     fn has_subcommand(name: &str) -> bool {
         T::has_subcommand(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::super::{
+        AgentCommand, Cli, ConfigCommand, DocCommand, HandoffCommand, HealthCommand, IssueCommand, SessionCommand,
+        ValidationCommand,
+    };
+    use super::*;
+
+    // a command whose own option has the name of a global one cannot be deferred: clap finds both, and says so here
+    #[test]
+    fn no_command_has_two_arguments_of_one_name() {
+        Cli::command().debug_assert();
+    }
+
+    /// What the commands are said to be for; what is deferred comes later than the comment of the command, and must not
+    /// replace it.
+    fn abouts(command: &Command) -> Vec<(String, String)> {
+        let text = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
+        let all = command.get_subcommands().filter(|command| command.get_name() != "help");
+        all.map(|command| (command.get_name().to_owned(), text(command))).collect()
+    }
+
+    fn assert_told<T: Subcommand>() {
+        let mut command = T::augment_subcommands(Command::new("test"));
+        let before = abouts(&command);
+        command.build();
+        assert!(!before.is_empty() && before.iter().all(|(_, text)| !text.is_empty()));
+        assert_eq!(abouts(&command), before);
+    }
+
+    #[test]
+    fn every_command_is_told_by_its_own_comment() {
+        assert_told::<super::super::Command>();
+        assert_told::<AgentCommand>();
+        assert_told::<ConfigCommand>();
+        assert_told::<DocCommand>();
+        assert_told::<HandoffCommand>();
+        assert_told::<HealthCommand>();
+        assert_told::<IssueCommand>();
+        assert_told::<SessionCommand>();
+        assert_told::<ValidationCommand>();
     }
 }

@@ -10,6 +10,8 @@ use crate::documents::Expect;
 use crate::schema::document::DocumentKind;
 use crate::schema::id::ContentHash;
 
+use super::deferred::Deferred;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum DocCommand {
     /// Store a text, over the one that was there
@@ -22,7 +24,7 @@ pub(in crate::cli) enum DocCommand {
     #[command(
         after_help = "Examples:\n  oxi-state doc put notes/plan plan.md\n  echo '{\"step\":2}' | oxi-state doc put runs/last --kind json\n  oxi-state doc put runs/last run.json --expect none"
     )]
-    Put(DocPutArgs),
+    Put(Deferred<DocPutArgs>),
     /// Print a text as it is
     #[command(
         after_help = "Examples:\n  oxi-state doc get notes/plan --kind markdown\n  oxi-state doc get runs/last | jq .step\n  oxi-state doc get runs/last --json | jq -r .hash"
@@ -39,12 +41,12 @@ pub(in crate::cli) enum DocCommand {
     #[command(
         after_help = "Examples:\n  oxi-state doc list notes\n  oxi-state doc list --json | jq -r '.[].category' | uniq"
     )]
-    List(DocListArgs),
+    List(Deferred<DocListArgs>),
     /// Delete one document
     #[command(
         after_help = "Examples:\n  oxi-state doc delete notes/plan --kind markdown\n  oxi-state doc delete notes/plan && oxi-state undo"
     )]
-    Delete(DocDeleteArgs),
+    Delete(Deferred<DocDeleteArgs>),
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::schema::id::IssueId;
 
+use super::deferred::Deferred;
 use super::keyed::Guard;
 
 #[derive(Debug, Subcommand)]
@@ -15,7 +16,7 @@ pub(in crate::cli) enum HandoffCommand {
     #[command(
         after_help = "Examples:\n  oxi-state handoff add 'Parser done; the writer drops comments' --issue 12 --next 'keep comments' --next 'add a test'\n  git log -1 --format=%B | oxi-state handoff add --to bob -"
     )]
-    Add(HandoffAddArgs),
+    Add(Deferred<HandoffAddArgs>),
     /// List the open handoffs: your own first, then those for you, then those for anybody
     #[command(after_help = "Examples:\n  oxi-state handoff list --pending\n  oxi-state handoff list --all --json")]
     List {

@@ -21,7 +21,7 @@ pub(in crate::cli) enum IssueCommand {
     #[command(
         after_help = "Examples:\n  oxi-state issue create 'Fix login' -p high -l bug -l auth\n  oxi-state issue create 'Write docs' --depends-on 12 --body-file notes.md\n  oxi-state issue create --from plan.jsonl\n  echo '{\"title\":\"One\",\"key\":\"a\"}' | oxi-state issue create --from -"
     )]
-    Create(CreateArgs),
+    Create(Deferred<CreateArgs>),
     /// List issues; open ones, newest change first, unless asked otherwise
     #[command(
         after_help = "Examples:\n  oxi-state issue list --ready --sort priority --limit 10\n  oxi-state issue list -l bug --json | jq -r '.[].title'"
@@ -62,25 +62,25 @@ pub(in crate::cli) enum IssueCommand {
     #[command(
         after_help = "Examples:\n  oxi-state issue update 12 --priority high --add-label urgent\n  oxi-state issue update 12 --append 'Seen again on main.' --expect 8788908c95725b25\n  oxi-state issue update --where label=alarm --where priority=low --priority high"
     )]
-    Update(Box<UpdateArgs>),
+    Update(Deferred<UpdateArgs>),
     /// Take issues for the session
     #[command(after_help = "Example:\n  oxi-state issue start 12 --session my-session")]
-    Start(ClaimArgs),
+    Start(Deferred<ClaimArgs>),
     /// Give issues back
     #[command(after_help = "Example:\n  oxi-state issue release 12 --session my-session")]
-    Release(ClaimArgs),
+    Release(Deferred<ClaimArgs>),
     /// Close issues
     #[command(after_help = "Example:\n  oxi-state issue close 12 13")]
-    Close(ClaimArgs),
+    Close(Deferred<ClaimArgs>),
     /// Open closed issues again
     #[command(after_help = "Example:\n  oxi-state issue reopen 12")]
-    Reopen(ClaimArgs),
+    Reopen(Deferred<ClaimArgs>),
     /// Note that the session worked on issues
     #[command(after_help = "Example:\n  oxi-state issue link 12 --session my-session")]
-    Link(ClaimArgs),
+    Link(Deferred<ClaimArgs>),
     /// Delete issues; their numbers stay used, and undo brings them back
     #[command(after_help = "Example:\n  oxi-state issue delete 12 && oxi-state undo")]
-    Delete(ClaimArgs),
+    Delete(Deferred<ClaimArgs>),
     /// Edit an issue in $VISUAL or $EDITOR
     #[command(after_help = "Example:\n  EDITOR=nano oxi-state issue edit 12")]
     Edit {

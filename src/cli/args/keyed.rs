@@ -12,6 +12,8 @@ use crate::schema::registry::{ERRORS, RegistryKind, SCOPES, SOURCE_TYPES, STATES
 use crate::schema::runtime::RuntimeState;
 use crate::schema::time::Timestamp;
 
+use super::deferred::Deferred;
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Guard {
     /// Only if the record's hash, as `--json` gives it, is still this
@@ -224,7 +226,7 @@ pub(in crate::cli) enum HealthCommand {
     #[command(
         after_help = "Examples:\n  oxi-state health record openai/gpt-5 --ok --limit 500 --remaining 499\n  oxi-state health record openai/gpt-5 --error rate_limit --retry-after 30"
     )]
-    Record(RecordArgs),
+    Record(Deferred<RecordArgs>),
     /// Ask whether a call may be made now: exit 0 if so, else 4
     ///
     /// After a pause one call may be made, to see how it goes; who asks first takes it, and others wait for its outcome.

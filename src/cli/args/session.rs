@@ -9,6 +9,8 @@ use clap::{Args, Subcommand, ValueHint};
 
 use crate::schema::id::{IssueId, SessionId};
 
+use super::deferred::Deferred;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SessionCommand {
     /// Run a command as a session, which lives as long as the command
@@ -18,12 +20,12 @@ pub(in crate::cli) enum SessionCommand {
     #[command(
         after_help = "Examples:\n  oxi-state session run -- claude\n  oxi-state session run --id nightly --release -- make fix-next-issue"
     )]
-    Run(RunArgs),
+    Run(Deferred<RunArgs>),
     /// Register a session and print its id; it lives as long as the process of --pid
     #[command(
         after_help = "Example:\n  export OXI_STATE_SESSION=$(oxi-state session start --pid $$)\n  oxi-state issue next --start"
     )]
-    Start(StartArgs),
+    Start(Deferred<StartArgs>),
     /// End a session; what it has taken, anybody may take then
     #[command(after_help = "Example:\n  oxi-state session end --release")]
     End {
@@ -60,7 +62,7 @@ pub(in crate::cli) enum SessionCommand {
     },
     /// Register a session that goes on from an entry of another, and print its id
     #[command(after_help = "Example:\n  oxi-state session fork 95fd1757 --at 86c19f05-526f-43f3-8193-571ccdaeb50b")]
-    Fork(ForkArgs),
+    Fork(Deferred<ForkArgs>),
     /// Note that a session worked on issues
     #[command(after_help = "Example:\n  oxi-state session link 95fd1757 12 13")]
     Link {
@@ -93,7 +95,7 @@ pub(in crate::cli) enum SessionCommand {
     #[command(
         after_help = "Examples:\n  oxi-state session import ~/.oxi/sessions --here\n  oxi-state session import session.jsonl --json"
     )]
-    Import(SessionImportArgs),
+    Import(Deferred<SessionImportArgs>),
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,8 @@ use crate::schema::id::IssueId;
 use crate::schema::time::Timestamp;
 use crate::schema::validation::Verdict;
 
+use super::deferred::Deferred;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ValidationCommand {
     /// Run a command that checks the project, and note how it ended
@@ -18,17 +20,17 @@ pub(in crate::cli) enum ValidationCommand {
     #[command(
         after_help = "Examples:\n  oxi-state validation run -- cargo test\n  oxi-state validation run --issue 12 --name e2e --timeout 600 -- ./ci/e2e.sh"
     )]
-    Run(ValidationRunArgs),
+    Run(Deferred<ValidationRunArgs>),
     /// Note how a check ended that was run elsewhere, or not at all
     #[command(
         after_help = "Examples:\n  oxi-state validation record e2e --result passed --summary '41 scenarios'\n  oxi-state validation record lint --result skipped --issue 12"
     )]
-    Record(Box<ValidationRecordArgs>),
+    Record(Deferred<ValidationRecordArgs>),
     /// List the runs, newest first
     #[command(
         after_help = "Examples:\n  oxi-state validation list --failing\n  oxi-state validation list --name 'cargo test' --limit 5 --json"
     )]
-    List(ValidationListArgs),
+    List(Deferred<ValidationListArgs>),
     /// Show the latest run of each name, the failing ones first; or of one name
     #[command(
         after_help = "Examples:\n  oxi-state validation last\n  oxi-state validation last 'cargo test' --json | jq -r .result"

@@ -25,7 +25,7 @@ pub(super) use view::{Seen, is_short, line};
 
 pub(super) fn run(context: &Context, command: HandoffCommand) -> CliResult<()> {
     match command {
-        HandoffCommand::Add(args) => add(context, args),
+        HandoffCommand::Add(args) => add(context, *args.0),
         HandoffCommand::List { pending, all, mine, issue } => {
             let issue = issue.map(|id| keyed::identity(&*context.read()?.1, id).map_err(CliError::from)).transpose()?;
             list(context, all, |handoff, names| {

@@ -23,21 +23,23 @@ use crate::schema::id::IssueId;
 use crate::schema::issue::Issue;
 use crate::schema::privacy;
 
-use super::args::{CreateArgs, IssueCommand};
+use super::args::IssueCommand;
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
 use super::view::{FullIssueJson, Owners};
 
 pub(super) fn run(context: &Context, command: IssueCommand) -> CliResult<()> {
     match command {
-        IssueCommand::Create(CreateArgs { from: Some(file), .. }) => batch::run(context, &file),
-        IssueCommand::Create(args) => create::run(context, args),
+        IssueCommand::Create(args) => match &args.from {
+            Some(file) => batch::run(context, file),
+            None => create::run(context, *args.0),
+        },
         IssueCommand::List(args) => query::list(context, args),
         IssueCommand::Show { ids } => query::show(context, &ids),
         IssueCommand::Search { text, status, limit } => query::search(context, &text, status, limit),
         IssueCommand::Summary => query::summary(context),
         IssueCommand::Next { start } => query::next(context, start),
-        IssueCommand::Update(args) => change::run(context, *args),
+        IssueCommand::Update(args) => change::run(context, *args.0),
         IssueCommand::Start(args) => claim::run(context, claim::Claim::Start, &args),
         IssueCommand::Release(args) => claim::run(context, claim::Claim::Release, &args),
         IssueCommand::Close(args) => claim::run(context, claim::Claim::Close, &args),

@@ -37,7 +37,7 @@ pub(in crate::cli) struct CheckJson {
 
 pub(super) fn run(context: &Context, command: HealthCommand) -> CliResult<Option<Code>> {
     match command {
-        HealthCommand::Record(args) => record(context, args),
+        HealthCommand::Record(args) => record(context, *args.0),
         HealthCommand::Check { key, peek, policy } => return check(context, key, peek, &policy),
         HealthCommand::Show { key, policy } => {
             let health: Health = find(context, &model(context, key)?)?;

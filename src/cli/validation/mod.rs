@@ -28,7 +28,7 @@ pub(super) use view::{Seen, head_commit, line};
 pub(super) fn run(context: &Context, command: ValidationCommand) -> CliResult<Option<u8>> {
     match command {
         ValidationCommand::Run(args) => return run::run(context, &args).map(Some),
-        ValidationCommand::Record(args) => record(context, *args),
+        ValidationCommand::Record(args) => record(context, *args.0),
         ValidationCommand::List(args) => list(context, &args),
         ValidationCommand::Last { name, failing, stale } => last(context, name.as_deref(), failing, stale),
         ValidationCommand::Show { id } => show(context, &id),
