@@ -26,6 +26,9 @@ const BATCH: usize = 4096;
 /// Up to so many files are synced one by one; more are synced with their whole file system.
 const FEW: usize = 4;
 
+/// So many files are worth a thread.
+const FOR_A_THREAD: usize = 128;
+
 /// A file that is in its place, to be noted as agreed on.
 struct Landed {
     identity: Identity,
@@ -189,8 +192,8 @@ impl Mirror<'_> {
         // deletions first, which free names; then by number
         changed.sort_by_key(|item| item.record.as_ref().map(|record| record.issue.head.id));
         let (mut landed, mut writes, mut removals) = (Vec::new(), Vec::new(), Vec::new());
-        for item in &changed {
-            let prepared = prepare(dir, item)?;
+        for (item, prepared) in changed.iter().zip(cores::map(&changed, FOR_A_THREAD, |item| prepare(dir, item))) {
+            let prepared = prepared?;
             tell(report, item, &prepared, self);
             match prepared {
                 Prepared::Write(write) => writes.push((item, write)),
@@ -266,16 +269,15 @@ impl Mirror<'_> {
 
     fn changed(&self, identities: &[Identity]) -> Result<Vec<Changed>, MirrorError> {
         let read = self.store.read()?;
-        let mut changed = Vec::with_capacity(identities.len());
-        for identity in identities {
-            changed.push(Changed {
+        let changed = cores::map(identities, FOR_A_THREAD, |identity| {
+            Ok(Changed {
                 identity: identity.clone(),
                 record: read.issue_of(identity)?,
                 baseline: read.baseline(identity)?,
                 in_conflict: read.conflict(identity)?.is_some(),
-            });
-        }
-        Ok(changed)
+            })
+        });
+        changed.into_iter().collect()
     }
 
     fn write_files(
@@ -289,11 +291,11 @@ impl Mirror<'_> {
             return Ok(Vec::new());
         }
         sweep(dir);
-        let mut temporaries = Vec::with_capacity(writes.len());
-        for (item, write) in writes {
-            let temporary = dir.write_temporary(&write.name.to_string(), &write.bytes)?;
-            temporaries.push((item, write, temporary));
-        }
+        let written =
+            cores::map(&writes, FOR_A_THREAD, |(_, write)| dir.write_temporary(&write.name.to_string(), &write.bytes));
+        let written: Vec<_> = written.into_iter().collect::<Result<_, _>>()?;
+        let temporaries: Vec<_> =
+            writes.into_iter().zip(written).map(|((item, write), temporary)| (item, write, temporary)).collect();
         if temporaries.len() <= FEW {
             temporaries.iter().try_for_each(|(_, _, temporary)| temporary.sync())?;
         } else {

@@ -34,39 +34,46 @@ def one_changed(project):
 
 
 def all_new(project):
-    """Export of as many new files: deleted and undeleted, so that the records are there and the files are not."""
+    """Export of as many new files: deleted and undeleted, so that the records are there and the files are not.
+
+    Nothing is removed before all rounds are over: ext4 without a journal passes over each inode that was deleted within the
+    last minute, one by one, whenever it makes a file."""
     issues, work = project.issues, project.work
     archive = os.path.join(work, f"files-{project.count}.tar")
     names = os.path.join(work, "names")
     with open(names, "w") as file:
         file.write("".join(os.path.basename(path) + "\n" for path in project.paths))
     run(["tar", "-cf", archive, "-C", issues, "-T", names])
-    empty_folder(project)
-    project.oxi("import", "--allow-deletes")
-    project.oxi("undo")
     full = os.path.join(work, "full.redb")
-    shutil.copyfile(project.database, full)
+    with tempfile.TemporaryDirectory(dir=work) as aside:
+        begin_folder(project, aside)
+        project.oxi("import", "--allow-deletes")
+        project.oxi("undo")
+        shutil.copyfile(project.database, full)
 
-    def export():
-        empty_folder(project)
-        project.restore(full)
-        result = project.ours("-q", "export")()
-        if sum(name.endswith(".md") for name in os.listdir(issues)) < project.count:
-            sys.exit("the export did not write all files")
-        return result
+        def export():
+            begin_folder(project, aside)
+            project.restore(full)
+            result = project.ours("-q", "export")()
+            if sum(name.endswith(".md") for name in os.listdir(issues)) < project.count:
+                sys.exit("the export did not write all files")
+            return result
 
-    def untar():
-        with tempfile.TemporaryDirectory(dir=work) as folder:
+        def untar():
+            folder = tempfile.mkdtemp(dir=aside)
             project.settle()
             return project.bench.once(["sh", "-c", f"tar -xf '{archive}' -C '{folder}' && sync -f '{folder}'"])
 
-    project.pair("export, all new", 2, export, untar, "tar -x and sync -f", project.few)
+        project.pair("export, all new", 2, export, untar, "tar -x and sync -f", project.few)
     for path in (archive, full, names):
         os.remove(path)
 
 
-def empty_folder(project):
-    """Removes the issue files, but not the locks of living sessions."""
-    for name in os.listdir(project.issues):
-        if name.endswith(".md"):
-            os.remove(os.path.join(project.issues, name))
+def begin_folder(project, aside):
+    """Puts the folder of issues aside, and makes a new one that has nothing but the locks of living sessions."""
+    old = os.path.join(tempfile.mkdtemp(dir=aside), "issues")
+    os.rename(project.issues, old)
+    os.mkdir(project.issues)
+    for name in os.listdir(old):
+        if not name.endswith(".md"):
+            os.rename(os.path.join(old, name), os.path.join(project.issues, name))

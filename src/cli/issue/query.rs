@@ -75,7 +75,7 @@ fn print(context: &Context, project: &Project, read: ReadTxn, heads: Vec<StoredH
         items.push(IssueJson::new(&read, project, stored)?);
     }
     drop(read);
-    output::json(&items)
+    output::json_items(items)
 }
 
 const fn classes(status: StatusFilter) -> Classes {
