@@ -34,7 +34,11 @@ impl Mirror<'_> {
         }
         self.store.write(&self.author, |txn| {
             for file in &written {
-                txn.agree(&file.issue.head.identity(), &file.baseline(), &file.issue)?;
+                let identity = file.issue.head.identity();
+                // an issue that was neither deleted nor is there was lost with its page, and its file brings it back
+                if txn.id_of(&identity)?.is_some() || txn.tombstone(&identity)?.is_some() {
+                    txn.agree(&identity, &file.baseline(), &file.issue)?;
+                }
             }
             for identity in removed {
                 txn.forget_baseline(identity)?;
@@ -42,5 +46,56 @@ impl Mirror<'_> {
             Ok::<_, MirrorError>(txn.set_landings(&[])?)
         })?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::{Author, Op, Store};
+    use crate::project::Project;
+    use crate::schema::id::{ContentHash, IssueId};
+    use crate::schema::issue::{Issue, IssueHead};
+    use crate::sync::Options;
+
+    #[test]
+    fn a_file_that_a_killed_export_wrote_brings_back_an_issue_that_was_lost_and_not_one_that_was_deleted() {
+        for was_deleted in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let project = Project::create(folder.path()).unwrap();
+            let store = Store::in_dir(project.state().clone(), Duration::from_secs(10));
+            let author = Author { actor: "ada".into(), session: None, now: "2026-11-20T12:00:00Z".parse().unwrap() };
+            let options = Options { allow_deletes: true, ..Options::default() };
+            let mirror =
+                Mirror { project: &project, store: &store, author: author.clone(), options, progress: &|_, _, _| {} };
+            mirror.ensure_database().unwrap();
+            let build = |id, now| Issue { head: IssueHead::new(id, "One".into(), now), body: "text\n".into() };
+            let made = store.write(&author, |txn| txn.create(build)).unwrap();
+            mirror.export().unwrap();
+            let head = made.issue.head;
+            let path = folder.path().join(project.issue_path(&head.file_name().to_string()));
+            let bytes = fs::read(&path).unwrap();
+            store
+                .write(&author, |txn| {
+                    txn.delete(head.id, Op::Delete)?;
+                    txn.forget_baseline(&head.identity())
+                })
+                .unwrap();
+            if !was_deleted {
+                // a database that was saved without the issue
+                fs::remove_file(folder.path().join(".oxi/state.redb")).unwrap();
+                store.create_if_missing().unwrap();
+            }
+            let landing =
+                Landing { identity: head.identity(), name: head.file_name(), file: Some(ContentHash::of(&bytes)) };
+            store.write(&author, |txn| txn.set_landings(&[landing])).unwrap();
+            mirror.sync().unwrap();
+            assert_eq!(fs::read(&path).is_ok(), !was_deleted);
+            assert_eq!(store.read().unwrap().head(IssueId(1)).unwrap().is_some(), !was_deleted);
+            assert!(store.read().unwrap().landings().unwrap().is_empty());
+        }
     }
 }
