@@ -2,7 +2,7 @@
 //!
 //! Reads the file without the engine and changes nothing. All rows are in memory meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::fs::PathError;
 use crate::schema::codec;
@@ -168,11 +168,13 @@ impl Contradictions {
             }
         }
         let is_open = |id: &IssueId| heads.get(id).is_some_and(|stored| stored.head.status == Status::Open);
-        let meant = |link: &Link| match by_slug.get(link.slug.as_str()).map(Vec::as_slice) {
+        let deleted = |(key, tombstone): (Vec<u8>, Tombstone)| Some((Identity::from_key(&key)?.slug, tombstone.id));
+        let deleted: HashSet<_> = values::<Tombstone>(found, "tombstones").into_iter().filter_map(deleted).collect();
+        let meant = |link: &Link| match by_slug.get(link.slug.as_str()).map_or(&[][..], Vec::as_slice) {
             _ if link.slug.is_empty() => Some(link.id),
-            Some([only]) => Some(*only),
-            Some(several) => several.contains(&link.id).then_some(link.id),
-            None => None,
+            of_slug if of_slug.contains(&link.id) => Some(link.id),
+            [only] => (!deleted.contains(&(link.slug.clone(), link.id))).then_some(*only),
+            _ => None,
         };
         for stored in heads.values() {
             let waits = stored.head.depends_on.iter().filter_map(meant).any(|id| is_open(&id));

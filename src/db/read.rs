@@ -100,7 +100,8 @@ impl<T: Readable> Tables<T> {
         self.id_of(identity)?.map_or(Ok(None), |id| self.issue(id))
     }
 
-    /// The issue that a link means; none if it is gone. After a number collision the slug tells which one is meant.
+    /// The issue that a link means; none if it is gone. After a number collision the slug tells which one is meant, unless
+    /// the one that it named was deleted.
     ///
     /// # Errors
     /// See [`Tables::head`].
@@ -112,10 +113,21 @@ impl<T: Readable> Tables<T> {
         for row in self.identities.with_prefix::<IssueId>(&link_prefix(link.slug.as_str()))? {
             candidates.push(row?.1);
         }
-        Ok(match candidates[..] {
-            [only] => Some(only),
-            _ => candidates.contains(&link.id).then_some(link.id),
-        })
+        match candidates[..] {
+            _ if candidates.contains(&link.id) => Ok(Some(link.id)),
+            [only] => Ok((!self.was_deleted(link)?).then_some(only)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the issue of that number and slug was deleted.
+    fn was_deleted(&self, link: &Link) -> Result<bool, StoreError> {
+        for row in self.tombstones.with_prefix::<Tombstone>(&link_prefix(link.slug.as_str()))? {
+            if row?.1.id == link.id {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The link as files spell it: the number and slug of the issue that it means; unchanged if that is gone.
