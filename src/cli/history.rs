@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::db::gate::Gate;
 use crate::db::record::{Kind, Pending};
 use crate::db::undo::{Target, Undone};
-use crate::db::{ReadTxn, StoreError};
+use crate::db::{ReadTxn, Store, StoreError};
 use crate::schema::id::{Identity, Revision, printable};
 use crate::schema::issue::{Priority, Status};
 
@@ -52,18 +52,11 @@ pub(super) fn undo(context: &Context, args: &UndoArgs) -> CliResult<()> {
     if context.json {
         return output::json(&serde_json::json!({ "undone": done }));
     }
-    let read = store.read()?;
-    let mut text = String::new();
-    let mut issues = HashSet::new();
-    for revision in &done {
-        if let Some(change) = read.change(*revision)? {
-            let what = short_name(change.kind, &change.key);
-            let _ = writeln!(text, "undid change {revision}: {} {}", change.op.as_str(), printable(&what, false));
-            issues.extend(change.identity);
-        }
-    }
-    let hints = hints(&read, &issues)?;
-    drop(read);
+    // it is done, whatever cannot be read any more
+    let (text, hints) = told(&store, &done).unwrap_or_else(|error| {
+        let text = done.iter().fold(String::new(), |text, revision| text + &format!("undid change {revision}\n"));
+        (text, vec![format!("what is left to do cannot be told: {error}")])
+    });
     output::text(&text)?;
     for hint in hints {
         context.note(&hint);
@@ -71,6 +64,21 @@ pub(super) fn undo(context: &Context, args: &UndoArgs) -> CliResult<()> {
     let whole = if done.len() > 1 { " --whole" } else { "" };
     context.note(&format!("hint: `oxi-state undo {undone_from}{whole}` takes that back"));
     Ok(())
+}
+
+/// What was undone, and what is left to do.
+fn told(store: &Store, done: &[Revision]) -> Result<(String, Vec<String>), StoreError> {
+    let read = store.read()?;
+    let mut text = String::new();
+    let mut issues = HashSet::new();
+    for revision in done {
+        if let Some(change) = read.change(*revision)? {
+            let what = short_name(change.kind, &change.key);
+            let _ = writeln!(text, "undid change {revision}: {} {}", change.op.as_str(), printable(&what, false));
+            issues.extend(change.identity);
+        }
+    }
+    Ok((text, hints(&read, &issues)?))
 }
 
 /// What is left to do after an undo: the files still say what was undone.
