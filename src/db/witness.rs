@@ -129,6 +129,11 @@ impl Witness {
         roots.into_iter().try_for_each(|table| self.walk(table.root, table.shape, &mut |_, _| Some(())))
     }
 
+    /// Verifies every page of a table.
+    pub(super) fn vouch_for_whole(&self, table: &str) -> Result<(), Doubt> {
+        self.tables.get(table.as_bytes()).map_or(Ok(()), |table| self.rows_of(table, &mut |_, _| Some(())))
+    }
+
     /// Whether the engine has something to repair first.
     pub(super) fn is_interrupted(&self) -> bool {
         self.header.interrupted
@@ -460,5 +465,39 @@ mod tests {
             }
         }
         assert!(pairs > 100 && refused > 100, "{refused} of {pairs}");
+    }
+
+    fn store_with_an_issue() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
+        store.create_if_missing().unwrap();
+        let author = Author { actor: "ada".into(), session: None, now: "2026-11-21T12:00:00Z".parse().unwrap() };
+        let build = |id, now| Issue { head: IssueHead::new(id, "One".into(), now), body: "one\n".into() };
+        store.write(&author, |txn| txn.create(build)).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "plays a killed process")]
+    fn whoever_reads_first_has_what_a_killed_process_left_repaired() {
+        let (folder, store) = store_with_an_issue();
+        let path = folder.path().join("state.redb");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[9] |= 2;
+        fs::write(&path, &bytes).unwrap();
+        assert!(store.witness().unwrap().unwrap().is_interrupted());
+        assert_eq!(store.read().unwrap().issue(IssueId(1)).unwrap().unwrap().issue.body, "one\n");
+        assert!(!store.witness().unwrap().unwrap().is_interrupted());
+    }
+
+    #[test]
+    fn a_table_that_is_missing_is_not_taken_for_an_empty_one() {
+        let (_folder, store) = store_with_an_issue();
+        let database = store.open_database().unwrap();
+        let txn = database.begin_write().unwrap();
+        assert!(txn.delete_table(redb::TableDefinition::<&[u8], &[u8]>::new("bodies")).unwrap());
+        txn.commit().unwrap();
+        database.close();
+        assert!(store.read().is_err());
     }
 }

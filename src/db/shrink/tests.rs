@@ -108,3 +108,34 @@ fn what_a_killed_process_left_is_removed() {
     assert_eq!(names(&store), [""; 0]);
     assert_eq!(titles(&store), ["x"]);
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "plays a disk")]
+fn a_file_with_a_damaged_page_is_not_made_smaller() {
+    const PAGE: usize = 4096;
+    let (folder, store) = store();
+    for number in 0..60 {
+        create(&store, &format!("issue {number}"), &noise(number, 500));
+    }
+    let path = folder.path().join("state.redb");
+    let whole = std::fs::read(&path).unwrap();
+    let is = |kind: u8, page: &&[u8]| page[0] == kind && page[2..4] != [0, 0];
+    let branch = whole.chunks(PAGE).skip(1).find(|page| is(2, page)).unwrap();
+    let mut refused = 0;
+    for leaf in (1..whole.len() / PAGE).filter(|leaf| is(1, &&whole[leaf * PAGE..(leaf + 1) * PAGE])) {
+        let mut damaged = whole.clone();
+        damaged[leaf * PAGE..(leaf + 1) * PAGE].copy_from_slice(branch);
+        std::fs::write(&path, &damaged).unwrap();
+        match store.shrink() {
+            // a page that is not used any more
+            Ok(_) => std::fs::write(&path, &whole).unwrap(),
+            Err(error) => {
+                assert!(error.is_damage(), "page {leaf}: {error}");
+                assert_eq!(std::fs::read(&path).unwrap(), damaged);
+                assert_eq!(names(&store), [""; 0]);
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
