@@ -24,6 +24,9 @@ use crate::worktrees::Shared;
 use super::args::{Global, When};
 use super::error::{CliError, CliResult, Code};
 
+/// How often a database is built anew because it is taken away before it is read.
+const MAX_TRIES: usize = 8;
+
 /// Which settings a command goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
@@ -217,8 +220,15 @@ impl Context {
     /// Opens the project's database to read, made from the files if there is none. Hints if the files changed since they
     /// were last looked at.
     pub(super) fn read(&self) -> CliResult<(Project, ReadTxn)> {
-        let (project, store) = self.ready()?;
-        let read = store.read()?;
+        let mut tries = 0;
+        let (project, read) = loop {
+            let (project, store) = self.ready()?;
+            match store.read() {
+                // taken away since, as by `git clean`: the files have it
+                Err(error) if error.is_missing() && tries < MAX_TRIES => tries += 1,
+                read => break (project, read?),
+            }
+        };
         let mark = read.folder_mark()?;
         if let (Some(mark), Ok(dir)) = (mark, project.issues()) {
             let modified = dir.map(|dir| dir.stat()).transpose()?.map(|stat| stat.modified);

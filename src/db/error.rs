@@ -101,6 +101,12 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Corrupt { .. } | Self::Page { .. } | Self::IndexMismatch { .. })
     }
+
+    /// Whether there is no database.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Path(error) if error.is_not_found())
+    }
 }
 
 macro_rules! engine_errors {
