@@ -203,7 +203,9 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "oxi-state", &mut script);
-            output::text(&String::from_utf8_lossy(&script)).map(|()| None)
+            // clap_complete 4.6 looks for what it set under another name where the program's name has a hyphen
+            let script = String::from_utf8_lossy(&script).replace("oxi__subcmd__state", "oxi__state");
+            output::text(&script).map(|()| None)
         }
         Command::Man => {
             let mut page = Vec::new();

@@ -23,7 +23,7 @@ fn what_is_said_of_a_wrong_command_comes_from_all_commands() {
     for name in ["create", "list", "dep", "search"] {
         assert!(help.contains(&format!("\n  {name} ")), "{name} in {help}");
     }
-    assert!(project.oxi("completions bash").ok().stdout.contains("oxi__subcmd__state__subcmd__merge"));
+    assert!(project.oxi("completions bash").ok().stdout.contains("oxi__state__subcmd__merge"));
 }
 
 #[test]

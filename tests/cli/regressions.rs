@@ -487,3 +487,85 @@ fn long_names_of_models_are_told_apart() {
     assert!(models.iter().all(|name| name.len() == 120) && models.contains(&&*"m".repeat(120)), "{models:?}");
     assert_eq!(project.json(&format!("usage import {}", path.display()))["counted"], json!(0));
 }
+
+#[test]
+fn an_issue_does_not_wait_for_another_of_the_title_of_one_that_was_deleted() {
+    let project = project();
+    for line in ["issue create 'Fix tests'", "issue create Release --depends-on 1", "issue create 'Fix tests'"] {
+        project.oxi(line).ok();
+    }
+    assert_eq!(project.show(2)["blocked_by"], json!([1]));
+    project.oxi("issue delete 1").ok();
+    assert_eq!(project.show(2)["blocked_by"], json!([]));
+    let ready = project.json("issue list --ready --sort id");
+    assert_eq!(ready.as_array().unwrap().iter().map(|issue| &issue["id"]).collect::<Vec<_>>(), [2, 3]);
+    // deleted in a file that came from elsewhere, it is the same
+    project.oxi("undo").ok();
+    assert_eq!(project.show(2)["blocked_by"], json!([1]));
+    project.oxi("export").ok();
+    project.commit("all");
+    let other = project.clone_as("other");
+    other.oxi("init").ok();
+    project.oxi("issue delete 1").ok();
+    project.oxi("export").ok();
+    project.commit("deleted");
+    other.pull(&project);
+    other.oxi("import").ok();
+    assert_eq!(other.show(2)["blocked_by"], json!([]));
+    other.oxi("doctor").ok();
+}
+
+#[test]
+fn what_was_undone_is_told_though_what_is_left_to_do_cannot_be() {
+    let project = project_with(&[issue(1, "first").body("one\n"), issue(2, "second"), issue(3, "third")]);
+    project.edit("0001-first.md", "one", "theirs");
+    project.oxi("issue update 1 --body ours").ok();
+    project.oxi("import").exits(4);
+    project.oxi("issue update 2 --priority high").ok();
+    let path = project.path(".oxi/state.redb");
+    let whole = fs::read(&path).unwrap();
+    let mut tried = 0;
+    for page in 1..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096 + 100] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        if !project.oxi("doctor").stdout.contains("damaged: table `conflicts`") {
+            continue;
+        }
+        tried += 1;
+        project.oxi("undo").ok().says("undid change ").warns("what is left to do cannot be told");
+        assert_eq!(project.field(2, "priority"), "medium");
+    }
+    assert!(tried > 0);
+}
+
+#[test]
+fn completions_of_bash_are_looked_for_by_the_names_under_which_they_are() {
+    let script = project().oxi("completions bash").ok().stdout;
+    let set: Vec<&str> = script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")).collect();
+    assert!(set.len() > 100);
+    for name in set.iter().map(|name| name.trim_end_matches('"')).filter(|name| !name.is_empty()) {
+        assert!(script.contains(&format!("\n        {name})\n")), "{name}");
+    }
+}
+
+#[test]
+fn a_database_that_is_taken_away_is_built_again_by_whoever_reads() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    let path = project.path(".oxi/state.redb");
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        assert_eq!(project.json("issue list").as_array().unwrap().len(), 2);
+                    }
+                })
+            })
+            .collect();
+        while readers.iter().any(|reader| !reader.is_finished()) {
+            let _ = fs::remove_file(&path);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    });
+}
