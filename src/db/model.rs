@@ -1,6 +1,6 @@
 //! The store against a model: whatever is done to it, it answers as a plain map would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use super::query::{Classes, Query, Sort};
 use super::record::Class;
 use super::undo::Undone;
 use super::{Author, Cas, Op, Store, StoreError};
-use crate::schema::id::{ContentHash, IssueId};
+use crate::schema::id::{ContentHash, Identity, IssueId};
 use crate::schema::issue::{Assignment, Issue, IssueHead, Priority, Status};
 use crate::schema::time::Timestamp;
 
@@ -55,6 +55,8 @@ struct World {
     highest: u32,
     /// What the model was before each command that changed something and was not undone yet.
     past: Vec<BTreeMap<IssueId, Issue>>,
+    /// The issues that were deleted once, and the numbers that they had then.
+    deleted: HashMap<Identity, IssueId>,
 }
 
 fn labels(names: &[u8]) -> Vec<String> {
@@ -68,7 +70,15 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
         store.create_if_missing().unwrap();
-        Self { _folder: folder, store, clock: 0, model: BTreeMap::new(), highest: 0, past: Vec::new() }
+        Self {
+            _folder: folder,
+            store,
+            clock: 0,
+            model: BTreeMap::new(),
+            highest: 0,
+            past: Vec::new(),
+            deleted: HashMap::new(),
+        }
     }
 
     fn author(&mut self) -> Author {
@@ -102,6 +112,14 @@ impl World {
     }
 
     fn apply(&mut self, step: Step) {
+        let before: HashMap<_, _> = self.model.iter().map(|(id, issue)| (issue.head.identity(), *id)).collect();
+        self.play(step);
+        let is_gone =
+            |(identity, _): &(Identity, IssueId)| self.model.values().all(|issue| issue.head.identity() != *identity);
+        self.deleted.extend(before.into_iter().filter(is_gone));
+    }
+
+    fn play(&mut self, step: Step) {
         match step {
             Step::Create { title, priority, labels: names, depends_on } => {
                 let author = self.author();
@@ -193,10 +211,13 @@ impl World {
     fn class(&self, issue: &Issue) -> Class {
         let by_slug = |link: &crate::schema::id::Link| {
             let same: Vec<_> = self.model.values().filter(|other| other.head.slug == link.slug).collect();
-            match same[..] {
-                [only] => Some(only),
-                _ => same.into_iter().find(|other| other.head.id == link.id),
-            }
+            let named = same.iter().find(|other| other.head.id == link.id).copied();
+            let is_deleted = || {
+                let is_alive = |identity: &Identity| same.iter().any(|other| other.head.identity() == *identity);
+                let mut deleted = self.deleted.iter().filter(|(identity, _)| !is_alive(identity));
+                deleted.any(|(identity, id)| identity.slug == link.slug && *id == link.id)
+            };
+            named.or_else(|| if let [only] = same[..] { Some(only).filter(|_| !is_deleted()) } else { None })
         };
         let waits = issue.head.depends_on.iter().filter_map(by_slug).any(|on| on.head.status == Status::Open);
         match (issue.head.status, waits) {
