@@ -1,5 +1,7 @@
 //! Lists of issues: filters and orders over heads and indexes; no body is read, and no more heads than are asked for.
 
+use regex::{Regex, RegexBuilder};
+
 use crate::schema::codec::DecodeError;
 use crate::schema::id::IssueId;
 use crate::schema::issue::Priority;
@@ -102,7 +104,7 @@ impl Default for Query {
 }
 
 impl Query {
-    fn accepts(&self, stored: &StoredHead, lower_text: Option<&str>) -> bool {
+    fn accepts(&self, stored: &StoredHead, text: Option<&Finder>) -> bool {
         let head = &stored.head;
         self.classes.contains(stored.class())
             && self.priority.is_none_or(|priority| priority == head.priority)
@@ -112,7 +114,7 @@ impl Query {
                 head.sessions.contains(session) || head.owner().is_some_and(|owner| owner.session == *session)
             })
             && self.assigned.is_none_or(|assigned| assigned == head.owner().is_some())
-            && lower_text.is_none_or(|text| head.title.to_lowercase().contains(text))
+            && text.is_none_or(|text| text.is_in(&head.title))
     }
 
     /// The narrowest index that holds every issue the query can take in; none if the order's own index serves best.
@@ -127,6 +129,20 @@ impl Query {
             (Some(priority), Sort::Updated) => Some((TermKind::Priority, priority_term(priority).to_vec())),
             _ => None,
         }
+    }
+}
+
+/// Finds a text in others, in any case.
+struct Finder(Option<Regex>);
+
+impl Finder {
+    fn new(text: &str) -> Self {
+        // a text that is too long for it is in nothing that can be stored
+        Self(RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build().ok())
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        self.0.as_ref().is_some_and(|finder| finder.is_match(text))
     }
 }
 
@@ -172,10 +188,10 @@ impl<T: Readable> Tables<T> {
         mut keep: impl FnMut(&StoredHead) -> Result<bool, StoreError>,
     ) -> Result<Vec<StoredHead>, StoreError> {
         let limit = query.limit.unwrap_or(usize::MAX);
-        let lower_text = query.text.as_ref().map(|text| text.to_lowercase());
+        let text = query.text.as_deref().map(Finder::new);
         let mut found = Vec::new();
         let mut accept =
-            |stored: &StoredHead| Ok::<_, StoreError>(query.accepts(stored, lower_text.as_deref()) && keep(stored)?);
+            |stored: &StoredHead| Ok::<_, StoreError>(query.accepts(stored, text.as_ref()) && keep(stored)?);
 
         if let Some(candidates) = self.small_set(query)? {
             for stored in candidates {
@@ -265,11 +281,10 @@ impl Tables<ReadRows> {
     /// # Errors
     /// See [`Tables::list`].
     pub fn search(&self, text: &str, classes: Classes, limit: Option<usize>) -> Result<Vec<StoredHead>, StoreError> {
-        let finder = regex::RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
-        let Ok(finder) = finder else { return Ok(Vec::new()) };
-        let in_body = self.bodies.filter_map(|key, body: String| id_of(key).filter(|_| finder.is_match(&body)))?;
+        let text = Finder::new(text);
+        let in_body = self.bodies.filter_map(|key, body: String| id_of(key).filter(|_| text.is_in(&body)))?;
         let mut found = self.heads.filter_map(|_, stored: StoredHead| {
-            let matches = in_body.binary_search(&stored.head.id).is_ok() || finder.is_match(&stored.head.title);
+            let matches = in_body.binary_search(&stored.head.id).is_ok() || text.is_in(&stored.head.title);
             (matches && classes.contains(stored.class())).then_some(stored)
         })?;
         sort(&mut found, &Query::default());

@@ -569,3 +569,20 @@ fn a_database_that_is_taken_away_is_built_again_by_whoever_reads() {
         }
     });
 }
+
+#[test]
+fn a_list_finds_a_text_in_titles_in_any_case_as_the_search_does() {
+    let project = project();
+    for title in ["ΠΡΟΣΘΗΚΗ λογαριασμού", "ΟΔΟΣ", "Straße", "plain"] {
+        project.oxi(&format!("issue create '{title}'")).ok();
+    }
+    for (text, found) in
+        [("ΠΡΟΣ", vec![1]), ("σ", vec![1, 2]), ("οδος", vec![2]), ("STRA", vec![3]), ("PLAIN", vec![4])]
+    {
+        for line in [format!("issue list --text {text}"), format!("issue search {text}")] {
+            let mut ids = crate::issues::ids(&project.json(&line));
+            ids.sort_unstable();
+            assert_eq!(ids, found, "{line}");
+        }
+    }
+}
