@@ -10,7 +10,7 @@ use crate::claims::{self, Access, Scope};
 use crate::db::{Author, ReadTxn, Retention, Store, WriteTxn};
 use crate::fs::PathError;
 use crate::liveness::Watch;
-use crate::project::{Project, Start};
+use crate::project::{DiscoveryError, Project, Start};
 use crate::schema::id::{SessionId, printable};
 use crate::schema::privacy::{self, Policy};
 use crate::schema::retention;
@@ -64,8 +64,7 @@ impl Context {
             return Err(CliError::new(Code::NotFound, format!("{} is not a directory", directory.display())));
         }
         let start = Start { directory, named, home: home() };
-        // without a project there is none of its settings; whoever needs one will say that it is missing
-        let project = if reads == Reads::NoFiles { None } else { Project::discover(&start).ok() };
+        let project = if reads == Reads::NoFiles { None } else { project_of_settings(&start)? };
         let home = start.home.as_deref().filter(|_| reads != Reads::NoFiles);
         let settings = resolve(home, project.as_ref(), &flags)?;
         write_color(settings.color.value);
@@ -75,7 +74,7 @@ impl Context {
 
     /// The settings of every layer as they are now, for a command that goes by fewer.
     pub(super) fn all_settings(&self) -> CliResult<Settings> {
-        let project = Project::discover(&self.start).ok();
+        let project = project_of_settings(&self.start)?;
         resolve(self.start.home.as_deref(), project.as_ref(), &[])
     }
 
@@ -259,6 +258,15 @@ impl Context {
         if !self.quiet && !self.json {
             super::output::tell(&printable(text, false));
         }
+    }
+}
+
+/// Without a project there is none of its settings; whoever needs one will say that it is missing. One that cannot be
+/// opened is another thing: its settings would not be kept.
+fn project_of_settings(start: &Start) -> Result<Option<Project>, DiscoveryError> {
+    match Project::discover(start) {
+        Err(DiscoveryError::None(_)) => Ok(None),
+        project => project.map(Some),
     }
 }
 

@@ -75,6 +75,26 @@ fn is_clear(run: &Run) {
 }
 
 #[test]
+fn settings_that_cannot_be_reached_are_not_passed_over() {
+    if !has("strace") {
+        return;
+    }
+    let project = in_use();
+    std::fs::write(project.path(".oxi/settings.toml"), "[state]\nactor = \"from the settings\"\n").unwrap();
+    let mut refused = 0;
+    for number in 1..=16 {
+        let inject = format!("inject=openat:error=EROFS:when={number}");
+        let run =
+            project.strace(&["-o", "/dev/null", "-e", "trace=openat", "-e", &inject], &["config", "get", "actor"]);
+        match run.code {
+            Some(0) => assert_eq!(run.stdout.trim(), "from the settings", "{number}: {run:?}"),
+            _ => refused += usize::from(run.stderr.contains("Read-only file system")),
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[test]
 fn a_disk_that_does_not_take_a_repair_is_told_and_nobody_tries_for_ever() {
     if !has("strace") {
         return;
