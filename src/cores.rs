@@ -27,7 +27,7 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], threads: usize, make: impl Fn(
     };
     let mut made = std::thread::scope(|scope| {
         let spawn = |_| Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..threads.min(count())).filter_map(spawn).collect();
+        let others: Vec<_> = (1..at_most(threads)).filter_map(spawn).collect();
         let mut made = work();
         made.extend(others.into_iter().flat_map(joined));
         made
@@ -39,7 +39,7 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], threads: usize, make: impl Fn(
 /// What `make` makes of all items, in order, several at a time. Fewer than `least` are not worth a thread.
 pub(crate) fn pieces<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     const PIECES_PER_THREAD: usize = 4;
-    let threads = count().min(items.len() / least.max(1)).max(1);
+    let threads = at_most(items.len() / least.max(1));
     let pieces: Vec<_> = items.chunks(items.len().div_ceil(threads * PIECES_PER_THREAD).max(1)).collect();
     each(&pieces, threads, |_, piece| make(piece))
 }
@@ -84,8 +84,10 @@ pub(crate) fn free<T: Send + 'static>(large: T) {
     let _ = Builder::new().spawn(move || drop(large));
 }
 
-fn count() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// So many threads, but no more than there are processors; at least one. The system reads files to count processors, so it
+/// is asked only where more than one thread is wanted.
+fn at_most(threads: usize) -> usize {
+    if threads < 2 { 1 } else { std::thread::available_parallelism().map_or(1, usize::from).min(threads) }
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {

@@ -1,6 +1,6 @@
 //! The result on stdout.
 
-use std::io::{BufWriter, Error, ErrorKind, IsTerminal as _, Write};
+use std::io::{BufWriter, Error, ErrorKind, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -21,41 +21,14 @@ pub(super) fn json(value: &impl serde::Serialize) -> CliResult<()> {
     counted_json(value).map(|_| ())
 }
 
-/// Prints values as the one JSON document of this run, an array.
-pub(super) fn json_items<T: Serialize + Send + Sync + 'static>(items: Vec<T>) -> CliResult<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    finish(write_items(&mut out, &items).and_then(|()| writeln!(out)).and_then(|()| out.flush()))?;
-    cores::free(items);
+/// As [`json`], of values that may be so many that to free them takes long.
+pub(super) fn json_items<T: Serialize + Send + 'static>(items: Vec<T>) -> CliResult<()> {
+    const MANY: usize = 1000;
+    json(&items)?;
+    if items.len() > MANY {
+        cores::free(items);
+    }
     Ok(())
-}
-
-/// Writes an array, of many values on all cores, and some thousand at a time, so that little of the text is in memory.
-fn write_items(out: &mut impl Write, items: &[impl Serialize + Sync]) -> std::io::Result<()> {
-    const AT_ONCE: usize = 8192;
-    const FOR_A_THREAD: usize = 256;
-    out.write_all(b"[")?;
-    let mut is_first = true;
-    for items in items.chunks(AT_ONCE) {
-        for piece in cores::pieces(items, FOR_A_THREAD, separated) {
-            out.write_all(if is_first { b"" } else { b"," })?;
-            out.write_all(&piece)?;
-            is_first = false;
-        }
-    }
-    out.write_all(b"]")
-}
-
-/// Values with commas between them.
-fn separated(items: &[impl Serialize]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for item in items {
-        if !out.is_empty() {
-            out.push(b',');
-        }
-        // writing to memory cannot fail, and what is passed here are structs and maps of texts
-        let _ = item.serialize(&mut Serializer::with_formatter(&mut out, Printable));
-    }
-    out
 }
 
 /// As [`json`]; answers how many bytes were printed.
@@ -148,34 +121,5 @@ fn finish(written: Result<(), Error>) -> CliResult<()> {
             Err(CliError::new(Code::Error, format!("cannot write the output: {error}")))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_array_is_the_same_in_pieces() {
-        for length in [0_u32, 1, 2, 511, 512, 2_000, 8_192, 20_000] {
-            let items: Vec<_> = (0..length).map(|number| vec![number.to_string()]).collect();
-            let mut out = Vec::new();
-            write_items(&mut out, &items).unwrap();
-            assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&items).unwrap());
-        }
-    }
-
-    #[test]
-    fn nothing_more_is_made_for_a_reader_that_is_gone() {
-        struct Gone;
-        impl Write for Gone {
-            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-                Err(ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        assert_eq!(write_items(&mut Gone, &[1]).unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 }

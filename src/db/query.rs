@@ -1,5 +1,7 @@
 //! Lists of issues: filters and orders over heads and indexes; no body is read, and no more heads than are asked for.
 
+use std::sync::OnceLock;
+
 use regex::{Regex, RegexBuilder};
 
 use crate::schema::codec::DecodeError;
@@ -104,7 +106,7 @@ impl Default for Query {
 }
 
 impl Query {
-    fn accepts(&self, stored: &StoredHead, text: Option<&Finder>) -> bool {
+    fn accepts(&self, stored: &StoredHead, text: Option<&Finder<'_>>) -> bool {
         let head = &stored.head;
         self.classes.contains(stored.class())
             && self.priority.is_none_or(|priority| priority == head.priority)
@@ -114,7 +116,7 @@ impl Query {
                 head.sessions.contains(session) || head.owner().is_some_and(|owner| owner.session == *session)
             })
             && self.assigned.is_none_or(|assigned| assigned == head.owner().is_some())
-            && text.is_none_or(|text| text.is_in(&head.title))
+            && text.is_none_or(|text| text.is_in_short(&head.title))
     }
 
     /// The narrowest index that holds every issue the query can take in; none if the order's own index serves best.
@@ -133,16 +135,28 @@ impl Query {
 }
 
 /// Finds a text in others, in any case.
-struct Finder(Option<Regex>);
+struct Finder<'t> {
+    text: &'t str,
+    pattern: OnceLock<Option<Regex>>,
+}
 
-impl Finder {
-    fn new(text: &str) -> Self {
-        // a text that is too long for it is in nothing that can be stored
-        Self(RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build().ok())
+impl<'t> Finder<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, pattern: OnceLock::new() }
     }
 
     fn is_in(&self, text: &str) -> bool {
-        self.0.as_ref().is_some_and(|finder| finder.is_match(text))
+        let compile = || RegexBuilder::new(&regex::escape(self.text)).case_insensitive(true).build().ok();
+        // a text that is too long for it is in nothing that can be stored
+        self.pattern.get_or_init(compile).as_ref().is_some_and(|pattern| pattern.is_match(text))
+    }
+
+    /// As [`Finder::is_in`], for a short text: in a thousand of them it takes less than to compile a pattern.
+    fn is_in_short(&self, text: &str) -> bool {
+        if !self.text.is_ascii() || !text.is_ascii() || self.text.is_empty() {
+            return self.is_in(text);
+        }
+        text.as_bytes().windows(self.text.len()).any(|part| part.eq_ignore_ascii_case(self.text.as_bytes()))
     }
 }
 
@@ -190,8 +204,8 @@ impl<T: Readable> Tables<T> {
         let limit = query.limit.unwrap_or(usize::MAX);
         let text = query.text.as_deref().map(Finder::new);
         let mut found = Vec::new();
-        let mut accept =
-            |stored: &StoredHead| Ok::<_, StoreError>(query.accepts(stored, text.as_ref()) && keep(stored)?);
+        let accepts = |stored: &StoredHead| query.accepts(stored, text.as_ref());
+        let mut accept = |stored: &StoredHead| Ok::<_, StoreError>(accepts(stored) && keep(stored)?);
 
         if let Some(candidates) = self.small_set(query)? {
             for stored in candidates {
@@ -204,6 +218,16 @@ impl<T: Readable> Tables<T> {
             return Ok(found);
         }
         let term = query.term();
+        if query.limit.is_none() && term.is_none() && query.classes.contains(Class::Closed) {
+            // most of the table: in its own order each page is read once
+            for stored in self.heads.filter_map(|_, stored| accepts(&stored).then_some(stored))? {
+                if keep(&stored)? {
+                    found.push(stored);
+                }
+            }
+            sort(&mut found, query);
+            return Ok(found);
+        }
         let in_order = term.is_none() || query.sort == Sort::Updated;
         for key in self.candidates(query, term.as_ref())? {
             if found.len() >= limit && in_order {
@@ -306,5 +330,21 @@ fn sort(heads: &mut [StoredHead], query: &Query) {
     });
     if query.reverse {
         heads.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_in_short_texts_as_in_long_ones() {
+        let texts = ["Fix login", "fix LOGIN twice", "λόγος ΛΌΓΟΣ", "Kelvin \u{212a}", "", "x", "fi", "ſ and s"];
+        for text in ["fix", "LOGIN", "k", "s", "λόγος", "twice ", "", "fix login twice and more"] {
+            let finder = Finder::new(text);
+            for in_text in texts {
+                assert_eq!(finder.is_in_short(in_text), finder.is_in(in_text), "{text:?} in {in_text:?}");
+            }
+        }
     }
 }

@@ -14,7 +14,6 @@ use redb::TableDefinition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cores;
 use crate::schema::codec::{self, DecodeError, Packed};
 use crate::schema::id::Identity;
 
@@ -26,9 +25,6 @@ pub use keys::Keys;
 pub use source::{ReadRows, Readable, WriteRows};
 
 type Bytes = &'static [u8];
-
-/// Into so many parts a table is divided at least that is read as a whole, so that all cores have enough to do.
-const PARTS: usize = 32;
 
 /// A table, of a transaction of either kind.
 #[derive(Debug)]
@@ -180,15 +176,31 @@ impl<T: Readable> Rows<T> {
         self.table.is_empty()
     }
 
+    /// What `each` makes of all rows, in order; on all cores where the table is one of a read transaction.
+    pub(crate) fn filter_map<V: DeserializeOwned, R: Send>(
+        &self,
+        each: impl Fn(&[u8], V) -> Option<R> + Sync,
+    ) -> Result<Vec<R>, StoreError> {
+        let name = self.table.name();
+        self.table.filter_map(|key, bytes| Ok(each(key, decode(name, key, bytes)?)))
+    }
+
     fn decode<V: DeserializeOwned>(&self, key: &[u8], bytes: &[u8]) -> Result<V, StoreError> {
-        codec::decode(key, bytes).map_err(|cause| self.corrupt(key, cause))
+        decode(self.table.name(), key, bytes)
     }
 
     /// An error that names this table and a key in readable form.
     pub(crate) fn corrupt(&self, key: &[u8], cause: DecodeError) -> StoreError {
-        let table = self.table.name();
-        StoreError::Corrupt { table, key: readable(table, key), cause }
+        corrupt(self.table.name(), key, cause)
     }
+}
+
+fn decode<V: DeserializeOwned>(table: &'static str, key: &[u8], bytes: &[u8]) -> Result<V, StoreError> {
+    codec::decode(key, bytes).map_err(|cause| corrupt(table, key, cause))
+}
+
+fn corrupt(table: &'static str, key: &[u8], cause: DecodeError) -> StoreError {
+    StoreError::Corrupt { table, key: readable(table, key), cause }
 }
 
 /// A key as a person can read it.
@@ -225,34 +237,6 @@ fn doubtful(table: &'static str, key: Option<&[u8]>, doubt: Doubt) -> StoreError
             StoreError::Page { table, key, offset }
         }
         Doubt::Io(source) => StoreError::Engine(Box::new(source.into())),
-    }
-}
-
-impl Rows<ReadRows> {
-    /// What `each` makes of all rows, in order, on all cores.
-    pub(crate) fn filter_map<V: DeserializeOwned, R: Send>(
-        &self,
-        each: impl Fn(&[u8], V) -> Option<R> + Sync,
-    ) -> Result<Vec<R>, StoreError> {
-        let ReadRows { name, witness } = &self.table;
-        let parts = witness.parts(name, PARTS).map_err(|doubt| doubtful(name, None, doubt))?;
-        let made = cores::map(&parts, PARTS / 2, |part| {
-            let (mut made, mut damaged) = (Vec::new(), Ok(()));
-            let shown = witness.rows_of(part, &mut |key, value| match self.decode(key, value) {
-                Ok(value) => {
-                    made.extend(each(key, value));
-                    Some(())
-                }
-                Err(error) => {
-                    damaged = Err(error);
-                    None
-                }
-            });
-            damaged?;
-            shown.map_err(|doubt| doubtful(name, None, doubt))?;
-            Ok(made)
-        });
-        made.into_iter().collect::<Result<Vec<Vec<R>>, _>>().map(|made| made.into_iter().flatten().collect())
     }
 }
 

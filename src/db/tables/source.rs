@@ -7,8 +7,12 @@ use std::sync::Arc;
 use redb::{AccessGuard, ReadableTable as _, Table, TableError};
 
 use super::{Bytes, StoreError, definition, doubtful};
+use crate::cores;
 use crate::db::cursor::{Cursor, PageRow};
 use crate::db::witness::{Doubt, Probe, Watch, Witness};
+
+/// Into so many parts a table is divided at least that is read as a whole, so that all cores have enough to do.
+const PARTS: usize = 32;
 
 /// What a table of either kind of transaction can do.
 pub trait Readable {
@@ -26,6 +30,15 @@ pub trait Readable {
     /// # Errors
     /// As [`Readable::look_up`].
     fn rows(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<Ordered<'_>, StoreError>;
+
+    /// What `each` makes of all rows, in order.
+    ///
+    /// # Errors
+    /// As [`Readable::look_up`]; or the first that `each` answers.
+    fn filter_map<R: Send>(
+        &self,
+        each: impl Fn(&[u8], &[u8]) -> Result<Option<R>, StoreError> + Sync,
+    ) -> Result<Vec<R>, StoreError>;
 
     /// Whether there is no row at all.
     ///
@@ -62,6 +75,31 @@ impl Readable for ReadRows {
 
     fn rows(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<Ordered<'_>, StoreError> {
         Ok(Ordered { rows: Source::Pages(Cursor::new(&self.witness, self.name, range)), table: self.name })
+    }
+
+    fn filter_map<R: Send>(
+        &self,
+        each: impl Fn(&[u8], &[u8]) -> Result<Option<R>, StoreError> + Sync,
+    ) -> Result<Vec<R>, StoreError> {
+        let doubtful = |doubt| doubtful(self.name, None, doubt);
+        let parts = self.witness.parts(self.name, PARTS).map_err(doubtful)?;
+        let made = cores::map(&parts, PARTS / 2, |part| {
+            let (mut made, mut failed) = (Vec::new(), Ok(()));
+            let shown = self.witness.rows_of(part, &mut |key, value| match each(key, value) {
+                Ok(one) => {
+                    made.extend(one);
+                    Some(())
+                }
+                Err(error) => {
+                    failed = Err(error);
+                    None
+                }
+            });
+            failed?;
+            shown.map_err(doubtful)?;
+            Ok(made)
+        });
+        made.into_iter().collect::<Result<Vec<Vec<R>>, _>>().map(|made| made.into_iter().flatten().collect())
     }
 
     fn is_empty(&self) -> Result<bool, StoreError> {
@@ -133,6 +171,14 @@ impl Readable for WriteRows<'_> {
         let watch = watch.transpose().map_err(|doubt| doubtful(self.name, key(start), doubt))?;
         let rows = self.engine.range::<&[u8]>((start, end))?;
         Ok(Ordered { rows: Source::Engine(Watched { rows, watch, failed: false }), table: self.name })
+    }
+
+    fn filter_map<R: Send>(
+        &self,
+        each: impl Fn(&[u8], &[u8]) -> Result<Option<R>, StoreError> + Sync,
+    ) -> Result<Vec<R>, StoreError> {
+        let rows = self.rows((Bound::Unbounded, Bound::Unbounded))?;
+        rows.filter_map(|row| row.and_then(|row| each(row.key(), row.value())).transpose()).collect()
     }
 
     fn is_empty(&self) -> Result<bool, StoreError> {
