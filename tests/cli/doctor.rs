@@ -1,5 +1,6 @@
 //! `doctor`, and damaged databases: never a wrong answer, and nothing lost that is whole.
 
+use std::fs;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ fn with_everything() -> Project {
         project.oxi(line).ok();
     }
     let text = project.scratch().join("one.md");
-    std::fs::write(&text, "hello\n").unwrap();
+    fs::write(&text, "hello\n").unwrap();
     project.oxi(&format!("doc put notes/one {}", text.display())).ok();
     project
 }
@@ -68,7 +69,7 @@ fn long(short: usize, long: usize) -> usize {
 #[test]
 fn a_damaged_database_gives_the_right_answer_or_none() {
     let project = with_everything();
-    let whole = std::fs::read(project.path(DATABASE)).unwrap();
+    let whole = fs::read(project.path(DATABASE)).unwrap();
     let ask = |line: &str| -> Output { project.command(line).output().unwrap() };
     let right = QUERIES.map(ask);
     let (mut dice, mut refused, mut answered) = (Dice(7), 0, 0);
@@ -76,7 +77,7 @@ fn a_damaged_database_gives_the_right_answer_or_none() {
     for round in 0..rounds {
         let mut bytes = whole.clone();
         let how = damage(&mut bytes, &mut dice);
-        std::fs::write(project.path(DATABASE), bytes).unwrap();
+        fs::write(project.path(DATABASE), bytes).unwrap();
         let query = round % QUERIES.len();
         let answer = ask(QUERIES[query]);
         if answer.status.code() == Some(9) {
@@ -97,13 +98,13 @@ fn a_damaged_database_gives_the_right_answer_or_none() {
 #[test]
 fn a_change_of_a_damaged_database_happens_whole_or_not_at_all() {
     let project = with_everything();
-    let whole = std::fs::read(project.path(DATABASE)).unwrap();
+    let whole = fs::read(project.path(DATABASE)).unwrap();
     let all = ids(&project.json("issue list --status all --sort id"));
     let (mut dice, mut refused) = (Dice(11), 0);
     for _ in 0..long(40, 3_000) {
         let mut bytes = whole.clone();
         let how = damage(&mut bytes, &mut dice);
-        std::fs::write(project.path(DATABASE), &bytes).unwrap();
+        fs::write(project.path(DATABASE), &bytes).unwrap();
         let made = project.oxi("issue create late");
         if made.code == 9 {
             refused += 1;
@@ -123,14 +124,14 @@ fn a_change_of_a_damaged_database_happens_whole_or_not_at_all() {
 #[test]
 fn what_is_whole_is_saved_and_what_is_not_is_named() {
     let project = with_everything();
-    let whole = std::fs::read(project.path(DATABASE)).unwrap();
+    let whole = fs::read(project.path(DATABASE)).unwrap();
     let (list, log) = (project.json("issue list --status all --sort id"), project.json("log"));
     let mut dice = Dice(13);
     let (mut damaged, mut lost) = (0, 0);
     for _ in 0..long(10, 400) {
         let mut bytes = whole.clone();
         let how = damage(&mut bytes, &mut dice);
-        std::fs::write(project.path(DATABASE), &bytes).unwrap();
+        fs::write(project.path(DATABASE), &bytes).unwrap();
         let before = project.oxi("doctor --json");
         if before.code == 0 {
             assert_eq!(project.json("log"), log, "{how}");
@@ -141,8 +142,8 @@ fn what_is_whole_is_saved_and_what_is_not_is_named() {
         let fixed = project.oxi("doctor --fix --json").ok().json();
         assert_eq!(fixed["healthy"], json!(true), "{how}");
         let aside = fixed["fixed"]["damaged"].as_str().unwrap();
-        assert!(std::fs::read(project.path(aside)).unwrap() == bytes, "{how}");
-        std::fs::remove_file(project.path(aside)).unwrap();
+        assert!(fs::read(project.path(aside)).unwrap() == bytes, "{how}");
+        fs::remove_file(project.path(aside)).unwrap();
         let is_lost = fixed["fixed"]["lost"].as_array().unwrap().len();
         lost += usize::from(is_lost > 0);
         if is_lost == 0 {
@@ -177,7 +178,7 @@ fn what_is_whole_is_saved_and_what_is_not_is_named() {
 fn one_damaged_text_is_named_and_only_that_is_lost() {
     let project = with_everything();
     let path = project.path(DATABASE);
-    let mut bytes = std::fs::read(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
     let needle = b"text of 17\n".repeat(9);
     let mut hits = 0;
     for at in 0..bytes.len() - needle.len() {
@@ -187,7 +188,7 @@ fn one_damaged_text_is_named_and_only_that_is_lost() {
         }
     }
     assert!(hits > 0);
-    std::fs::write(&path, &bytes).unwrap();
+    fs::write(&path, &bytes).unwrap();
     let error = project.oxi("issue show 17 --json").exits(9).error();
     assert_eq!((&error["table"], &error["key"]), (&json!("bodies"), &json!("17")));
     assert!(error["hint"].as_str().unwrap().contains("oxi-state doctor"), "{error}");
@@ -195,7 +196,7 @@ fn one_damaged_text_is_named_and_only_that_is_lost() {
     project.oxi("issue show 18").exits(9).warns("the page at byte");
     let list = project.json("issue list --status all --sort id");
     project.oxi("doctor").exits(9).says("damaged: table `bodies`, key 17: the row is not what").warns("--fix");
-    assert!(std::fs::read(&path).unwrap() == bytes, "looking changes nothing");
+    assert!(fs::read(&path).unwrap() == bytes, "looking changes nothing");
     let run = project.oxi("doctor --fix").ok().says("lost: table `bodies`, key 17").says("that of its file");
     assert_eq!(run.stdout.matches("`bodies`, key 17").count(), 1, "it is named once: {}", run.stdout);
     run.says("nothing is wrong");
@@ -218,7 +219,7 @@ fn one_damaged_text_is_named_and_only_that_is_lost() {
 fn what_is_no_database_at_all_is_rebuilt_from_the_files() {
     for bytes in [&b""[..], b"not a database", &[0; 8192]] {
         let project = project_with(&[issue(1, "first"), issue(2, "second")]);
-        std::fs::write(project.path(DATABASE), bytes).unwrap();
+        fs::write(project.path(DATABASE), bytes).unwrap();
         project.oxi("doctor").exits(9).says("damaged: the file does not begin as a database does");
         let run = project.oxi("doctor --fix").ok();
         run.says("the damaged database is now .oxi/state.redb.damaged-").says("2 issues from the files");
@@ -230,7 +231,7 @@ fn what_is_no_database_at_all_is_rebuilt_from_the_files() {
 #[test]
 fn a_healthy_project_has_nothing_wrong() {
     let project = with_everything();
-    let before = std::fs::read(project.path(DATABASE)).unwrap();
+    let before = fs::read(project.path(DATABASE)).unwrap();
     let run = project.oxi("doctor").ok().says("state.redb: ").says("60 issues").silent();
     run.says("note: files and database are not in step").says("nothing is wrong\n");
     let report = project.json("doctor");
@@ -242,7 +243,7 @@ fn a_healthy_project_has_nothing_wrong() {
         assert!(schema["properties"][key].is_object(), "{key}");
     }
     project.oxi("doctor --fix").ok().says("nothing is wrong\n");
-    assert!(std::fs::read(project.path(DATABASE)).unwrap() == before);
+    assert!(fs::read(project.path(DATABASE)).unwrap() == before);
     project.oxi("doctor --engine").ok().prints("").silent();
 }
 
@@ -262,12 +263,12 @@ fn whatever_else_is_odd_is_told() {
     project.write("0002-bad.md", "no frontmatter\n");
     // no process has that id: it is above what the system gives
     let leftover = project.path(".oxi/state.redb.tmp-999999999");
-    std::fs::write(&leftover, "x").unwrap();
-    std::fs::write(project.path(".oxi/.settings.toml.tmp-999999999-0"), "x").unwrap();
-    std::fs::write(project.path(".oxi/.gitignore"), "state.lock*\n").unwrap();
+    fs::write(&leftover, "x").unwrap();
+    fs::write(project.path(".oxi/.settings.toml.tmp-999999999-0"), "x").unwrap();
+    fs::write(project.path(".oxi/.gitignore"), "state.lock*\n").unwrap();
     let run = project.oxi("doctor").exits(7).says("problem: .oxi/issues/0002-bad.md: ").says("frontmatter");
     run.says(".oxi/state.redb.tmp-999999999: a process that was killed left it").says(".oxi/.gitignore: it lacks");
-    std::fs::write(&leftover, "x").unwrap();
+    fs::write(&leftover, "x").unwrap();
     project.oxi("doctor --fix").exits(7).says("removed .oxi/.settings.toml.tmp-999999999-0\n");
     assert!(!leftover.exists());
     project.oxi("init").exits(7);
@@ -275,7 +276,7 @@ fn whatever_else_is_odd_is_told() {
     project.oxi("doctor").ok().says("nothing is wrong");
     project.git("add -f .oxi/state.redb");
     project.oxi("doctor").exits(9).says("is tracked by git");
-    std::fs::remove_file(project.path(DATABASE)).unwrap();
+    fs::remove_file(project.path(DATABASE)).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", project.path(DATABASE)).unwrap();
     project.oxi("doctor").exits(9).says("not a regular file");
 }
@@ -285,11 +286,11 @@ fn doctors_at_once_do_not_get_in_each_others_way() {
     let project = project();
     project.oxi("issue create first -b text").ok();
     let path = project.path(DATABASE);
-    let mut bytes = std::fs::read(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
     let page = bytes.len() / 2 / 4096 * 4096;
     bytes[64..320].fill(0);
     bytes[page..page + 4096].fill(7);
-    std::fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).unwrap();
     let children: Vec<_> = (0..4)
         .map(|_| {
             project.command("--lock-timeout 60 doctor --fix").stdout(std::process::Stdio::piped()).spawn().unwrap()
@@ -300,4 +301,49 @@ fn doctors_at_once_do_not_get_in_each_others_way() {
     }
     project.oxi("issue create second").ok();
     project.oxi("doctor").ok();
+}
+
+#[test]
+fn what_was_undone_is_told_though_what_is_left_to_do_cannot_be() {
+    let project = project_with(&[issue(1, "first").body("one\n"), issue(2, "second"), issue(3, "third")]);
+    project.edit("0001-first.md", "one", "theirs");
+    project.oxi("issue update 1 --body ours").ok();
+    project.oxi("import").exits(4);
+    project.oxi("issue update 2 --priority high").ok();
+    let path = project.path(".oxi/state.redb");
+    let whole = fs::read(&path).unwrap();
+    let mut tried = 0;
+    for page in 1..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096 + 100] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        if !project.oxi("doctor").stdout.contains("damaged: table `conflicts`") {
+            continue;
+        }
+        tried += 1;
+        project.oxi("undo").ok().says("undid change ").warns("what is left to do cannot be told");
+        assert_eq!(project.field(2, "priority"), "medium");
+    }
+    assert!(tried > 0);
+}
+
+#[test]
+fn a_database_that_is_taken_away_is_built_again_by_whoever_reads() {
+    let project = project_with(&[issue(1, "first"), issue(2, "second")]);
+    let path = project.path(".oxi/state.redb");
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        assert_eq!(project.json("issue list").as_array().unwrap().len(), 2);
+                    }
+                })
+            })
+            .collect();
+        while readers.iter().any(|reader| !reader.is_finished()) {
+            let _ = fs::remove_file(&path);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    });
 }

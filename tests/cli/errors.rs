@@ -390,3 +390,13 @@ fn what_a_branch_says_cannot_pass_for_a_message() {
     let taken = project.oxi("--session s issue start 1 --force").ok();
     assert_eq!(taken.stdout.lines().count(), 1, "{}", taken.stdout);
 }
+
+#[test]
+fn completions_of_bash_are_looked_for_by_the_names_under_which_they_are() {
+    let script = project().oxi("completions bash").ok().stdout;
+    let set: Vec<&str> = script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")).collect();
+    assert!(set.len() > 100);
+    for name in set.iter().map(|name| name.trim_end_matches('"')).filter(|name| !name.is_empty()) {
+        assert!(script.contains(&format!("\n        {name})\n")), "{name}");
+    }
+}

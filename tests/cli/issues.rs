@@ -423,3 +423,47 @@ fn text_from_records_cannot_move_the_cursor() {
     assert!(!shown.stdout.contains(['\u{1b}', '\u{202e}']), "{:?}", shown.stdout);
     assert_eq!(project.field(1, "body"), "\u{1b}[2Jgone\u{202e}\n");
 }
+
+#[test]
+fn an_issue_does_not_wait_for_another_of_the_title_of_one_that_was_deleted() {
+    let project = project();
+    for line in ["issue create 'Fix tests'", "issue create Release --depends-on 1", "issue create 'Fix tests'"] {
+        project.oxi(line).ok();
+    }
+    assert_eq!(project.show(2)["blocked_by"], json!([1]));
+    project.oxi("issue delete 1").ok();
+    assert_eq!(project.show(2)["blocked_by"], json!([]));
+    let ready = project.json("issue list --ready --sort id");
+    assert_eq!(ready.as_array().unwrap().iter().map(|issue| &issue["id"]).collect::<Vec<_>>(), [2, 3]);
+    // deleted in a file that came from elsewhere, it is the same
+    project.oxi("undo").ok();
+    assert_eq!(project.show(2)["blocked_by"], json!([1]));
+    project.oxi("export").ok();
+    project.commit("all");
+    let other = project.clone_as("other");
+    other.oxi("init").ok();
+    project.oxi("issue delete 1").ok();
+    project.oxi("export").ok();
+    project.commit("deleted");
+    other.pull(&project);
+    other.oxi("import").ok();
+    assert_eq!(other.show(2)["blocked_by"], json!([]));
+    other.oxi("doctor").ok();
+}
+
+#[test]
+fn a_list_finds_a_text_in_titles_in_any_case_as_the_search_does() {
+    let project = project();
+    for title in ["ΠΡΟΣΘΗΚΗ λογαριασμού", "ΟΔΟΣ", "Straße", "plain"] {
+        project.oxi(&format!("issue create '{title}'")).ok();
+    }
+    for (text, found) in
+        [("ΠΡΟΣ", vec![1]), ("σ", vec![1, 2]), ("οδος", vec![2]), ("STRA", vec![3]), ("PLAIN", vec![4])]
+    {
+        for line in [format!("issue list --text {text}"), format!("issue search {text}")] {
+            let mut ids = ids(&project.json(&line));
+            ids.sort_unstable();
+            assert_eq!(ids, found, "{line}");
+        }
+    }
+}
