@@ -101,9 +101,14 @@ fn guarded(work: impl FnOnce() -> CliResult<Option<u8>>) -> CliResult<Option<u8>
 
 fn parse_failure(error: &clap::Error) -> u8 {
     if !error.use_stderr() {
-        // help and version are results; a closed pipe is not an error
-        let _ = error.print();
-        return 0;
+        // help and version are results
+        return output::finish(error.print()).map_or_else(
+            |error| {
+                error.print(false);
+                error.code as u8
+            },
+            |()| 0,
+        );
     }
     // clap repeats what it cannot use, which may be a secret in the wrong place
     let said = error.to_string();

@@ -115,7 +115,7 @@ pub(super) fn counted_text(text: &str) -> CliResult<u64> {
 }
 
 /// A reader that has seen enough, such as `head`, is not an error.
-fn finish(written: Result<(), Error>) -> CliResult<()> {
+pub(super) fn finish(written: Result<(), Error>) -> CliResult<()> {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(CliError::new(Code::Error, format!("cannot write the output: {error}")))

@@ -378,6 +378,12 @@ fn an_error_that_cannot_be_told_keeps_its_exit_code() {
         let status = project.command(line).stdout(std::process::Stdio::null()).stderr(full()).status().unwrap();
         assert_eq!(status.code(), Some(code), "{line}");
     }
+    for line in ["--help", "help issue", "issue list --help", "--version", "man", "issue list --json"] {
+        let output = project.command(line).stdout(full()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{line}: {told}");
+        assert!(told.contains("cannot write the output"), "{line}: {told}");
+    }
 }
 
 #[test]
