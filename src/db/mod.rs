@@ -296,8 +296,8 @@ impl Store {
 
     /// The schema that the file says it has; none if it does not say so in a whole row.
     fn schema_on_file(&self, witness: &Witness) -> Result<Option<u8>, StoreError> {
-        let row = witness.row("meta", mark::SCHEMA).map_err(|doubt| self.doubt(doubt, "meta"))?;
-        Ok(row.and_then(|bytes| codec::decode(mark::SCHEMA, &bytes).ok()))
+        let schema = witness.find("meta", mark::SCHEMA, |bytes| codec::decode(mark::SCHEMA, bytes).ok());
+        Ok(schema.map_err(|doubt| self.doubt(doubt, "meta"))?.flatten())
     }
 
     fn doubt(&self, doubt: Doubt, table: &'static str) -> StoreError {

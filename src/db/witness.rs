@@ -1,9 +1,10 @@
-//! Vouches for what the engine reads: every page on the way to a row, or to where it would be, is as it was written.
+//! Vouches for what is read: every page on the way to a row, or to where it would be, is as it was written.
 //!
 //! The engine writes a checksum of each page into the page above it and does not look at it when it reads. The rows' own
 //! checksums tell a changed row, but not one that is passed over because a page above it leads elsewhere: it would seem
-//! not to be there, or to be as it was once. So each page is verified before the engine comes to it, once in a
-//! transaction. In a write transaction these are the pages of the last commit, which stay as they are until the next.
+//! not to be there, or to be as it was once. So each page is verified, once in a transaction. What only reads takes rows
+//! from these pages itself; in a write transaction they are verified before the engine comes to them: they are those of
+//! the last commit, which stay as they are until the next.
 //!
 //! Not noticed: a header of which the bit that chooses between its two places has flipped, so that the last commit but
 //! one is the present state, if none of its pages has been used again since.
@@ -223,20 +224,6 @@ impl Witness {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The value of a row as bytes, without the engine; none if there is none. All pages of the table are verified.
-    pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Doubt> {
-        let mut found = None;
-        if let Some(table) = self.tables.get(table.as_bytes()) {
-            self.rows_of(table, &mut |present, value| {
-                if present == key {
-                    found = Some(value.to_vec());
-                }
-                Some(())
-            })?;
-        }
-        Ok(found)
     }
 
     /// A table in parts, in order: at least so many as are asked for, if it has as many pages of rows.
