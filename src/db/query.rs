@@ -205,27 +205,26 @@ impl<T: Readable> Tables<T> {
         let text = query.text.as_deref().map(Finder::new);
         let mut found = Vec::new();
         let accepts = |stored: &StoredHead| query.accepts(stored, text.as_ref());
-        let mut accept = |stored: &StoredHead| Ok::<_, StoreError>(accepts(stored) && keep(stored)?);
-
-        if let Some(candidates) = self.small_set(query)? {
-            for stored in candidates {
-                if accept(&stored)? {
-                    found.push(stored);
-                }
-            }
-            sort(&mut found, query);
-            found.truncate(limit);
-            return Ok(found);
-        }
         let term = query.term();
-        if query.limit.is_none() && term.is_none() && query.classes.contains(Class::Closed) {
+        let accepted = match self.small_set(query)? {
+            Some(mut few) => {
+                few.retain(accepts);
+                Some(few)
+            }
             // most of the table: in its own order each page is read once
-            for stored in self.heads.filter_map(|_, stored| accepts(&stored).then_some(stored))? {
+            None if query.limit.is_none() && term.is_none() && query.classes.contains(Class::Closed) => {
+                Some(self.heads.filter_map(|_, stored| accepts(&stored).then_some(stored))?)
+            }
+            None => None,
+        };
+        if let Some(accepted) = accepted {
+            for stored in accepted {
                 if keep(&stored)? {
                     found.push(stored);
                 }
             }
             sort(&mut found, query);
+            found.truncate(limit);
             return Ok(found);
         }
         let in_order = term.is_none() || query.sort == Sort::Updated;
@@ -234,7 +233,7 @@ impl<T: Readable> Tables<T> {
                 break;
             }
             let stored = self.indexed(&key?, "order")?;
-            if accept(&stored)? {
+            if accepts(&stored) && keep(&stored)? {
                 found.push(stored);
             }
         }
