@@ -274,12 +274,11 @@ impl<'t> WriteTxn<'t> {
             self.note_end_of_conflict(&identity)?;
         }
         self.note_pending(&identity, Some(&old), None)?;
+        self.record_change(op, Some(&old), None)?;
         // before those that wait for it are looked at
         self.tables.tombstones.put(&identity.key(), &Tombstone { id, revision: self.last })?;
         self.write_rows(&identity, Some(&old), None)?;
-        self.record_change(op, Some(&old), None)?;
         self.tables.conflicts.remove(&identity.key())?;
-        self.tables.tombstones.put(&identity.key(), &Tombstone { id, revision: self.last })?;
         Ok(true)
     }
 
