@@ -16,6 +16,10 @@ pub(crate) fn both<A: Send, B>(elsewhere: impl Fn() -> A + Sync, here: impl FnOn
 /// What `make` makes of every item and its place, in order, in at most so many threads. Each thread takes the item that is
 /// next, so that none waits long for another.
 pub(crate) fn each<T: Sync, R: Send>(items: &[T], threads: usize, make: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
+    in_threads(items, at_most(threads), make)
+}
+
+fn in_threads<T: Sync, R: Send>(items: &[T], threads: usize, make: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut made = Vec::new();
@@ -27,7 +31,7 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], threads: usize, make: impl Fn(
     };
     let mut made = std::thread::scope(|scope| {
         let spawn = |_| Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..at_most(threads)).filter_map(spawn).collect();
+        let others: Vec<_> = (1..threads).filter_map(spawn).collect();
         let mut made = work();
         made.extend(others.into_iter().flat_map(joined));
         made
@@ -41,7 +45,7 @@ pub(crate) fn pieces<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(
     const PIECES_PER_THREAD: usize = 4;
     let threads = at_most(items.len() / least.max(1));
     let pieces: Vec<_> = items.chunks(items.len().div_ceil(threads * PIECES_PER_THREAD).max(1)).collect();
-    each(&pieces, threads, |_, piece| make(piece))
+    in_threads(&pieces, threads, |_, piece| make(piece))
 }
 
 /// As [`each`], for items that take little, which are taken several at a time. Fewer than `least` are not worth a thread.
