@@ -56,11 +56,14 @@ pub fn run() -> u8 {
     match guarded(|| dispatch(cli)) {
         Ok(None) => 0,
         Ok(Some(code)) => code,
-        Err(error) => {
-            error.print(json);
-            error.code as u8
-        }
+        Err(error) => tell(&error, json),
     }
+}
+
+/// Says what went wrong; answers the exit code.
+fn tell(error: &CliError, json: bool) -> u8 {
+    error.print(json);
+    error.code as u8
 }
 
 fn parse() -> Result<Cli, clap::Error> {
@@ -102,13 +105,7 @@ fn guarded(work: impl FnOnce() -> CliResult<Option<u8>>) -> CliResult<Option<u8>
 fn parse_failure(error: &clap::Error) -> u8 {
     if !error.use_stderr() {
         // help and version are results
-        return output::finish(error.print()).map_or_else(
-            |error| {
-                error.print(false);
-                error.code as u8
-            },
-            |()| 0,
-        );
+        return output::finish(error.print()).map_or_else(|error| tell(&error, false), |()| 0);
     }
     // clap repeats what it cannot use, which may be a secret in the wrong place
     let said = error.to_string();

@@ -1,5 +1,5 @@
-//! Commands that are set up only if they are asked for: to set up all of them, with their helps and with the global options
-//! for each, would cost every run a fifth of its time.
+//! Commands, and their arguments, that are set up only if they are asked for: to set up all of them, with their helps and
+//! with the global options for each, would cost every run a fifth of its time.
 
 use std::ops::Deref;
 use std::sync::{PoisonError, RwLock};

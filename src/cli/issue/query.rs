@@ -61,7 +61,7 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
         items.push(OwnedIssueJson::new(IssueJson::new(&read, &project, stored)?, owner));
     }
     drop(read);
-    output::json(&items)
+    output::json_items(items)
 }
 
 /// Prints heads; the gate is let go before a slow reader of the output could keep it.

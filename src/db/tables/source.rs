@@ -206,18 +206,11 @@ struct Watched<'t> {
 }
 
 /// A row as bytes.
-#[derive(Debug)]
 pub struct Row<'t>(RowFrom<'t>);
 
 enum RowFrom<'t> {
     Page(PageRow),
     Engine(AccessGuard<'t, Bytes>, AccessGuard<'t, Bytes>),
-}
-
-impl std::fmt::Debug for RowFrom<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Row").finish_non_exhaustive()
-    }
 }
 
 impl Row<'_> {
