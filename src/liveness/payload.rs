@@ -102,7 +102,7 @@ impl Payload {
     }
 
     pub(super) fn read(file: &File, session: &SessionId) -> Option<Self> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(512);
         let mut reader = file;
         reader.seek(SeekFrom::Start(0)).ok()?;
         reader.take(LIMIT + 1).read_to_end(&mut bytes).ok()?;

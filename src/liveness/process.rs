@@ -158,6 +158,8 @@ impl Stat {
 
 #[cfg(target_os = "linux")]
 mod system {
+    use std::fs::File;
+    use std::io::Read as _;
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
@@ -170,8 +172,15 @@ mod system {
     use super::{Look, Stat, look_by_signal};
 
     pub(super) fn boot() -> Option<String> {
-        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(text.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+        let id = whole("/proc/sys/kernel/random/boot_id", |text| Some(str::from_utf8(text).ok()?.trim().to_owned()))?;
+        Some(id).filter(|id| !id.is_empty() && id.len() <= 64)
+    }
+
+    /// What is made of a short file of the kernel's, which gives all of it at once.
+    fn whole<T>(path: &str, make: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+        let mut text = [0; 1024];
+        let len = File::open(path).ok()?.read(&mut text).ok()?;
+        make(text.get(..len)?)
     }
 
     pub(super) fn namespace() -> Option<u64> {
@@ -201,7 +210,7 @@ mod system {
             Err(_) => None,
         };
         let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
-        let stat = is_our_proc().then(|| std::fs::read(path).ok()).flatten().and_then(|text| Stat::parse(&text));
+        let stat = is_our_proc().then(|| whole(&path, Stat::parse)).flatten();
         match (held.map(|fd| has_ended(&fd)), stat) {
             (Some(Some(true)), _) | (None | Some(None), Some(Stat { ended: true, .. })) => Look::Gone,
             (_, Some(stat)) => Look::Runs { started: Some(stat.started) },
