@@ -1,7 +1,6 @@
 //! What a command runs in: the project, the store, the caller, the clock, the terminal. The environment and the clock are
 //! read here and nowhere else.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
@@ -167,7 +166,7 @@ impl Context {
         options: Options,
         work: impl FnOnce(&Mirror<'_>) -> CliResult<R>,
     ) -> CliResult<R> {
-        let bar = super::progress::Bar::new(!self.json && !self.quiet && std::io::stderr().is_terminal());
+        let bar = super::progress::Bar::new(!self.json && !self.quiet);
         let progress = |what, done, all| bar.show(what, done, all);
         let mirror = Mirror { project, store, author: self.author(project)?, options, progress: &progress };
         let result = work(&mirror);

@@ -1,46 +1,104 @@
 //! A progress bar for people, once a step takes long enough to wonder.
+//!
+//! Our own, because the crate for it estimates rates with `pow`, for which the dynamic linker would load the mathematical
+//! library each time a command starts: a twelfth of the null program's time (docs/performance.md).
 
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use super::context::variable;
 
 /// A step that takes less shows no bar.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A bar that appears on stderr when a step takes long.
+/// How long a bar stands as it is.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the terminal does not say how wide it is, in columns.
+const USUAL_WIDTH: usize = 80;
+
+/// Back to the first column, and clear the line.
+const ANEW: &str = "\r\x1b[K";
+
+/// A bar that appears on stderr, if that is a terminal, when a step takes long.
 pub(super) struct Bar {
     enabled: bool,
     started: Instant,
-    shown: Mutex<Option<ProgressBar>>,
+    /// When it was drawn last, if it was.
+    drawn: Mutex<Option<Instant>>,
 }
 
 impl Bar {
-    pub(super) fn new(enabled: bool) -> Self {
-        Self { enabled, started: Instant::now(), shown: Mutex::new(None) }
+    pub(super) fn new(is_wanted: bool) -> Self {
+        let is_able = || std::io::stderr().is_terminal() && variable("TERM").is_none_or(|term| term != "dumb");
+        Self { enabled: is_wanted && is_able(), started: Instant::now(), drawn: Mutex::new(None) }
     }
 
-    pub(super) fn show(&self, what: &'static str, done: u64, all: u64) {
+    pub(super) fn show(&self, what: &str, done: u64, all: u64) {
         if !self.enabled || self.started.elapsed() < PATIENCE {
             return;
         }
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = shown.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(
-                ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
-            );
-            bar
-        });
-        bar.set_message(what);
-        bar.set_length(all);
-        bar.set_position(done);
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_none_or(|drawn| drawn.elapsed() >= PAUSE) {
+            let size = rustix::termios::tcgetwinsize(std::io::stderr());
+            let width = size.map_or(0, |size| usize::from(size.ws_col));
+            draw(&line(what, done, all, if width == 0 { USUAL_WIDTH } else { width }));
+            *drawn = Some(Instant::now());
+        }
     }
 
     pub(super) fn finish(&self) {
-        if let Some(bar) = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            bar.finish_and_clear();
+        if self.drawn.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            draw("");
+        }
+    }
+}
+
+fn draw(line: &str) {
+    // nothing depends on it
+    let _ = write!(std::io::stderr().lock(), "{ANEW}{line}");
+}
+
+/// The bar, at most a column less wide than the terminal, which would go to the next line; without the blocks where there
+/// is no room for them.
+fn line(what: &str, done: u64, all: u64, width: usize) -> String {
+    const LEAST: usize = 10;
+    let counts = format!("{done}/{all}");
+    let room = width.saturating_sub(what.len() + counts.len() + 3);
+    let mut line = if room < LEAST {
+        format!("{what} {counts}")
+    } else {
+        let share = u128::from(done.min(all)) * room as u128 / u128::from(all.max(1));
+        let blocks = "█".repeat(usize::try_from(share).unwrap_or(room));
+        format!("{what} {blocks:░<room$} {counts}")
+    };
+    if let Some((end, _)) = line.char_indices().nth(width.saturating_sub(1)) {
+        line.truncate(end);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_fills_the_width_but_for_a_column() {
+        assert_eq!(line("reading", 5, 20, 36), "reading █████░░░░░░░░░░░░░░░░░ 5/20");
+        assert_eq!(line("reading", 0, 20, 26), "reading ░░░░░░░░░░░░ 0/20");
+        assert_eq!(line("reading", 20, 20, 26), "reading ███████████ 20/20");
+        assert_eq!(line("reading", 21, 20, 26), "reading ███████████ 21/20", "more than was thought");
+        assert_eq!(line("reading", 0, 0, 26), "reading ░░░░░░░░░░░░░ 0/0");
+        let largest = line("reading", u64::MAX, u64::MAX, 200);
+        assert_eq!(largest.chars().filter(|c| *c == '█').count(), 149);
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_counts_remain_and_the_line_is_never_too_long() {
+        assert_eq!(line("reading", 5, 20, 23), "reading 5/20");
+        for width in 1..60 {
+            assert!(line("reading files", 999, 1000, width).chars().count() < width.max(2), "{width}");
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -103,7 +102,7 @@ fn stored<T: Readable>(tables: &Tables<T>) -> CliResult<BTreeMap<SessionId, Sess
 fn read_all(context: &Context, found: &Found, places: &Places, bad: &mut Vec<BadJson>) -> Vec<SessionFile> {
     let whole = |path: &Path, reason: String| BadJson { path: path.display().to_string(), line: None, reason };
     bad.extend(found.unreadable.iter().map(|error| whole(&error.path, error.to_string())));
-    let bar = Bar::new(!context.json && !context.quiet && std::io::stderr().is_terminal());
+    let bar = Bar::new(!context.json && !context.quiet);
     let mut files = Vec::with_capacity(found.files.len());
     for (done, candidate) in found.files.iter().enumerate() {
         bar.show("reading sessions", done as u64, found.files.len() as u64);
