@@ -177,27 +177,31 @@ impl Pages {
         self.length / PAGE
     }
 
-    /// The bytes of so many of the smallest pages from a place on, as far as the file goes.
+    /// The bytes from a place on, as far as the file goes.
     ///
     /// # Errors
     /// If they cannot be read.
     pub(super) fn at(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        let length = length.min(self.length.saturating_sub(offset));
-        let mut bytes = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::InvalidData)?];
-        self.file.read_exact_at(&mut bytes, offset)?;
+        let mut bytes = Vec::new();
+        self.fill(&mut bytes, offset, length.min(self.length.saturating_sub(offset)))?;
         Ok(bytes)
     }
 
-    /// A page by its number; none if it is not within the file.
+    fn fill(&self, bytes: &mut Vec<u8>, offset: u64, length: u64) -> io::Result<()> {
+        bytes.resize(usize::try_from(length).map_err(|_| io::ErrorKind::InvalidData)?, 0);
+        self.file.read_exact_at(bytes, offset)
+    }
+
+    /// Puts a page, by its number, in the place of what is in `bytes`; answers false if it is not within the file.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub(super) fn page(&self, header: &Header, page: u64) -> io::Result<Option<Vec<u8>>> {
+    pub(super) fn page(&self, header: &Header, page: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
         match header.place(page) {
             Some((offset, length)) if offset.checked_add(length).is_some_and(|end| end <= self.length) => {
-                self.at(offset, length).map(Some)
+                self.fill(bytes, offset, length).map(|()| true)
             }
-            _ => Ok(None),
+            _ => Ok(false),
         }
     }
 }

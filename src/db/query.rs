@@ -156,7 +156,9 @@ impl<'t> Finder<'t> {
         if !self.text.is_ascii() || !text.is_ascii() || self.text.is_empty() {
             return self.is_in(text);
         }
-        text.as_bytes().windows(self.text.len()).any(|part| part.eq_ignore_ascii_case(self.text.as_bytes()))
+        let (wanted, first) = (self.text.as_bytes(), self.text.as_bytes()[0]);
+        let is_here = |part: &[u8]| part[0].eq_ignore_ascii_case(&first) && part.eq_ignore_ascii_case(wanted);
+        text.as_bytes().windows(wanted.len()).any(is_here)
     }
 }
 

@@ -177,8 +177,9 @@ impl<'a> Walk<'a> {
 
     fn visit(&mut self, page: u64, checksum: u128, range: Range, linked: bool, depth: usize) -> io::Result<()> {
         let is_new = depth < MAX_DEPTH && self.seen.insert(page);
-        let bytes = if is_new { self.pages.page(self.header, page)? } else { None };
-        let node = bytes.as_deref().and_then(|bytes| Node::parse(bytes, self.shape));
+        let mut bytes = Vec::new();
+        let is_there = is_new && self.pages.page(self.header, page, &mut bytes)?;
+        let node = if is_there { Node::parse(&bytes, self.shape) } else { None };
         let sound = node.and_then(|node| node.checksum()) == Some(checksum);
         self.bad += u64::from(!sound);
         match node {

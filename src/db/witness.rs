@@ -9,7 +9,7 @@
 //! Not noticed: a header of which the bit that chooses between its two places has flipped, so that the last commit but
 //! one is the present state, if none of its pages has been used again since.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,6 +57,23 @@ pub(super) struct Span {
     pub(super) upto: Option<Vec<u8>>,
 }
 
+/// The pages above a page of rows in which a [`Span`] is written, and the place of the key in each.
+#[derive(Debug, Default)]
+struct Bounds {
+    after: Option<(Arc<[u8]>, usize)>,
+    upto: Option<(Arc<[u8]>, usize)>,
+}
+
+impl Bounds {
+    fn span(self, shape: Shape) -> Span {
+        let key = |(page, place): (Arc<[u8]>, usize)| match Node::parse(&page, shape) {
+            Some(Node::Branch(branch)) => branch.key(place).map(<[u8]>::to_vec),
+            _ => None,
+        };
+        Span { after: self.after.and_then(key), upto: self.upto.and_then(key) }
+    }
+}
+
 /// How many bytes of pages of rows are kept: more than the heads of 100,000 issues.
 const KEPT: usize = 32 << 20;
 
@@ -86,7 +103,7 @@ type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
 pub(super) struct Witness {
     pages: Pages,
     header: Header,
-    tables: HashMap<Vec<u8>, TableRoot>,
+    tables: BTreeMap<Vec<u8>, TableRoot>,
     known: Mutex<Known>,
 }
 
@@ -94,10 +111,12 @@ pub(super) struct Witness {
 #[derive(Debug, Default)]
 struct Known {
     /// All that lead to others, and some of rows.
-    pages: HashMap<u64, Arc<[u8]>>,
-    leaves: HashSet<u64>,
+    pages: BTreeMap<u64, Arc<[u8]>>,
+    leaves: BTreeSet<u64>,
     /// How many bytes of rows there are among the pages.
     kept: usize,
+    /// Where pages are read to.
+    buffer: Vec<u8>,
 }
 
 impl Witness {
@@ -109,8 +128,8 @@ impl Witness {
         if header.unsettled {
             return Ok(None);
         }
-        let mut witness = Self { pages, header, tables: HashMap::new(), known: Mutex::default() };
-        let mut tables = HashMap::new();
+        let mut witness = Self { pages, header, tables: BTreeMap::new(), known: Mutex::default() };
+        let mut tables = BTreeMap::new();
         witness.walk(header.tables, Shape::default(), &mut |key, value| {
             tables.insert(key.to_vec(), TableRoot::parse(value)?);
             Some(())
@@ -152,32 +171,42 @@ impl Witness {
 
     /// Verifies all pages on the way to a page of rows, and that; answers which keys may lie in it.
     pub(super) fn vouch(&self, table: &str, probe: Probe<'_>) -> Result<Span, Doubt> {
-        let (page, span) = self.descend(table, probe, false)?;
+        let Some((root, shape)) = self.root(table) else { return Ok(Span::default()) };
+        let (page, bounds) = self.descend(root, shape, probe, false)?;
         if let Some(page) = page {
             self.known().leaves.insert(page.number);
         }
-        Ok(span)
+        Ok(bounds.span(shape))
     }
 
     /// As [`Witness::vouch`], with that page; none if the table is empty.
     pub(super) fn leaf(&self, table: &str, probe: Probe<'_>) -> Result<(Option<LeafPage>, Span), Doubt> {
-        self.descend(table, probe, true)
+        let Some((root, shape)) = self.root(table) else { return Ok((None, Span::default())) };
+        let (page, bounds) = self.descend(root, shape, probe, true)?;
+        Ok((page, bounds.span(shape)))
     }
 
-    /// The page of rows is none, too, if it `is_wanted` only to be verified, and was.
-    fn descend(&self, table: &str, probe: Probe<'_>, is_wanted: bool) -> Result<(Option<LeafPage>, Span), Doubt> {
-        let mut span = Span::default();
-        let Some(TableRoot { root: Some(root), shape }) = self.tables.get(table.as_bytes()) else {
-            return Ok((None, span));
-        };
-        let (mut page, mut checksum) = (root.page, root.checksum);
+    fn root(&self, table: &str) -> Option<(Root, Shape)> {
+        let TableRoot { root, shape } = self.tables.get(table.as_bytes())?;
+        Some(((*root)?, *shape))
+    }
+
+    /// The page of rows is none if it `is_wanted` only to be verified, and was.
+    fn descend(
+        &self,
+        mut root: Root,
+        shape: Shape,
+        probe: Probe<'_>,
+        is_wanted: bool,
+    ) -> Result<(Option<LeafPage>, Bounds), Doubt> {
+        let mut bounds = Bounds::default();
         for _ in 0..MAX_DEPTH {
-            if !is_wanted && self.known().leaves.contains(&page) {
-                return Ok((None, span));
+            if !is_wanted && self.known().leaves.contains(&root.page) {
+                return Ok((None, bounds));
             }
-            let bytes = self.step(page, checksum, *shape, is_wanted)?;
-            let Some(Node::Branch(branch)) = Node::parse(&bytes, *shape) else {
-                return Ok((Some(LeafPage { number: page, bytes, shape: *shape }), span));
+            let bytes = self.step(root, shape, is_wanted)?;
+            let Some(Node::Branch(branch)) = Node::parse(&bytes, shape) else {
+                return Ok((Some(LeafPage { number: root.page, bytes, shape }), bounds));
             };
             let child = match probe {
                 Probe::First => 0,
@@ -189,35 +218,43 @@ impl Witness {
                 }
             };
             if let Some(before) = child.checked_sub(1) {
-                span.after = branch.key(before).map(<[u8]>::to_vec);
+                bounds.after = Some((Arc::clone(&bytes), before));
             }
-            if let Some(last) = branch.key(child) {
-                span.upto = Some(last.to_vec());
+            if child + 1 < branch.len() {
+                bounds.upto = Some((Arc::clone(&bytes), child));
             }
-            (page, checksum) = branch.child(child).ok_or_else(|| self.damaged(page))?;
+            let (page, checksum) = branch.child(child).ok_or_else(|| self.damaged(root.page))?;
+            root = Root { page, checksum, length: 0 };
         }
-        Err(self.damaged(page))
+        Err(self.damaged(root.page))
     }
 
     /// What `take` makes of a row's value, without the engine; none if there is no such row. All pages on the way are
     /// verified, and the row's own: its bytes do not tell whether they are its last.
     pub(super) fn find<R>(&self, table: &str, key: &[u8], take: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Doubt> {
-        let (page, _) = self.leaf(table, Probe::At(key))?;
+        let Some((root, shape)) = self.root(table) else { return Ok(None) };
+        let (page, _) = self.descend(root, shape, Probe::At(key), true)?;
         Ok(page.as_ref().and_then(|page| page.rows()?.value(key)).map(take))
     }
 
     /// A page on the way to a row, as it was written. One of rows is kept, as far as there is room, if others will be
     /// looked for in it.
-    fn step(&self, page: u64, checksum: u128, shape: Shape, keeps_rows: bool) -> Result<Arc<[u8]>, Doubt> {
-        if let Some(bytes) = self.known().pages.get(&page) {
-            return Ok(Arc::clone(bytes));
-        }
-        let bytes: Arc<[u8]> = self.verified(page, checksum, shape)?.into();
+    fn step(&self, root: Root, shape: Shape, keeps_rows: bool) -> Result<Arc<[u8]>, Doubt> {
+        let mut buffer = {
+            let mut known = self.known();
+            if let Some(bytes) = known.pages.get(&root.page) {
+                return Ok(Arc::clone(bytes));
+            }
+            std::mem::take(&mut known.buffer)
+        };
+        self.verify(root, shape, &mut buffer)?;
+        let bytes: Arc<[u8]> = buffer.as_slice().into();
         let rows = if matches!(Node::parse(&bytes, shape), Some(Node::Leaf(_))) { bytes.len() } else { 0 };
         let mut known = self.known();
+        known.buffer = buffer;
         if rows == 0 || (keeps_rows && known.kept + rows <= KEPT) {
             known.kept += rows;
-            known.pages.insert(page, Arc::clone(&bytes));
+            known.pages.insert(root.page, Arc::clone(&bytes));
         }
         Ok(bytes)
     }
@@ -255,7 +292,8 @@ impl Witness {
 
     /// Verifies a page; the pages below it, in order, or none if it is one of rows.
     fn children(&self, root: Root, shape: Shape) -> Result<Option<Vec<Root>>, Doubt> {
-        let bytes = self.verified(root.page, root.checksum, shape)?;
+        let mut bytes = Vec::new();
+        self.verify(root, shape, &mut bytes)?;
         match Node::parse(&bytes, shape) {
             Some(Node::Branch(branch)) => self.below(root.page, branch).map(Some),
             _ => Ok(None),
@@ -274,8 +312,10 @@ impl Witness {
     /// Verifies all pages of a tree and shows its rows, in order.
     fn walk(&self, root: Option<Root>, shape: Shape, each: EachRow<'_>) -> Result<(), Doubt> {
         let mut open: Vec<_> = root.map(|root| (root, 0)).into_iter().collect();
-        while let Some((Root { page, checksum, .. }, depth)) = open.pop() {
-            let bytes = self.verified(page, checksum, shape)?;
+        let mut bytes = Vec::new();
+        while let Some((root, depth)) = open.pop() {
+            self.verify(root, shape, &mut bytes)?;
+            let page = root.page;
             match Node::parse(&bytes, shape) {
                 Some(Node::Leaf(leaf)) => {
                     for row in 0..leaf.len() {
@@ -292,9 +332,10 @@ impl Witness {
         Ok(())
     }
 
-    fn verified(&self, page: u64, checksum: u128, shape: Shape) -> Result<Vec<u8>, Doubt> {
-        let bytes = self.pages.page(&self.header, page)?.ok_or_else(|| self.damaged(page))?;
-        if is_as_written(&bytes, checksum, shape) { Ok(bytes) } else { Err(self.damaged(page)) }
+    /// Reads a page, in the place of what is in `bytes`, and verifies it.
+    fn verify(&self, root: Root, shape: Shape, bytes: &mut Vec<u8>) -> Result<(), Doubt> {
+        let is_there = self.pages.page(&self.header, root.page, bytes)?;
+        if is_there && is_as_written(bytes, root.checksum, shape) { Ok(()) } else { Err(self.damaged(root.page)) }
     }
 
     /// That a page is not as it was written.
