@@ -18,7 +18,7 @@ while true; do
         mkdir -p "corpus/$target" "artifacts/$target"
         start=$(date +%s)
         nice -n 15 "$built/$target" "corpus/$target" -artifact_prefix="artifacts/$target/" -max_total_time="$seconds" \
-            -timeout=10 -rss_limit_mb=512 -malloc_limit_mb=64 -max_len=8192 -print_final_stats=1 >"$log/$target.log" 2>&1
+            -timeout=60 -rss_limit_mb=512 -malloc_limit_mb=64 -max_len=8192 -print_final_stats=1 >"$log/$target.log" 2>&1
         code=$?
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log/$target.log")
         echo "$target $(($(date +%s) - start)) ${runs:-0} $code" >>"$log/times"

@@ -1,8 +1,8 @@
 //! Lines of an issue file as a person sees them, told without the library's own reading.
 
 /// The frontmatter's lines without those of the delimiters, if the file is one in which every line can be told apart at a
-/// glance: comments and keys at the left edge, everything else indented, no anchors, no explicit keys, no flow map around
-/// all of it.
+/// glance: comments and keys at the left edge, everything else indented, no anchors, no explicit keys, no flow value of
+/// several lines, in which a text may have lines like keys at the left edge.
 pub fn plain_lines(file: &[u8]) -> Option<Vec<&str>> {
     let text = std::str::from_utf8(file).ok()?;
     let mut lines = text.strip_prefix('\u{FEFF}').unwrap_or(text).split('\n');
@@ -23,6 +23,10 @@ pub fn plain_lines(file: &[u8]) -> Option<Vec<&str>> {
         }
         // a carriage return within a line ends it for YAML
         if line.strip_suffix('\r').unwrap_or(line).contains('\r') {
+            return None;
+        }
+        let count = |sign: char| line.matches(sign).count();
+        if count('[') != count(']') || count('{') != count('}') {
             return None;
         }
         found.push(line);
