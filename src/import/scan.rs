@@ -49,6 +49,8 @@ pub struct ReadFile {
     pub text: Option<String>,
     /// Where the body begins, if it is not held in memory.
     pub dropped_body: Option<usize>,
+    /// Whether its body shows conflict markers, in a code fence: they are git's own only if git says so.
+    pub shows_markers: bool,
     /// Whether it is exactly what the original program writes. Not looked at, and false, while there is no baseline at all:
     /// then it is merged with nothing.
     pub oxi_rendering: bool,
@@ -293,6 +295,7 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, has_bases: bool) -> 
     let file = ContentHash::of(bytes);
     let offset = bytes.len() - issue.body.len();
     issue.head.slug = name.slug.clone();
+    let shows_markers = frontmatter::shows_both_sides(&issue.body);
     let oxi_rendering = has_bases && frontmatter::is_oxi_rendering(bytes, &issue);
     issue.body = Issue::with_final_newline(issue.body);
     let rendered = frontmatter::render(&issue);
@@ -310,6 +313,7 @@ fn measure(bytes: &[u8], mut issue: Issue, name: &FileName, has_bases: bool) -> 
         content,
         text,
         dropped_body: None,
+        shows_markers,
         oxi_rendering,
         suspicious: std::str::from_utf8(bytes).is_ok_and(privacy::is_suspicious),
         unmerged: None,

@@ -13,7 +13,6 @@ use crate::import::scan::{self, Baselines, Listing, ReadFile, Scan};
 use crate::schema::id::{FileName, Identity, IssueId};
 
 use super::gather::Snapshot;
-use super::unmerged::has_fenced_markers;
 use super::{Mirror, MirrorError};
 
 #[cfg(test)]
@@ -102,7 +101,7 @@ impl Mirror<'_> {
         let baselines = Baselines::new(baselines);
         let mut scan = self.scan(dir, listing, &baselines, now);
         let asks_git =
-            scan.bad.iter().any(|bad| bad.marked.is_some()) || scan.read.iter().any(|file| has_fenced_markers(file));
+            scan.bad.iter().any(|bad| bad.marked.is_some()) || scan.read.iter().any(|file| file.shows_markers);
         if asks_git || self.are_elsewhere(&scan, &baselines)? {
             return Ok(None);
         }

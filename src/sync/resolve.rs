@@ -126,6 +126,7 @@ impl Mirror<'_> {
                     issue: theirs,
                     text: Some(conflict.theirs_text.clone()),
                     dropped_body: None,
+                    shows_markers: false,
                     oxi_rendering: false,
                     suspicious: false,
                     unmerged: Some(Box::new(scan::Stages { base: None, ours: None })),

@@ -30,8 +30,7 @@ struct Version {
 impl Mirror<'_> {
     /// Replaces bad files with conflict markers by what git's index holds for them.
     pub(super) fn take_unmerged(&self, scan: &mut Scan, baselines: &Baselines) -> Result<(), MirrorError> {
-        let fenced: Vec<_> =
-            scan.read.iter().filter(|file| has_fenced_markers(file)).map(|file| file.name.clone()).collect();
+        let fenced: Vec<_> = scan.read.iter().filter(|file| file.shows_markers).map(|file| file.name.clone()).collect();
         if fenced.is_empty() && scan.bad.iter().all(|bad| bad.marked.is_none()) {
             return Ok(());
         }
@@ -195,12 +194,6 @@ impl Branches<'_> {
     }
 }
 
-/// Whether a file that could be read shows conflict markers, as it can in a code fence.
-pub(super) fn has_fenced_markers(file: &ReadFile) -> bool {
-    let begins = |sign: &str| file.issue.body.split_inclusive('\n').any(|line| line.starts_with(sign));
-    begins("<<<<<<<") && begins(">>>>>>>")
-}
-
 /// One version from the index; none if it is no issue file.
 ///
 /// Its number need not be that of the path: git takes it for a renamed file when an issue was renumbered, and also when
@@ -260,6 +253,7 @@ fn virtual_file(name: &FileName, marked: ContentHash, version: &Version, stages:
         issue,
         text: Some(version.text.clone()),
         dropped_body: None,
+        shows_markers: false,
         oxi_rendering: false,
         suspicious: crate::schema::privacy::is_suspicious(&version.text),
         unmerged: Some(Box::new(stages)),

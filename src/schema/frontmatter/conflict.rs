@@ -4,11 +4,12 @@
 //! fence that begins at the start of its line and is closed later hides any, and a fence inside a list item or quotation
 //! counts both as ended and as not ended by a line outside of it.
 
+use memchr::memmem;
+
 /// The line, counted from 1, of the first marker outside code fences. `body` is the offset where fences may begin.
 pub(super) fn first_marker(text: &str, body: usize) -> Option<u32> {
     // nearly every file ends here
-    let may_be_marker = |line: &str| ["<<<<<<<", "|||||||", ">>>>>>>"].iter().any(|signs| line.starts_with(signs));
-    if !text.split_inclusive('\n').any(may_be_marker) {
+    if !["<<<<<<<", "|||||||", ">>>>>>>"].into_iter().any(|signs| has_line(text, signs)) {
         return None;
     }
     let body = body.min(text.len());
@@ -21,6 +22,17 @@ pub(super) fn first_marker(text: &str, body: usize) -> Option<u32> {
     let hidden = [fenced(&lines, false), fenced(&lines, true)];
     let shown = (0..lines.len()).find(|&at| is_marker(lines[at]) && !(hidden[0][at] && hidden[1][at]))?;
     u32::try_from(lines_before + shown + 1).ok()
+}
+
+/// Whether both sides of a conflict are shown in a text, as can be in a code fence.
+pub(crate) fn shows_both_sides(text: &str) -> bool {
+    has_line(text, "<<<<<<<") && has_line(text, ">>>>>>>")
+}
+
+/// Whether a line begins with these signs, which are all alike.
+fn has_line(text: &str, signs: &str) -> bool {
+    let mut found = memmem::find_iter(text.as_bytes(), signs);
+    found.any(|at| at == 0 || text.as_bytes()[at - 1] == b'\n')
 }
 
 /// A lone `=======` underlines a heading in Markdown; in a conflict one of these comes before it.
@@ -118,7 +130,7 @@ fn inside_containers(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::first_marker;
+    use super::{first_marker, shows_both_sides};
 
     fn line(text: &str) -> Option<u32> {
         first_marker(text, 0)
@@ -134,6 +146,16 @@ mod tests {
         assert_eq!(line(" <<<<<<< HEAD\n<<<<<< six\n<<<<<<<x\n"), None);
         // what git writes where a file was renamed on both sides
         assert_eq!(line("a\n<<<<<<<< HEAD:0002-x.md\nb\n========\nc\n>>>>>>>> x:0004-x.md\n"), Some(2));
+    }
+
+    #[test]
+    fn both_sides_are_shown_at_the_start_of_lines_only() {
+        assert!(shows_both_sides("```\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> x\n```\n"));
+        assert!(shows_both_sides("<<<<<<<\n>>>>>>>"));
+        assert!(shows_both_sides("x<<<<<<<<<<<<<\n<<<<<<<<<\n>>>>>>>>>>>>>>>>"));
+        for one_side in ["", "<<<<<<<\n >>>>>>>", "x<<<<<<<\n>>>>>>>", "<<<<<<\n>>>>>>>", "<<<<<<< >>>>>>>"] {
+            assert!(!shows_both_sides(one_side), "{one_side:?}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use std::borrow::Cow;
 use super::id::printable;
 use super::issue::{Extra, Issue};
 
+pub(crate) use conflict::shows_both_sides;
 pub use patch::patch;
 pub use read::parse;
 pub use write::{KEYS, extra, render, render_oxi};
