@@ -1,7 +1,7 @@
 //! Work on all processors at once. Where the system gives no further thread, the thread that asked does it all.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::thread::{Builder, ScopedJoinHandle};
 
 /// What both make, at the same time.
@@ -59,30 +59,42 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], least: usize, make: impl Fn(&T)
 }
 
 /// Gives `take` what `make` makes of every item, in order. A thread goes ahead and makes it, so that neither waits for the
-/// other; not far ahead, so that little is in memory.
-pub(crate) fn ahead<T: Sync, R: Send, E>(
+/// other; not far ahead, so that little is in memory. It also frees it, so that they do not wait for each other's memory.
+pub(crate) fn ahead<T: Sync, R: Send, E: Send>(
     items: &[T],
-    make: impl Fn(&T) -> R + Sync,
-    mut take: impl FnMut(&T, R) -> Result<(), E>,
+    make: impl Fn(&T) -> Result<R, E> + Sync,
+    mut take: impl FnMut(&T, &mut R) -> Result<(), E>,
 ) -> Result<(), E> {
-    const PIECE: usize = 8;
-    let make_piece = |piece: &[T]| piece.iter().map(&make).collect::<Vec<_>>();
+    const PIECE: usize = 16;
+    let make_piece = |piece: &[T]| piece.iter().map(&make).collect::<Result<Vec<_>, E>>();
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(2);
-        let go_ahead = move || items.chunks(PIECE).map(make_piece).try_for_each(|made| sender.send(made));
+        let (give_back, given_back) = channel::<Vec<R>>();
+        let go_ahead = move || {
+            for piece in items.chunks(PIECE) {
+                given_back.try_iter().for_each(drop);
+                if sender.send(make_piece(piece)).is_err() {
+                    return;
+                }
+            }
+            drop(sender);
+            given_back.iter().for_each(drop);
+        };
         // a thread is not worth while for one piece
         let thread = (items.len() > PIECE).then(|| Builder::new().spawn_scoped(scope, go_ahead));
         drop(thread);
         for piece in items.chunks(PIECE) {
             // nobody sends anything if there is no thread
-            let made = receiver.recv().unwrap_or_else(|_| make_piece(piece));
-            piece.iter().zip(made).try_for_each(|(item, made)| take(item, made))?;
+            let mut made = receiver.recv().unwrap_or_else(|_| make_piece(piece))?;
+            piece.iter().zip(&mut made).try_for_each(|(item, made)| take(item, made))?;
+            // who is gone frees nothing
+            let _ = give_back.send(made);
         }
         Ok(())
     })
 }
 
-/// Frees something large that is no longer needed, elsewhere: a process that ends now does not wait for it.
+/// Frees something large that is no longer needed, elsewhere: nobody waits for it, least of all a process that ends now.
 pub(crate) fn free<T: Send + 'static>(large: T) {
     // without a thread it is freed here
     let _ = Builder::new().spawn(move || drop(large));
@@ -123,12 +135,21 @@ mod tests {
         for length in [0, 1, 8, 9, 1_000] {
             let items: Vec<u32> = (0..length).collect();
             let mut taken = Vec::new();
-            let take = |item: &u32, made| {
-                taken.push(made);
-                if *item == 500 { Err(made) } else { Ok(()) }
+            let take = |item: &u32, made: &mut u32| {
+                taken.push(*made);
+                if *item == 500 { Err(*made) } else { Ok(()) }
             };
-            assert_eq!(ahead(&items, |item| item * 2, take), if length > 500 { Err(1_000) } else { Ok(()) });
+            assert_eq!(ahead(&items, |item| Ok(item * 2), take), if length > 500 { Err(1_000) } else { Ok(()) });
             assert_eq!(taken, (0..length.min(501)).map(|item| item * 2).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_made_ends_it() {
+        for length in [1, 100] {
+            let items: Vec<u32> = (0..length).collect();
+            let make = |item: &u32| if *item == length / 2 { Err("not made") } else { Ok(*item) };
+            assert_eq!(ahead(&items, make, |_, _| Ok(())), Err("not made"));
         }
     }
 }

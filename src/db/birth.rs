@@ -14,7 +14,7 @@ use super::gate::Gate;
 use super::met::NOTE;
 use super::read::mark;
 use super::repair::DAMAGED;
-use super::storage::Opened;
+use super::storage::{Opened, unborn_cache};
 use super::tables::Tables;
 use super::{DATABASE, SCHEMA_VERSION, Store, begin_write};
 
@@ -86,6 +86,11 @@ impl Store {
         self.name == Self::temporary_name()
     }
 
+    /// The same database that nobody else knows of yet, to be filled with so many bytes of text.
+    pub(crate) fn expecting(&self, text: u64) -> Self {
+        Self { unborn_cache: unborn_cache(text), ..self.clone() }
+    }
+
     /// A database that nobody else knows of, to be made and then to take this one's place.
     pub(super) fn unborn(&self) -> Self {
         Self { name: Self::temporary_name(), retention: None, ..self.clone() }
@@ -123,7 +128,7 @@ impl Store {
     }
 
     pub(super) fn build(&self) -> Result<(), StoreError> {
-        let database = Opened::in_unborn(self.dir.open_private(&self.name)?)?;
+        let database = Opened::in_unborn(self.dir.open_private(&self.name)?, self.unborn_cache)?;
         make_tables(&database)
     }
 }

@@ -335,7 +335,7 @@ fn a_change_takes_three_syncs_and_closing_one_more() {
 fn a_database_that_is_only_being_made_is_not_synced() {
     for is_unborn in [true, false] {
         let disk = Disk::default();
-        let database = Opened::open(disk.clone(), is_unborn).unwrap();
+        let database = Opened::open(disk.clone(), is_unborn.then_some(1 << 20)).unwrap();
         make_tables(&database).unwrap();
         database.close();
         assert_eq!(disk.syncs() == 0, is_unborn, "{}", disk.syncs());

@@ -19,13 +19,24 @@ impl WriteTxn<'_> {
     /// # Errors
     /// If the database fails.
     pub fn agree(&mut self, identity: &Identity, baseline: &Baseline, content: &Issue) -> Result<(), StoreError> {
-        let key = identity.key();
         let record = self.id_of(identity)?.map(|id| self.head(id)).transpose()?.flatten();
+        self.agree_with(identity, record.map(|record| record.hash), baseline, content)
+    }
+
+    /// As [`WriteTxn::agree`], where the record's hash is known; none if there is no record.
+    pub(crate) fn agree_with(
+        &mut self,
+        identity: &Identity,
+        record: Option<ContentHash>,
+        baseline: &Baseline,
+        content: &Issue,
+    ) -> Result<(), StoreError> {
+        let key = identity.key();
         self.put_baseline(&key, baseline)?;
         self.touched = true;
         self.raise_high_water(baseline.name.id);
         match record {
-            Some(record) if record.hash == baseline.content => {
+            Some(record) if record == baseline.content => {
                 self.tables.bases.remove(&key)?;
                 self.tables.pending.remove(&key)?;
             }

@@ -99,8 +99,10 @@ pub(crate) use salvage::place_of_row;
 pub use shrink::Shrunk;
 use storage::Opened;
 use tables::{ReadRows, Tables};
+pub(crate) use trail::Signature;
 pub use trail::StandingChange;
 use witness::{Doubt, Witness};
+pub(crate) use write::PreparedPut;
 pub use write::{Cas, WriteTxn};
 
 /// The database's file name.
@@ -123,6 +125,8 @@ pub struct Store {
     name: String,
     timeout: Duration,
     retention: Option<Arc<Retention>>,
+    /// How many bytes the engine may hold in memory while the database is made.
+    unborn_cache: usize,
 }
 
 /// A read transaction; holds the gate shared until dropped.
@@ -152,7 +156,7 @@ impl Store {
     /// A handle to the database in a state folder that is open already; `timeout` is the longest wait for the gate.
     #[must_use]
     pub fn in_dir(dir: Arc<Dir>, timeout: Duration) -> Self {
-        Self { dir, name: DATABASE.to_owned(), timeout, retention: None }
+        Self { dir, name: DATABASE.to_owned(), timeout, retention: None, unborn_cache: storage::unborn_cache(0) }
     }
 
     /// The same, with what is to be kept: beside every change, what is not goes little by little (see [`retention`]).
@@ -344,7 +348,8 @@ impl Store {
             if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
                 return Err(StoreError::NotADatabase(self.path()));
             }
-            let opened = if self.is_unborn() { Opened::in_unborn(file) } else { Opened::in_file(file) };
+            let opened =
+                if self.is_unborn() { Opened::in_unborn(file, self.unborn_cache) } else { Opened::in_file(file) };
             match opened {
                 Ok(database) => return Ok(database),
                 Err(DatabaseError::DatabaseAlreadyOpen) => self.wait_for_the_dead(start)?,

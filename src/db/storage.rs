@@ -24,6 +24,15 @@ use super::builder;
 /// again, and writes them once more. It holds half as many bytes of them as are said here.
 const UNBORN_CACHE_BYTES: usize = 64 << 20;
 
+/// So much text a new database may hold at most for all of its pages to be held in memory until the commit.
+const HELD_TEXT: u64 = 64 << 20;
+
+/// The cache that holds a new database's pages until the commit: they take less than one and a half times the text.
+pub(super) fn unborn_cache(text: u64) -> usize {
+    let wanted = usize::try_from(text.saturating_mul(3)).unwrap_or(usize::MAX);
+    if text <= HELD_TEXT { wanted.max(UNBORN_CACHE_BYTES) } else { UNBORN_CACHE_BYTES }
+}
+
 /// What a disk writes whole or not at all. The engine's header is shorter.
 const SECTOR: u64 = 512;
 
@@ -38,23 +47,25 @@ impl Opened {
         Self::on(FileBackend::new(file)?)
     }
 
-    /// In a file that whoever made it syncs before others see it.
-    pub(super) fn in_unborn(file: std::fs::File) -> Result<Self, DatabaseError> {
-        Self::open(FileBackend::new(file)?, true)
+    /// In a file that whoever made it syncs before others see it; with such a cache.
+    pub(super) fn in_unborn(file: std::fs::File, cache: usize) -> Result<Self, DatabaseError> {
+        Self::open(FileBackend::new(file)?, Some(cache))
     }
 
     pub(super) fn on(backend: impl StorageBackend) -> Result<Self, DatabaseError> {
-        Self::open(backend, false)
+        Self::open(backend, None)
     }
 
-    pub(super) fn open(backend: impl StorageBackend, is_unborn: bool) -> Result<Self, DatabaseError> {
+    /// The cache is that of a database which is only being made.
+    pub(super) fn open(backend: impl StorageBackend, unborn: Option<usize>) -> Result<Self, DatabaseError> {
+        let is_unborn = unborn.is_some();
         let is_closing = Arc::new(AtomicBool::new(false));
         // whoever closed it last may have spared one
         let unsynced = Mutex::new(Unsynced { changed: Changed::Nothing, was_spared: !is_unborn });
         let backend = Sparing { backend, is_unborn, is_closing: Arc::clone(&is_closing), unsynced };
         let mut builder = builder();
-        if is_unborn {
-            builder.set_cache_size(UNBORN_CACHE_BYTES);
+        if let Some(cache) = unborn {
+            builder.set_cache_size(cache);
         }
         let database = builder.create_with_backend(backend)?;
         Ok(Self { database, is_closing })

@@ -243,14 +243,14 @@ fn doubtful(table: &'static str, key: Option<&[u8]>, doubt: Doubt) -> StoreError
 impl Rows<WriteRows<'_>> {
     /// Stores a value, over the old one if there is one.
     pub(crate) fn put<V: Serialize + ?Sized>(&mut self, key: &[u8], value: &V) -> Result<(), StoreError> {
-        self.put_packed(key, Packed::new(value))
+        self.put_packed(key, &mut Packed::new(value))
     }
 
     /// As [`Rows::put`], of a value that was packed before.
-    pub(crate) fn put_packed(&mut self, key: &[u8], value: Packed) -> Result<(), StoreError> {
+    pub(crate) fn put_packed(&mut self, key: &[u8], value: &mut Packed) -> Result<(), StoreError> {
         // what is written beside damage would have checksums that vouch for it
         self.table.vouch(Probe::At(key))?;
-        self.table.engine.insert(key, value.sealed(key).as_slice())?;
+        self.table.engine.insert(key, value.seal(key))?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::schema::codec::Packed;
+use crate::schema::diff;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId, Revision};
 use crate::schema::issue::{Issue, IssueHead, Status};
 use crate::schema::time::Timestamp;
@@ -18,7 +19,7 @@ use super::record::{Author, Counters, Op, StoredHead, Tombstone, Versioned};
 use super::retention::Retention;
 use super::sums::Sums;
 use super::tables::{Keys, Tables, WriteRows};
-use super::trail::StandingChange;
+use super::trail::{Signature, StandingChange};
 
 /// What became of a guarded change.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,22 @@ pub enum Cas {
     },
     /// There is no such issue.
     Missing,
+}
+
+/// What was made of a version of an issue before it is stored, which no database is needed for.
+#[derive(Debug, Default)]
+pub(crate) struct PreparedPut {
+    body: Option<Packed>,
+    /// The row in the log, if it is new.
+    creation: Option<Packed>,
+}
+
+impl PreparedPut {
+    /// Of a version to be put so; of an issue that is new, the log's row says who creates it.
+    pub(crate) fn of(version: &Versioned, op: Op, creation: Option<&Signature>) -> Self {
+        let creation = creation.map(|signature| signature.creation(op, version));
+        Self { body: Some(Packed::new(&version.issue.body)), creation }
+    }
 }
 
 /// A write transaction: all of it happens, or nothing.
@@ -228,14 +245,19 @@ impl<'t> WriteTxn<'t> {
         if old.as_ref().is_none_or(|old| old.hash != new.hash) {
             self.note_pending(&identity, old.as_ref(), Some(new.hash))?;
         }
-        self.put_over(old.as_ref(), new, op, None)
+        self.put_over(old.as_ref(), new, op, &mut PreparedPut::default())
     }
 
-    /// As [`WriteTxn::put`], of an issue whose body was packed before, for a caller that goes on to [`WriteTxn::agree`] or
+    /// As [`WriteTxn::put`], of an issue that was prepared before, for a caller that goes on to [`WriteTxn::agree_with`] or
     /// [`WriteTxn::forget_baseline`]: these say whether the record is pending.
-    pub(crate) fn put_unmarked(&mut self, new: &Versioned, op: Op, body: Packed) -> Result<(), StoreError> {
+    pub(crate) fn put_unmarked(
+        &mut self,
+        new: &Versioned,
+        op: Op,
+        prepared: &mut PreparedPut,
+    ) -> Result<(), StoreError> {
         let old = self.issue_of(&new.issue.head.identity())?;
-        self.put_over(old.as_ref(), new, op, Some(body))
+        self.put_over(old.as_ref(), new, op, prepared)
     }
 
     fn put_over(
@@ -243,15 +265,15 @@ impl<'t> WriteTxn<'t> {
         old: Option<&Versioned>,
         new: &Versioned,
         op: Op,
-        body: Option<Packed>,
+        prepared: &mut PreparedPut,
     ) -> Result<(), StoreError> {
         if old.is_some_and(|old| old.hash == new.hash) {
             return Ok(());
         }
         let identity = new.issue.head.identity();
-        self.write_rows_with(&identity, old, Some(new), body)?;
+        self.write_rows_with(&identity, old, Some(new), prepared.body.as_mut())?;
         let comes_back = self.tables.tombstones.remove(&identity.key())?;
-        self.record_change(op, old, Some(new))?;
+        self.record_change_with(op, old, Some(new), prepared.creation.as_mut())?;
         // what was undone with it is in the log by itself
         if op == Op::Undo {
             return Ok(());
@@ -294,6 +316,13 @@ impl<'t> WriteTxn<'t> {
         body: Option<&str>,
     ) -> Result<(), StoreError> {
         let record = self.issue_of(identity)?;
+        let before = match before {
+            Value::Map(mut fields) => {
+                fields.retain(|(name, _)| name != diff::BODY);
+                Value::Map(fields)
+            }
+            other => other,
+        };
         self.append_issue(op, identity, (record.as_ref(), record.as_ref()), (before, Value::Null), body)
     }
 
@@ -356,7 +385,7 @@ impl<'t> WriteTxn<'t> {
         identity: &Identity,
         old: Option<&Versioned>,
         new: Option<&Versioned>,
-        body: Option<Packed>,
+        body: Option<&mut Packed>,
     ) -> Result<(), StoreError> {
         self.touched = true;
         let old_stored = old.map(|old| self.head(old.issue.head.id)).transpose()?.flatten();
@@ -390,7 +419,10 @@ impl<'t> WriteTxn<'t> {
         self.replace_index_rows(&old_keys, &IndexKeys::of(&stored))?;
         self.tables.heads.put(&key, &stored)?;
         if old.is_none_or(|old| old.issue.head.id != head.id || old.issue.body != new.issue.body) {
-            self.tables.bodies.put_packed(&key, body.unwrap_or_else(|| Packed::new(&new.issue.body)))?;
+            match body {
+                Some(body) => self.tables.bodies.put_packed(&key, body)?,
+                None => self.tables.bodies.put(&key, &new.issue.body)?,
+            }
         }
         if old.is_none_or(|old| old.issue.head.id != head.id) {
             self.tables.identities.put(&identity.key(), &head.id)?;

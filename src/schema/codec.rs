@@ -42,7 +42,9 @@ pub enum DecodeError {
 /// Never: the stored types hold no map with an unknown length, which alone bincode cannot encode.
 #[must_use]
 pub fn encode<T: Serialize + ?Sized>(key: &[u8], value: &T) -> Vec<u8> {
-    Packed::new(value).sealed(key)
+    let mut packed = Packed::new(value);
+    packed.seal(key);
+    packed.0
 }
 
 /// A value as bytes that lack only the checksum, so that most of the work can be done elsewhere.
@@ -69,9 +71,8 @@ impl Packed {
     }
 
     /// The bytes under a key.
-    #[must_use]
-    pub fn sealed(self, key: &[u8]) -> Vec<u8> {
-        let Self(mut bytes) = self;
+    pub fn seal(&mut self, key: &[u8]) -> &[u8] {
+        let Self(bytes) = self;
         let sum = checksum(key, bytes[0], &bytes[HEADER..]);
         bytes[1..HEADER].copy_from_slice(&sum.to_le_bytes());
         bytes

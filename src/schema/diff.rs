@@ -19,9 +19,12 @@ mod tests;
 /// Prefix of the name of a key that this tool does not know.
 pub const EXTRA: &str = "extra.";
 
+/// The field that is stored by itself.
+pub(crate) const BODY: &str = "body";
+
 /// The fields in the order of the issue JSON, unknown keys apart: the keys of the file, then what is not in its frontmatter.
 fn field_names() -> impl Iterator<Item = &'static str> {
-    KEYS.into_iter().chain(["body", "slug"])
+    KEYS.into_iter().chain([BODY, "slug"])
 }
 
 /// Why a map of fields cannot be applied to an issue.
@@ -44,7 +47,17 @@ pub enum InvalidFields {
 /// after [`EXTRA`].
 #[must_use]
 pub fn fields(before: Option<&Issue>, after: Option<&Issue>) -> (Value, Value) {
-    let names = field_names().map(str::to_owned).chain(extra_names(before, after));
+    fields_of(before, after, |_| true)
+}
+
+/// As [`fields`], without the body.
+#[must_use]
+pub(crate) fn fields_but_body(before: Option<&Issue>, after: Option<&Issue>) -> (Value, Value) {
+    fields_of(before, after, |name| name != BODY)
+}
+
+fn fields_of(before: Option<&Issue>, after: Option<&Issue>, is_wanted: impl Fn(&str) -> bool) -> (Value, Value) {
+    let names = field_names().filter(|name| is_wanted(name)).map(str::to_owned).chain(extra_names(before, after));
     let (mut old, mut new) = (Vec::new(), Vec::new());
     for name in names {
         let [was, is] = [before, after].map(|issue| issue.map_or(Value::Null, |issue| field(issue, &name)));
@@ -170,7 +183,7 @@ fn field(issue: &Issue, name: &str) -> Value {
         "depends_on" => list(head.depends_on.iter().map(|link| link.to_string().into())),
         "handoffs" => list(head.handoffs.iter().map(|linked| linked.value.clone())),
         "validations" => list(head.validations.iter().map(|linked| linked.value.clone())),
-        "body" => Some(issue.body.as_str()).filter(|body| !body.is_empty()).into(),
+        BODY => Some(issue.body.as_str()).filter(|body| !body.is_empty()).into(),
         "slug" => Some(head.slug.as_str()).filter(|slug| !slug.is_empty()).into(),
         _ => name.strip_prefix(EXTRA).and_then(|name| head.extra.get(name)).map_or(Value::Null, extra),
     }

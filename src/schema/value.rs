@@ -80,29 +80,32 @@ impl From<&[String]> for Value {
 
 /// The shape that bincode stores: it cannot describe itself, so the kinds are tagged.
 #[derive(Serialize, Deserialize)]
-enum Tagged {
+enum Tagged<Text, List, Map> {
     Null,
     Bool(bool),
     Int(i64),
     UInt(u64),
     Float(f64),
-    Text(String),
-    List(Vec<Value>),
-    Map(Vec<(String, Value)>),
+    Text(Text),
+    List(List),
+    Map(Map),
 }
+
+/// What is read owns what it holds.
+type OwnTagged = Tagged<String, Vec<Value>, Vec<(String, Value)>>;
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() {
-            return match self.clone() {
+            return match self {
                 Self::Null => Tagged::Null,
-                Self::Bool(value) => Tagged::Bool(value),
-                Self::Int(value) => Tagged::Int(value),
-                Self::UInt(value) => Tagged::UInt(value),
-                Self::Float(value) => Tagged::Float(value),
-                Self::Text(value) => Tagged::Text(value),
-                Self::List(value) => Tagged::List(value),
-                Self::Map(value) => Tagged::Map(value),
+                Self::Bool(value) => Tagged::Bool(*value),
+                Self::Int(value) => Tagged::Int(*value),
+                Self::UInt(value) => Tagged::UInt(*value),
+                Self::Float(value) => Tagged::Float(*value),
+                Self::Text(value) => Tagged::Text(value.as_str()),
+                Self::List(value) => Tagged::List(value.as_slice()),
+                Self::Map(value) => Tagged::Map(value.as_slice()),
             }
             .serialize(serializer);
         }
@@ -136,7 +139,7 @@ impl<'de> Deserialize<'de> for Value {
         if deserializer.is_human_readable() {
             return deserializer.deserialize_any(AnyValue);
         }
-        Ok(match Tagged::deserialize(deserializer)? {
+        Ok(match OwnTagged::deserialize(deserializer)? {
             Tagged::Null => Self::Null,
             Tagged::Bool(value) => Self::Bool(value),
             Tagged::Int(value) => Self::Int(value),

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::cores;
 use crate::db::gate::Gate;
 use crate::db::record::{Baseline, Versioned};
-use crate::db::{Op, StoreError, WriteTxn};
+use crate::db::{Op, PreparedPut, Signature, StoreError, WriteTxn};
+use crate::fs::Dir;
 use crate::import::scan::{MAX_FILE, ReadFile};
-use crate::schema::codec::Packed;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 use crate::schema::value::Value;
@@ -128,8 +128,9 @@ impl Mirror<'_> {
                 }
             }
             txn.renumber(&moves)?;
-            let prepare = |action: &Action<'_>| prepare(action, plan, dir.as_ref());
-            cores::ahead(&plan.actions, prepare, |action, prepared| apply(txn, action, prepared?, plan))?;
+            let signature = txn.signature();
+            let prepare = |action: &Action<'_>| prepare(action, plan, dir.as_ref(), &signature);
+            cores::ahead(&plan.actions, prepare, |action, prepared| apply(txn, action, prepared, plan))?;
             txn.normalize_links(plan.actions.iter().map(|action| &action.identity))?;
             txn.set_folder_mark(mark)?;
             Ok(())
@@ -262,10 +263,15 @@ const fn reason(absence: Absence) -> &'static str {
 struct Prepared {
     /// The file with its body, if that was not held in memory.
     loaded: Option<ReadFile>,
-    put: Option<(Versioned, Op, Packed)>,
+    put: Option<(Versioned, Op, PreparedPut)>,
 }
 
-fn prepare(action: &Action<'_>, plan: &ImportPlan<'_>, dir: Option<&crate::fs::Dir>) -> Result<Prepared, MirrorError> {
+fn prepare(
+    action: &Action<'_>,
+    plan: &ImportPlan<'_>,
+    dir: Option<&Dir>,
+    signature: &Signature,
+) -> Result<Prepared, MirrorError> {
     let loaded = match (action.file, dir) {
         (Some(file), Some(dir)) if file.dropped_body.is_some() => {
             let mut file = file.clone();
@@ -288,8 +294,8 @@ fn prepare(action: &Action<'_>, plan: &ImportPlan<'_>, dir: Option<&crate::fs::D
             Some(hash) => Versioned { issue, hash },
             None => Versioned::new(issue),
         };
-        let body = Packed::new(&version.issue.body);
-        (version, op, body)
+        let prepared = PreparedPut::of(&version, op, action.expected.is_none().then_some(signature));
+        (version, op, prepared)
     });
     Ok(Prepared { loaded, put })
 }
@@ -298,17 +304,21 @@ fn prepare(action: &Action<'_>, plan: &ImportPlan<'_>, dir: Option<&crate::fs::D
 fn apply(
     txn: &mut WriteTxn<'_>,
     action: &Action<'_>,
-    Prepared { loaded, put }: Prepared,
+    Prepared { loaded, put }: &mut Prepared,
     plan: &ImportPlan<'_>,
 ) -> Result<(), MirrorError> {
     let identity = &action.identity;
     let file = loaded.as_ref().or(action.file);
     let number = |issue: &Issue| plan.number(identity).unwrap_or(issue.head.id);
-    if let Some((version, op, body)) = put {
+    let mut stored = None;
+    if let Some((version, op, prepared)) = put {
         match (action.baseline, file) {
-            (BaselineChange::Agree, Some(_)) | (BaselineChange::Forget, _) => txn.put_unmarked(&version, op, body)?,
-            _ => txn.put(&version, op)?,
+            (BaselineChange::Agree, Some(_)) | (BaselineChange::Forget, _) => {
+                txn.put_unmarked(version, *op, prepared)?;
+            }
+            _ => txn.put(version, *op)?,
         }
+        stored = Some(version.hash);
     }
     match (action.baseline, file) {
         // of two issues that met on one path, one moves away
@@ -319,6 +329,9 @@ fn apply(
             let text = action.text.clone().or_else(|| file.text.clone());
             let content = txn.issue_of(identity)?.map_or_else(|| file.issue.clone(), |record| record.issue);
             txn.agree(identity, &Baseline { text, ..file.baseline() }, &content)?;
+        }
+        (BaselineChange::Agree, Some(file)) if stored.is_some() => {
+            txn.agree_with(identity, stored, &file.baseline(), &file.issue)?;
         }
         (BaselineChange::Agree, Some(file)) => txn.agree(identity, &file.baseline(), &file.issue)?,
         (BaselineChange::Forget, _) => txn.forget_baseline(identity)?,

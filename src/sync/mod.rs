@@ -238,8 +238,10 @@ impl Mirror<'_> {
 
     /// Takes the files into a database that nobody else knows of yet.
     fn import_into(&self, unborn: &Store, gate: &Gate) -> Result<Report, MirrorError> {
-        let mirror = Mirror { store: unborn, author: self.author.clone(), options: Options::default(), ..*self };
-        mirror.import_from(gate, mirror.snapshot(gate)?)
+        let into = |store| Mirror { store, author: self.author.clone(), options: Options::default(), ..*self };
+        let snapshot = into(unborn).snapshot(gate)?;
+        let text = snapshot.scan.read.iter().filter_map(|file| Some(file.stat?.size)).sum();
+        into(&unborn.expecting(text)).import_from(gate, snapshot)
     }
 
     /// Waits for the turn, for work on a database that may be missing or damaged.

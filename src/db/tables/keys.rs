@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use crate::cores;
 use crate::schema::codec::{self, DecodeError};
 
 use super::{Readable, Rows, StoreError, WriteRows, prefix_range};
@@ -13,6 +14,9 @@ use crate::db::witness::Probe;
 
 /// So many keys are held back at most: 10 MB or so.
 const HELD_BACK: usize = 100_000;
+
+/// So many keys take longer to free than to begin a thread.
+const MANY: usize = 5_000;
 
 /// An index table and its name.
 #[derive(Debug)]
@@ -102,7 +106,11 @@ impl Keys<WriteRows<'_>> {
         for key in &held_back {
             end.insert_before(key.as_slice(), codec::index_seal(key).as_slice())?;
         }
-        Ok(end.close()?)
+        end.close()?;
+        if held_back.len() >= MANY {
+            cores::free(held_back);
+        }
+        Ok(())
     }
 }
 
