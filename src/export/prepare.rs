@@ -34,6 +34,8 @@ pub enum Prepared {
         name: FileName,
         /// Its bytes.
         bytes: Vec<u8>,
+        /// Their hash.
+        file: ContentHash,
         /// Its stat data.
         stat: FileStat,
     },
@@ -73,6 +75,8 @@ pub struct Write {
     pub name: FileName,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// Their hash.
+    pub file: ContentHash,
     /// The file that it replaces, of the same name or another, with the stat data that it must still have.
     pub replaces: Option<(FileName, FileStat)>,
     /// The text of the file that is replaced, if it could not be changed line by line and loses its comments and order.
@@ -141,7 +145,8 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
         Found::Bad(reason) => return Ok(Prepared::Bad { name: source, line: None, reason }),
         Found::File(bytes, stat) => (bytes, stat),
     };
-    let is_baseline = baseline.is_some_and(|baseline| ContentHash::of(&current) == baseline.file);
+    let file = ContentHash::of(&current);
+    let is_baseline = baseline.is_some_and(|baseline| file == baseline.file);
     let parsed = match frontmatter::parse(&current) {
         Ok(parsed) if parsed.head.id != source.id => {
             let reason = scan::id_mismatch(source.id, parsed.head.id);
@@ -157,7 +162,7 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
     };
     if !is_baseline {
         return Ok(if with_final_newline(parsed.clone()) == *record && source == target {
-            Prepared::Converged { name: source, bytes: current, stat }
+            Prepared::Converged { name: source, bytes: current, file, stat }
         } else if parsed.head.identity() == record.head.identity() {
             Prepared::Refused { name: source, reason: EDITED }
         } else {
@@ -170,12 +175,13 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
         return Ok(refusal);
     }
     Ok(match frontmatter::patch(&current, &parsed, record) {
-        Ok(bytes) if bytes == current && source == target => Prepared::Converged { name: source, bytes, stat },
+        Ok(bytes) if bytes == current && source == target => Prepared::Converged { name: source, bytes, file, stat },
         Ok(bytes) => {
             let whole =
                 frontmatter::render(record).as_bytes() == bytes && !frontmatter::is_our_rendering(&current, &parsed);
             let lost = whole.then(|| String::from_utf8_lossy(&current).into_owned());
-            Prepared::Write(Write { name: target, bytes, replaces: Some((source, stat)), lost })
+            let file = ContentHash::of(&bytes);
+            Prepared::Write(Write { name: target, bytes, file, replaces: Some((source, stat)), lost })
         }
         Err(error) => Prepared::Bad { name: target, line: None, reason: error.to_string() },
     })
@@ -209,7 +215,10 @@ fn from_text(record: &Issue, baseline: Option<&Baseline>) -> Result<Vec<u8>, Ren
 
 fn written(rendered: Result<Vec<u8>, RenderError>, name: FileName, replaces: Option<(FileName, FileStat)>) -> Prepared {
     match rendered {
-        Ok(bytes) => Prepared::Write(Write { name, bytes, replaces, lost: None }),
+        Ok(bytes) => {
+            let file = ContentHash::of(&bytes);
+            Prepared::Write(Write { name, bytes, file, replaces, lost: None })
+        }
         Err(error) => Prepared::Bad { name, line: None, reason: error.to_string() },
     }
 }

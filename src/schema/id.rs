@@ -143,23 +143,27 @@ impl FileName {
     /// The name without `.md`, as `depends_on` spells it.
     #[must_use]
     pub fn stem(&self) -> String {
-        stem(self.id, &self.slug)
+        let mut text = String::with_capacity(self.slug.0.len() + "0000-".len());
+        // a text takes everything
+        let _ = write_stem(&mut text, self.id, &self.slug);
+        text
     }
 }
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.md", self.stem())
+        write_stem(f, self.id, &self.slug)?;
+        f.write_str(".md")
     }
 }
 
-fn stem(id: IssueId, slug: &Slug) -> String {
-    let mut text = format!("{:04}", id.0);
+fn write_stem(text: &mut impl fmt::Write, id: IssueId, slug: &Slug) -> fmt::Result {
+    write!(text, "{:04}", id.0)?;
     if !slug.is_empty() {
-        text.push('-');
-        text.push_str(&slug.0);
+        text.write_char('-')?;
+        text.write_str(&slug.0)?;
     }
-    text
+    Ok(())
 }
 
 /// Whether a text is of printable ASCII alone, as most are: none of it is [deceptive](is_deceptive).
@@ -201,7 +205,7 @@ impl Link {
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&stem(self.id, &self.slug))
+        write_stem(f, self.id, &self.slug)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::db::{Op, ReadTxn};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
 use crate::fs::{Dir, Entry, FileStat, is_temporary};
 use crate::import::scan::{Baselines, Names, Scan};
-use crate::schema::frontmatter;
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 
@@ -30,10 +29,10 @@ const FEW: usize = 4;
 const FOR_A_THREAD: usize = 128;
 
 /// A file that is in its place, to be noted as agreed on.
-struct Landed {
-    identity: Identity,
+struct Landed<'c> {
+    identity: &'c Identity,
     /// The file and what it says; none if it was removed.
-    file: Option<(Baseline, Issue)>,
+    file: Option<(Baseline, &'c Issue)>,
 }
 
 impl Mirror<'_> {
@@ -197,13 +196,13 @@ impl Mirror<'_> {
             tell(report, item, &prepared, self);
             match prepared {
                 Prepared::Write(write) => writes.push((item, write)),
-                Prepared::Converged { name, bytes, stat } => {
+                Prepared::Converged { name, bytes, file, stat } => {
                     landed.extend(item.record.as_ref().map(|record| Landed {
-                        identity: item.identity.clone(),
-                        file: Some((baseline_of(&name, &bytes, record, Some(stat)), record.issue.clone())),
+                        identity: &item.identity,
+                        file: Some((baseline_of(&name, &bytes, file, record, Some(stat)), &record.issue)),
                     }));
                 }
-                Prepared::Forget => landed.push(Landed { identity: item.identity.clone(), file: None }),
+                Prepared::Forget => landed.push(Landed { identity: &item.identity, file: None }),
                 Prepared::Remove { name, stat } => removals.push((item, name, stat)),
                 _ => {}
             }
@@ -215,7 +214,7 @@ impl Mirror<'_> {
         for (item, name, stat) in removals {
             if still(dir, &name, &stat)? {
                 dir.remove(&name.to_string())?;
-                landed.push(Landed { identity: item.identity.clone(), file: None });
+                landed.push(Landed { identity: &item.identity, file: None });
             }
         }
         landed.extend(self.write_files(gate, dir, writes, report)?);
@@ -226,8 +225,8 @@ impl Mirror<'_> {
         self.store.write(&self.author, |txn| {
             for landed in &landed {
                 match &landed.file {
-                    Some((baseline, issue)) => txn.agree(&landed.identity, baseline, issue)?,
-                    None => txn.forget_baseline(&landed.identity)?,
+                    Some((baseline, issue)) => txn.agree(landed.identity, baseline, issue)?,
+                    None => txn.forget_baseline(landed.identity)?,
                 }
             }
             Ok(txn.set_landings(&[])?)
@@ -245,7 +244,7 @@ impl Mirror<'_> {
         let written = writes.iter().map(|(item, write)| Landing {
             identity: item.identity.clone(),
             name: write.name.clone(),
-            file: Some(ContentHash::of(&write.bytes)),
+            file: Some(write.file),
         });
         let removed = removals.iter().map(|(item, name, _)| Landing {
             identity: item.identity.clone(),
@@ -280,13 +279,13 @@ impl Mirror<'_> {
         changed.into_iter().collect()
     }
 
-    fn write_files(
+    fn write_files<'c>(
         &self,
         gate: &Gate,
         dir: &Dir,
-        writes: Vec<(&Changed, Write)>,
+        writes: Vec<(&'c Changed, Write)>,
         report: &mut Report,
-    ) -> Result<Vec<Landed>, MirrorError> {
+    ) -> Result<Vec<Landed<'c>>, MirrorError> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
@@ -330,8 +329,8 @@ impl Mirror<'_> {
                 Some(Entry::File(stat)) if stat.modified < now && stat.size == write.bytes.len() as u64 => Some(stat),
                 _ => None,
             };
-            let baseline = baseline_of(&write.name, &write.bytes, record, stat);
-            landed.push(Landed { identity: item.identity.clone(), file: Some((baseline, record.issue.clone())) });
+            let baseline = baseline_of(&write.name, &write.bytes, write.file, record, stat);
+            landed.push(Landed { identity: &item.identity, file: Some((baseline, &record.issue)) });
         }
         Ok(landed)
     }
@@ -374,15 +373,17 @@ fn sweep(dir: &Dir) {
     }
 }
 
-fn baseline_of(name: &FileName, bytes: &[u8], record: &Versioned, stat: Option<FileStat>) -> Baseline {
-    let canonical = frontmatter::render(&record.issue).as_bytes() == bytes;
-    Baseline {
-        name: name.clone(),
-        file: ContentHash::of(bytes),
-        stat,
-        content: record.hash,
-        text: (!canonical).then(|| String::from_utf8_lossy(bytes).into_owned()),
-    }
+fn baseline_of(
+    name: &FileName,
+    bytes: &[u8],
+    file: ContentHash,
+    record: &Versioned,
+    stat: Option<FileStat>,
+) -> Baseline {
+    // the hash of a record is that of its canonical rendering
+    let is_canonical = file == record.hash;
+    let text = (!is_canonical).then(|| String::from_utf8_lossy(bytes).into_owned());
+    Baseline { name: name.clone(), file, stat, content: record.hash, text }
 }
 
 fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirror<'_>) {
