@@ -4,6 +4,8 @@
 //! whole and synced. Killed at any moment, a process leaves what was there before, and perhaps a file that whoever next
 //! takes the lock of imports removes.
 
+use std::ops::RangeInclusive;
+
 use redb::Database;
 
 use crate::fs::{PathError, is_running, maker};
@@ -20,6 +22,10 @@ use super::{DATABASE, SCHEMA_VERSION, Store, begin_write};
 
 /// The length of what the engine writes first.
 const HEADER_BYTES: u64 = 4096;
+
+/// Lengths of new files that are made as small as what is in them before they are used. In a smaller one there is little to
+/// gain, and it is to grow; for a larger one it would take long.
+const TIGHTENED: RangeInclusive<u64> = 4 << 20..=128 << 20;
 
 /// Whether [`Store::create_if_missing`] made a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +56,7 @@ impl Store {
         }
         let unborn = self.unborn();
         let filled = unborn.build().map_err(E::from).and_then(|()| fill(&unborn));
+        let filled = filled.and_then(|()| Ok(unborn.tighten()?));
         let born = filled.and_then(|()| Ok(self.give_way_to(&unborn.name, None, || Ok(()))?));
         if !matches!(born, Ok(Some(()))) {
             self.dir.remove(&unborn.name).map_err(StoreError::from)?;
@@ -125,6 +132,17 @@ impl Store {
 
     pub(super) fn header_if_there(&self) -> Result<Option<Vec<u8>>, StoreError> {
         if self.exists()? { self.header().map(Some) } else { Ok(None) }
+    }
+
+    /// Gives back the room at the end of a new file. The engine doubles a file that must grow, and keeps that because of the
+    /// last block of what it had, which it takes first of all.
+    fn tighten(&self) -> Result<(), StoreError> {
+        let file = self.dir.open_existing(&self.name)?;
+        let at = |source| PathError { action: "read", path: self.path(), source };
+        if TIGHTENED.contains(&file.metadata().map_err(at)?.len()) {
+            Opened::in_unborn(file, self.unborn_cache)?.compact()?;
+        }
+        Ok(())
     }
 
     pub(super) fn build(&self) -> Result<(), StoreError> {

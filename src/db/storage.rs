@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
-use redb::{BackendError, Database, DatabaseError, StorageBackend};
+use redb::{BackendError, CompactionError, Database, DatabaseError, StorageBackend};
 
 use super::builder;
 
@@ -69,6 +69,11 @@ impl Opened {
         }
         let database = builder.create_with_backend(backend)?;
         Ok(Self { database, is_closing })
+    }
+
+    /// Makes it as small as what is in it, and closes it.
+    pub(super) fn compact(mut self) -> Result<(), CompactionError> {
+        self.database.compact().map(drop)
     }
 
     /// Closes it, with as few syncs as will do. What was committed is durable already.

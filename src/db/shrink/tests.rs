@@ -139,3 +139,25 @@ fn a_file_with_a_damaged_page_is_not_made_smaller() {
     }
     assert!(refused > 5, "{refused}");
 }
+
+#[test]
+fn a_new_file_is_hardly_larger_than_what_is_in_it() {
+    for count in [120, 300] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
+        let text = noise(1, 32_000);
+        let _ = store
+            .create_filled(|unborn| {
+                unborn.write(&author(), |txn| {
+                    (0..count).try_for_each(|number| {
+                        let head = |id, now| IssueHead::new(id, format!("issue {number}"), now);
+                        txn.create(|id, now| Issue { head: head(id, now), body: text.clone() }).map(drop)
+                    })
+                })
+            })
+            .unwrap();
+        let Shrunk::Done { before, after } = store.shrink().unwrap() else { panic!("nobody else writes") };
+        assert!(before <= after + after / 8, "{count}: {before} -> {after}");
+        assert_eq!(titles(&store).len(), count);
+    }
+}
