@@ -90,28 +90,23 @@ impl ReadFile {
         self.text.as_deref().map_or_else(|| frontmatter::render(&self.issue).into(), Cow::Borrowed)
     }
 
-    /// Reads again what was not held in memory.
+    /// Reads again what was not held in memory; answers false if the file is no longer what it was.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no longer what it was.
-    pub fn complete(&mut self, dir: &Dir) -> Result<(), PathError> {
-        let Some(offset) = self.dropped_body else { return Ok(()) };
-        let name = self.name.to_string();
-        let changed = || PathError {
-            action: "read",
-            path: dir.path().join(&name),
-            source: std::io::Error::other("it changed while it was being imported; run the command again"),
+    /// If the file is there and cannot be read.
+    pub fn complete(&mut self, dir: &Dir) -> Result<bool, PathError> {
+        let Some(offset) = self.dropped_body else { return Ok(true) };
+        let bytes = match dir.read(&self.name.to_string(), MAX_FILE) {
+            Ok((bytes, _)) if ContentHash::of(&bytes) == self.file => bytes,
+            Err(error) if !error.is_not_found() => return Err(error),
+            _ => return Ok(false),
         };
-        let (bytes, _) = dir.read(&name, MAX_FILE)?;
-        if ContentHash::of(&bytes) != self.file {
-            return Err(changed());
-        }
-        let text = String::from_utf8(bytes).map_err(|_| changed())?;
-        let body = text.get(offset..).ok_or_else(changed)?.to_owned();
-        self.issue.body = Issue::with_final_newline(body);
+        let Ok(text) = String::from_utf8(bytes) else { return Ok(false) };
+        let Some(body) = text.get(offset..) else { return Ok(false) };
+        self.issue.body = Issue::with_final_newline(body.to_owned());
         self.text = self.text.is_some().then_some(text);
         self.dropped_body = None;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -46,7 +46,10 @@ impl Mirror<'_> {
                 *snapshot = self.snapshot(gate)?;
             }
             let missing = self.missing(snapshot)?;
-            let plan = self.plan_import(snapshot, &missing)?;
+            let plan = match self.plan_import(snapshot, &missing) {
+                Err(MirrorError::Contended) => continue,
+                plan => plan?,
+            };
             let mut report = self.report_import(snapshot, &missing, &plan);
             let surplus = || plan.actions.iter().any(|action| !action.surplus.is_empty());
             report.left_undone = self.options.leave_files && (!moved(&plan).is_empty() || surplus());
@@ -54,7 +57,7 @@ impl Mirror<'_> {
                 return Ok(report);
             }
             let committed = match self.commit_import(snapshot, &plan) {
-                // a record changed, or a number was given, since the plan was made
+                // a record or a file changed, or a number was given, since the plan was made
                 Err(MirrorError::Contended | MirrorError::Store(StoreError::NumberTaken(_))) => false,
                 other => other.map(|()| true)?,
             };
@@ -275,7 +278,9 @@ fn prepare(
     let loaded = match (action.file, dir) {
         (Some(file), Some(dir)) if file.dropped_body.is_some() => {
             let mut file = file.clone();
-            file.complete(dir)?;
+            if !file.complete(dir)? {
+                return Err(MirrorError::Contended);
+            }
             Some(file)
         }
         _ => None,
@@ -372,4 +377,53 @@ fn apply(
         txn.note_lost_file(identity, Op::Renumber, &surplus.name, None)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "plays a person")]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::{Author, Store};
+    use crate::project::Project;
+    use crate::sync::Options;
+
+    #[test]
+    fn files_that_change_or_go_while_they_are_stored_are_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project::create(folder.path()).unwrap();
+        let store = Store::open(&folder.path().join(".oxi"), Duration::from_secs(10)).unwrap();
+        let path = |id: u32| folder.path().join(format!(".oxi/issues/{id:04}-i{id}.md"));
+        fs::create_dir_all(folder.path().join(".oxi/issues")).unwrap();
+        // more than is held in memory until then
+        let body = "some text\n".repeat(100_000);
+        for id in 1..=50 {
+            let text = format!(
+                "---\nid: {id}\ntitle: I{id}\ncreated_at: 2026-01-01T00:00:{id:02}Z\nupdated_at: 2026-01-01T00:00:00Z\n---\n{body}"
+            );
+            fs::write(path(id), text).unwrap();
+        }
+        let was_told = AtomicBool::new(false);
+        let progress = |what: &'static str, _, _| {
+            if what == "storing" && !was_told.swap(true, Ordering::Relaxed) {
+                fs::remove_file(path(50)).unwrap();
+                let longer = fs::read_to_string(path(49)).unwrap() + "one more line\n";
+                fs::write(path(49), longer).unwrap();
+            }
+        };
+        let author = Author { actor: "test".into(), session: None, now: "2026-06-17T12:00:00Z".parse().unwrap() };
+        let mirror =
+            Mirror { project: &project, store: &store, author, options: Options::default(), progress: &progress };
+        let report = mirror.ensure_database().unwrap().unwrap();
+        assert!(was_told.load(Ordering::Relaxed));
+        assert_eq!(report.created.len(), 49);
+        let read = store.read().unwrap();
+        let stored = |id| read.issue(IssueId(id)).unwrap().map(|found| found.issue.body);
+        assert_eq!(stored(50), None);
+        assert_eq!(stored(49), Some(format!("{body}one more line\n")));
+        assert_eq!(stored(1), Some(body.clone()));
+    }
 }

@@ -55,8 +55,8 @@ pub enum MirrorError {
     /// There is no number left to give.
     #[error(transparent)]
     Numbers(#[from] numbers::AssignError),
-    /// The records kept changing while the import was planned.
-    #[error("the records kept changing while the import was planned")]
+    /// Records or files kept changing while they were imported.
+    #[error("records or files kept changing while they were imported")]
     Contended,
     /// The outcome of a conflict cannot be written as a file.
     #[error("what issue #{id} would say then cannot be its file: {error}")]

@@ -17,8 +17,10 @@ impl Mirror<'_> {
         let mut secrets = Vec::new();
         for file in known.files.iter().filter(|file| file.suspicious) {
             let mut file = (*file).clone();
-            if let (Some(_), Some(dir)) = (file.dropped_body, self.project.issues()?) {
-                file.complete(&dir)?;
+            if let (Some(_), Some(dir)) = (file.dropped_body, self.project.issues()?)
+                && !file.complete(&dir)?
+            {
+                return Err(MirrorError::Contended);
             }
             let text = file.text_or_rendering();
             let versions = [known.base.as_ref(), known.record.as_ref().map(|record| &record.issue)];
