@@ -17,6 +17,9 @@ pub const STATE: &str = "state";
 /// What must never be committed: the database, locks, snapshots, liveness locks, temporary files.
 pub const GITIGNORE: &str = "state.redb*\nstate.lock*\nstate/\nissues/.alive/\n*.tmp*\n";
 
+/// The name of the file that says so, within the state folder.
+pub(crate) const IGNORE_FILE: &str = ".gitignore";
+
 /// A project: a directory and its state folder.
 #[derive(Clone, Debug)]
 pub struct Project {
@@ -110,8 +113,7 @@ impl Project {
     /// # Errors
     /// If it cannot be read or written.
     pub fn write_gitignore(&self) -> Result<(), PathError> {
-        const NAME: &str = ".gitignore";
-        let mut text = match self.state.read(NAME, 1 << 20) {
+        let mut text = match self.state.read(IGNORE_FILE, 1 << 20) {
             Ok((bytes, _)) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.is_not_found() => String::new(),
             Err(error) => return Err(error),
@@ -127,7 +129,7 @@ impl Project {
             text.push_str(line);
             text.push('\n');
         }
-        self.state.replace(NAME, text.as_bytes())
+        self.state.replace(IGNORE_FILE, text.as_bytes())
     }
 
     /// The directory that holds the state folder.

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use redb::Database;
 
 use crate::fs::{PathError, is_running, maker};
+use crate::project::IGNORE_FILE;
 
 use super::backup::AUTOMATIC;
 use super::error::StoreError;
@@ -65,13 +66,13 @@ impl Store {
         Ok(born?.map_or(Birth::Existed, |()| Birth::Created))
     }
 
-    /// Removes what killed processes left of databases that they were making, and of notes that one is there. The
-    /// caller holds the lock of all who make databases.
+    /// Removes what killed processes left of databases that they were making, of notes that one is there, and of the list of
+    /// what git is to pass over. The caller holds the lock of all who make databases.
     pub(crate) fn remove_unborn(&self) -> Result<(), StoreError> {
         let prefix = format!("{}.tmp-", self.name);
         let left = |name: &&String| name.starts_with(&prefix);
         // a migration makes such a copy without that lock, and any command such a note
-        let others = [AUTOMATIC, DAMAGED, NOTE].map(|beginning| format!(".{beginning}"));
+        let others = [AUTOMATIC, DAMAGED, NOTE, IGNORE_FILE].map(|beginning| format!(".{beginning}"));
         let abandoned = |name: &&String| {
             others.iter().any(|beginning| name.starts_with(beginning))
                 && maker(name).is_some_and(|pid| !is_running(pid))

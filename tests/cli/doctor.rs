@@ -328,6 +328,19 @@ fn what_was_undone_is_told_though_what_is_left_to_do_cannot_be() {
 }
 
 #[test]
+fn a_half_made_ignore_file_is_removed_by_the_next_sync() {
+    let project = project_with(&[issue(1, "first")]);
+    let left = |pid: u32| project.path(&format!(".oxi/..gitignore.tmp-{pid}-0"));
+    // one of a process that is gone, one of a process that may finish it
+    let (gone, lives) = (left(999_999_999), left(std::process::id()));
+    for file in [&gone, &lives] {
+        fs::write(file, "state.redb*").unwrap();
+    }
+    project.oxi("sync").ok();
+    assert!(!gone.exists() && lives.exists());
+}
+
+#[test]
 fn a_database_that_is_taken_away_is_built_again_by_whoever_reads() {
     let project = project_with(&[issue(1, "first"), issue(2, "second")]);
     let path = project.path(".oxi/state.redb");
