@@ -242,12 +242,9 @@ impl Context {
             self.with_mirror(project, store, Options::default(), |mirror| Ok(mirror.ensure_database()?))?;
         if let Some(report) = &mut report {
             super::mirror::pass_over_allowed(self, report);
-            let count = report.created.len();
+            let count = report.created.len() + report.conflicts.len();
             self.note(&format!("built the database from {count} issue file{}", if count == 1 { "" } else { "s" }));
-            for moved in &report.renumbered {
-                self.note(&format!("renumbered {} -> {}, and its file with it", moved.from, moved.to));
-            }
-            super::mirror::print_problems(self, report);
+            super::mirror::print_unasked(self, report);
         }
         Ok(report)
     }

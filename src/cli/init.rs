@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, with_hooks: bool) -> CliResult<Code0> {
         let json = InitJson { root, created: !existed, import, hooks: hooks.clone() };
         output::json(&json)?;
     } else {
-        let count = report.created.len();
+        let count = report.created.len() + if existed { 0 } else { report.conflicts.len() };
         let verb = if existed { "found" } else { "created" };
         let database = root.join(project.state_path(crate::db::DATABASE));
         output::text(&format!("{verb} {}\n", database.display()))?;
@@ -62,7 +62,7 @@ pub(super) fn run(context: &Context, with_hooks: bool) -> CliResult<Code0> {
         if let Some(hooks) = &hooks {
             output::text(&hooks::text(hooks))?;
         }
-        mirror::print_problems(context, &report);
+        mirror::print_unasked(context, &report);
     }
     let registered = hooks.and_then(|report| hooks::outcome(context, &report));
     Ok(mirror::outcome(&report).or(registered))

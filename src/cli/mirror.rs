@@ -75,6 +75,17 @@ pub(super) fn outcome(report: &Report) -> Option<Code> {
     }
 }
 
+/// Says of an import that nobody asked for by name what a person must know.
+pub(super) fn print_unasked(context: &Context, report: &Report) {
+    for moved in &report.renumbered {
+        context.note(&format!("renumbered {} -> {}, and its file with it", moved.from, moved.to));
+    }
+    for id in &report.conflicts {
+        context.note(&Report::conflict_line(*id));
+    }
+    print_problems(context, report);
+}
+
 pub(super) fn print_problems(context: &Context, report: &Report) {
     print_bad(context, &report.bad);
     warn_of_secrets(context, report);

@@ -100,7 +100,13 @@ impl Report {
     pub(super) fn add_conflict(&mut self, id: IssueId) {
         self.needs_attention = true;
         self.conflicts.push(id);
-        self.lines.push(format!("#{id} is in conflict: run `oxi-state resolve {id} --ours|--theirs|--union|--edit`"));
+        self.lines.push(Self::conflict_line(id));
+    }
+
+    /// What is said of an issue that waits for a person.
+    #[must_use]
+    pub fn conflict_line(id: IssueId) -> String {
+        format!("#{id} is in conflict: run `oxi-state resolve {id} --ours|--theirs|--union|--edit`")
     }
 
     /// Whether nothing was done and nothing is wrong.

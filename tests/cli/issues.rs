@@ -32,6 +32,21 @@ fn init_makes_the_folder_the_ignore_file_and_the_database() {
 }
 
 #[test]
+fn a_conflict_that_the_first_import_meets_is_told() {
+    let project = repository();
+    for (number, body) in [(1, "one"), (2, "two")] {
+        let text =
+            "---\nid: N\ntitle: One\ncreated_at: 2026-01-01T00:00:00Z\nupdated_at: 2026-01-01T00:00:00Z\n---\nB\n";
+        let text = text.replace('N', &number.to_string()).replace('B', body);
+        project.write(&format!("{number:04}-one.md"), text);
+    }
+    let told = "#1 is in conflict: run `oxi-state resolve 1 ";
+    project.oxi("init").exits(4).says("imported 1 issue").says_not("no issues yet").warns(told);
+    std::fs::remove_file(project.path(".oxi/state.redb")).unwrap();
+    project.oxi("issue list").ok().warns("built the database from 1 issue file\n").warns(told);
+}
+
+#[test]
 fn init_can_be_run_again() {
     let project = project_with(&[issue(1, "first")]);
     let (before, records) = (project.snapshot(), project.all_issues());
