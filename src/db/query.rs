@@ -54,6 +54,12 @@ impl Classes {
     /// All issues.
     pub const ALL: Self = Self([true; 3]);
 
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(CLASSES.map(|class| self.contains(class) && other.contains(class)))
+    }
+
     fn iter(self) -> impl Iterator<Item = Class> {
         CLASSES.into_iter().filter(move |&class| self.0[class as usize])
     }

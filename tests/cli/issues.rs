@@ -262,6 +262,10 @@ fn list_selects_and_sorts() {
         ("--ready --sort id", vec![1, 2]),
         ("--blocked", vec![3]),
         ("--ready --free", vec![1]),
+        ("--ready --status open --sort id", vec![1, 2]),
+        ("--ready --status all --sort id", vec![1, 2]),
+        ("--blocked --status open", vec![3]),
+        ("--ready --status closed", vec![]),
     ] {
         assert_eq!(ids(&project.json(&format!("issue list {arguments}"))), expected, "{arguments}");
     }

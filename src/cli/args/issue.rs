@@ -207,10 +207,10 @@ pub(in crate::cli) struct ListArgs {
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) text: Option<String>,
     /// Open, and everything it waits for is closed or gone
-    #[arg(long, conflicts_with_all = ["blocked", "status"])]
+    #[arg(long, conflicts_with = "blocked")]
     pub(in crate::cli) ready: bool,
     /// Open, and waiting for an open issue
-    #[arg(long, conflicts_with = "status")]
+    #[arg(long)]
     pub(in crate::cli) blocked: bool,
     /// The order
     #[arg(long, value_name = "BY", default_value = "updated")]

@@ -21,11 +21,12 @@ use super::{claim, full, moved_note};
 pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
     let (project, read) = context.read()?;
     let owners = Owners::new(context, &project);
+    let of_status = classes(args.status.unwrap_or(StatusFilter::Open));
     let query = Query {
-        classes: match (args.ready, args.blocked, args.status) {
-            (true, ..) => Classes::READY,
-            (_, true, _) => Classes::BLOCKED,
-            (.., status) => classes(status.unwrap_or(StatusFilter::Open)),
+        classes: match (args.ready, args.blocked) {
+            (true, _) => of_status.and(Classes::READY),
+            (_, true) => of_status.and(Classes::BLOCKED),
+            _ => of_status,
         },
         priority: args.priority,
         labels: args.labels,
