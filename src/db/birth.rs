@@ -17,7 +17,7 @@ use super::gate::Gate;
 use super::met::NOTE;
 use super::read::mark;
 use super::repair::DAMAGED;
-use super::storage::{Opened, unborn_cache};
+use super::storage::{Opened, unborn_cache, with_reason};
 use super::tables::Tables;
 use super::{DATABASE, SCHEMA_VERSION, Store, begin_write};
 
@@ -160,7 +160,7 @@ pub(super) fn make_tables(database: &Database) -> Result<(), StoreError> {
         tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
         tables.meta.put(mark::STORE_ID, &store_id())?;
     }
-    txn.commit().map_err(|error| StoreError::Engine(Box::new(error.into())))
+    txn.commit().map_err(|error| StoreError::Engine(Box::new(with_reason(error.into()))))
 }
 
 /// A name for the database that no other has: tells apart two clones of one project.

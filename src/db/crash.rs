@@ -16,6 +16,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition,
 use super::birth::make_tables;
 use super::storage::Opened;
 use super::{Author, Cas, Op, StoreError, migrate, write_in};
+use crate::noise::noise;
 use crate::schema::codec;
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Issue, IssueHead};
@@ -340,4 +341,28 @@ fn a_database_that_is_only_being_made_is_not_synced() {
         database.close();
         assert_eq!(disk.syncs() == 0, is_unborn, "{}", disk.syncs());
     }
+}
+
+#[test]
+fn a_full_disk_is_named_also_where_the_engine_does_not() {
+    // it writes what it has no room for before the commit, and passes over that this fails
+    let text = noise(1, 60_000);
+    let mut passed_over = 0;
+    for call in 1..40 {
+        let disk = Disk::default();
+        let database = Opened::open(disk.clone(), Some(1 << 20)).unwrap();
+        make_tables(&database).unwrap();
+        disk.fail_at(call, Fault::Once);
+        let author = Author { actor: "test".into(), session: None, now: "2026-06-17T12:00:00Z".parse().unwrap() };
+        let written = write_in(&database, None, &author, None, |txn| {
+            (0..40).try_for_each(|number| {
+                let head = |id, now| IssueHead::new(id, format!("issue {number}"), now);
+                txn.create(|id, now| Issue { head: head(id, now), body: text.clone() }).map(drop)
+            })
+        });
+        let Err(error) = written.map_err(|error: StoreError| error.to_string()) else { continue };
+        assert!(error.contains("No space left on device"), "{call}: {error}");
+        passed_over += 1;
+    }
+    assert!(passed_over > 10, "{passed_over}");
 }

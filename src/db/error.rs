@@ -5,6 +5,7 @@ use crate::schema::codec::DecodeError;
 use crate::schema::id::IssueId;
 
 use super::gate::GateError;
+use super::storage::with_reason;
 
 /// An error of the store. Expected outcomes (a stale hash, a missing record) are values, not errors.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,11 @@ fn engine_says(error: &redb::Error) -> String {
 }
 
 impl StoreError {
+    /// That a commit failed.
+    pub(super) fn of_commit(error: redb::CommitError) -> Self {
+        Self::CommitUnknown(Box::new(with_reason(error.into())))
+    }
+
     /// Whether something in the file is not what was written.
     #[must_use]
     pub fn is_damage(&self) -> bool {
@@ -113,7 +119,7 @@ macro_rules! engine_errors {
     ($($kind:ty),*) => {$(
         impl From<$kind> for StoreError {
             fn from(error: $kind) -> Self {
-                Self::Engine(Box::new(error.into()))
+                Self::Engine(Box::new(with_reason(error.into())))
             }
         }
     )*};

@@ -112,7 +112,7 @@ pub(super) fn bring_up_to_date(
         }
         tables.meta.put(mark::SCHEMA, &SCHEMA_VERSION)?;
     }
-    txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))
+    txn.commit().map_err(StoreError::of_commit)
 }
 
 fn rewrite_changes(tables: &mut Tables<WriteRows<'_>>) -> Result<(), StoreError> {

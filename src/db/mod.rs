@@ -413,7 +413,7 @@ fn write_in<R, E: From<StoreError>>(
         (result, changed)
     };
     if changed {
-        txn.commit().map_err(|error| StoreError::CommitUnknown(Box::new(error.into())))?;
+        txn.commit().map_err(StoreError::of_commit)?;
     } else {
         txn.abort().map_err(StoreError::from)?;
     }

@@ -10,6 +10,7 @@
 //! A database that is only being made is not synced at all: nobody knows its name, and it is synced as a whole before it
 //! gets the one that they know (`db/birth.rs`).
 
+use std::cell::Cell;
 use std::io;
 use std::ops::{Bound, Deref};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,20 @@ const HELD_TEXT: u64 = 64 << 20;
 pub(super) fn unborn_cache(text: u64) -> usize {
     let wanted = usize::try_from(text.saturating_mul(3)).unwrap_or(usize::MAX);
     if text <= HELD_TEXT { wanted.max(UNBORN_CACHE_BYTES) } else { UNBORN_CACHE_BYTES }
+}
+
+thread_local! {
+    /// What the system said when it refused something last, to the thread that the engine refuses all else from then on: the
+    /// engine does not tell what was the matter if it was about pages that it wrote to have room for others.
+    static REFUSED: Cell<Option<i32>> = const { Cell::new(None) };
+}
+
+/// An error of the engine with what the system said, where the engine tells only that there was something.
+pub(super) fn with_reason(error: redb::Error) -> redb::Error {
+    match (error, REFUSED.get()) {
+        (redb::Error::PreviousIo, Some(code)) => redb::Error::Io(io::Error::from_raw_os_error(code)),
+        (error, _) => error,
+    }
 }
 
 /// What a disk writes whole or not at all. The engine's header is shorter.
@@ -59,6 +74,7 @@ impl Opened {
     /// The cache is that of a database which is only being made.
     pub(super) fn open(backend: impl StorageBackend, unborn: Option<usize>) -> Result<Self, DatabaseError> {
         let is_unborn = unborn.is_some();
+        REFUSED.set(None);
         let is_closing = Arc::new(AtomicBool::new(false));
         // whoever closed it last may have spared one
         let unsynced = Mutex::new(Unsynced { changed: Changed::Nothing, was_spared: !is_unborn });
@@ -123,7 +139,7 @@ impl<B: StorageBackend> Sparing<B> {
             unsynced.was_spared = false;
         }
         unsynced.changed = what.max(unsynced.changed);
-        change()
+        change().inspect_err(|error| REFUSED.set(error.raw_os_error()))
     }
 
     fn unsynced(&self) -> MutexGuard<'_, Unsynced> {

@@ -150,7 +150,7 @@ const KEEP_BESIDE: &str = "nothing was changed; keep long text in a file of its 
 const fn remedy(error: &RenderError) -> &'static str {
     match error {
         RenderError::Unreadable(BadFile { reason: BadReason::ConflictMarker, .. }) => {
-            "indent lines that look like git's conflict markers, or put them in a code fence"
+            "indent lines that look like git's conflict markers, or put them in a code fence that begins at the start of its line"
         }
         RenderError::Unreadable(BadFile { reason: BadReason::TooLarge, .. }) => KEEP_BESIDE,
         RenderError::Unreadable(BadFile { reason: BadReason::FrontmatterTooLarge, .. }) => {

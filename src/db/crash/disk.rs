@@ -173,7 +173,9 @@ impl State {
     fn change(&mut self, event: Event) -> io::Result<()> {
         self.calls += 1;
         match self.fault {
-            Some((call, Fault::Once)) if self.calls == call => return Err(io::ErrorKind::StorageFull.into()),
+            Some((call, Fault::Once)) if self.calls == call => {
+                return Err(rustix::io::Errno::NOSPC.into());
+            }
             Some((call, Fault::ForGood)) if self.calls >= call => return Err(io::Error::other("the disk is gone")),
             _ => {}
         }
