@@ -49,6 +49,8 @@ def parse():
     parser.add_argument("--out", help="where to write the table as Markdown")
     options = parser.parse_args()
     options.binary = options.binary and os.path.abspath(options.binary)
+    if options.work:
+        os.makedirs(options.work, exist_ok=True)
     return options
 
 
