@@ -100,6 +100,14 @@ pub(crate) fn free<T: Send + 'static>(large: T) {
     let _ = Builder::new().spawn(move || drop(large));
 }
 
+/// As [`free`], of a collection of so many; few are freed here, which takes less than to begin a thread.
+pub(crate) fn free_all<T: Send + 'static>(count: usize, items: T) {
+    const MANY: usize = 1000;
+    if count > MANY {
+        free(items);
+    }
+}
+
 /// So many threads, but no more than there are processors; at least one. The system reads files to count processors, so it
 /// is asked only where more than one thread is wanted.
 fn at_most(threads: usize) -> usize {

@@ -242,8 +242,8 @@ impl Context {
             self.with_mirror(project, store, Options::default(), |mirror| Ok(mirror.ensure_database()?))?;
         if let Some(report) = &mut report {
             super::mirror::pass_over_allowed(self, report);
-            let count = report.created.len() + report.conflicts.len();
-            self.note(&format!("built the database from {count} issue file{}", if count == 1 { "" } else { "s" }));
+            let files = super::output::count(report.taken_in() as u64, "issue file");
+            self.note(&format!("built the database from {files}"));
             super::mirror::print_unasked(self, report);
         }
         Ok(report)

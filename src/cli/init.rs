@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, with_hooks: bool) -> CliResult<Code0> {
         let json = InitJson { root, created: !existed, import, hooks: hooks.clone() };
         output::json(&json)?;
     } else {
-        let count = report.created.len() + if existed { 0 } else { report.conflicts.len() };
+        let count = if existed { report.created.len() } else { report.taken_in() };
         let verb = if existed { "found" } else { "created" };
         let database = root.join(project.state_path(crate::db::DATABASE));
         output::text(&format!("{verb} {}\n", database.display()))?;

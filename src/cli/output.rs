@@ -1,6 +1,7 @@
 //! The result on stdout.
 
 use std::io::{BufWriter, Error, ErrorKind, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -9,11 +10,22 @@ use crate::agents::CountingWriter;
 use crate::cores;
 use crate::schema::id::{is_deceptive, is_plain, printable};
 
+use super::context::variable;
 use super::error::{CliError, CliResult, Code};
 
 /// So many of something, in words.
 pub(super) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// How wide a terminal is, in columns, the usual number where it does not say; none if it calls itself dumb.
+pub(super) fn columns(terminal: impl AsFd) -> Option<usize> {
+    const USUAL: usize = 80;
+    if variable("TERM").is_some_and(|term| term == "dumb") {
+        return None;
+    }
+    let columns = rustix::termios::tcgetwinsize(terminal).map_or(0, |size| usize::from(size.ws_col));
+    Some(if columns == 0 { USUAL } else { columns })
 }
 
 /// Prints a value as the one JSON document of this run.
@@ -23,11 +35,8 @@ pub(super) fn json(value: &impl serde::Serialize) -> CliResult<()> {
 
 /// As [`json`], of values that may be so many that to free them takes long.
 pub(super) fn json_items<T: Serialize + Send + 'static>(items: Vec<T>) -> CliResult<()> {
-    const MANY: usize = 1000;
     json(&items)?;
-    if items.len() > MANY {
-        cores::free(items);
-    }
+    cores::free_all(items.len(), items);
     Ok(())
 }
 

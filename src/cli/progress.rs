@@ -7,16 +7,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::context::variable;
+use super::output::columns;
 
 /// A step that takes less shows no bar.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How long a bar stands as it is.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Where the terminal does not say how wide it is, in columns.
-const USUAL_WIDTH: usize = 80;
 
 /// Back to the first column, and clear the line.
 const ANEW: &str = "\r\x1b[K";
@@ -31,7 +28,7 @@ pub(super) struct Bar {
 
 impl Bar {
     pub(super) fn new(is_wanted: bool) -> Self {
-        let is_able = || std::io::stderr().is_terminal() && variable("TERM").is_none_or(|term| term != "dumb");
+        let is_able = || std::io::stderr().is_terminal() && columns(std::io::stderr()).is_some();
         Self { enabled: is_wanted && is_able(), started: Instant::now(), drawn: Mutex::new(None) }
     }
 
@@ -40,10 +37,10 @@ impl Bar {
             return;
         }
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
-        if drawn.is_none_or(|drawn| drawn.elapsed() >= PAUSE) {
-            let size = rustix::termios::tcgetwinsize(std::io::stderr());
-            let width = size.map_or(0, |size| usize::from(size.ws_col));
-            draw(&line(what, done, all, if width == 0 { USUAL_WIDTH } else { width }));
+        if drawn.is_none_or(|drawn| drawn.elapsed() >= PAUSE)
+            && let Some(width) = columns(std::io::stderr())
+        {
+            draw(&line(what, done, all, width));
             *drawn = Some(Instant::now());
         }
     }

@@ -125,10 +125,10 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    fn row(self, entry: Entry) -> Change {
+    fn row(&self, entry: Entry) -> Change {
         Change {
             at: self.author.now,
-            actor: self.author.actor,
+            actor: self.author.actor.clone(),
             session: self.author.session.as_ref().map(ToString::to_string),
             kind: entry.kind,
             key: entry.key,
@@ -148,7 +148,7 @@ impl Signature {
     pub(super) fn creation(&self, op: Op, new: &Versioned) -> Packed {
         let fields = diff::fields_but_body(None, Some(&new.issue));
         let entry = issue_entry(op, &new.issue.head.identity(), (None, Some(new)), fields, false);
-        Packed::new(&self.clone().row(entry))
+        Packed::new(&self.row(entry))
     }
 }
 

@@ -83,6 +83,12 @@ pub struct Write {
     pub lost: Option<String>,
 }
 
+impl Write {
+    fn new(name: FileName, bytes: Vec<u8>, replaces: Option<(FileName, FileStat)>, lost: Option<String>) -> Self {
+        Self { file: ContentHash::of(&bytes), name, bytes, replaces, lost }
+    }
+}
+
 const EDITED: &str = "it was edited since the last import; run `oxi-state sync`";
 const EDITED_AND_DELETED: &str = "it was edited since the last import, for which `oxi-state sync` brings the issue back; \
                                   remove the file yourself if the issue is to be gone";
@@ -180,8 +186,7 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
             let whole =
                 frontmatter::render(record).as_bytes() == bytes && !frontmatter::is_our_rendering(&current, &parsed);
             let lost = whole.then(|| String::from_utf8_lossy(&current).into_owned());
-            let file = ContentHash::of(&bytes);
-            Prepared::Write(Write { name: target, bytes, file, replaces: Some((source, stat)), lost })
+            Prepared::Write(Write::new(target, bytes, Some((source, stat)), lost))
         }
         Err(error) => Prepared::Bad { name: target, line: None, reason: error.to_string() },
     })
@@ -215,10 +220,7 @@ fn from_text(record: &Issue, baseline: Option<&Baseline>) -> Result<Vec<u8>, Ren
 
 fn written(rendered: Result<Vec<u8>, RenderError>, name: FileName, replaces: Option<(FileName, FileStat)>) -> Prepared {
     match rendered {
-        Ok(bytes) => {
-            let file = ContentHash::of(&bytes);
-            Prepared::Write(Write { name, bytes, file, replaces, lost: None })
-        }
+        Ok(bytes) => Prepared::Write(Write::new(name, bytes, replaces, None)),
         Err(error) => Prepared::Bad { name, line: None, reason: error.to_string() },
     }
 }

@@ -222,16 +222,15 @@ impl Watch {
             return *seen;
         }
         let process = known.process.map(|process| process::state(process, known.seen_at));
-        // any sign of life decides, and this one takes the fewest calls
-        let standing = if process == Some(Liveness::Alive) && !known.ended {
-            Standing::Alive
-        } else {
+        let mut standing = judge(&[], process, known.ended);
+        // any sign of life decides, and that of the process takes the fewest calls
+        if standing != Standing::Alive {
             let mut evidence: Vec<_> = self.folders.iter().map(|folder| evidence(folder, session)).collect();
             if self.blind {
                 evidence.push(Evidence::of(LockState::Unusable));
             }
-            judge(&evidence, process, known.ended)
-        };
+            standing = judge(&evidence, process, known.ended);
+        }
         self.seen.borrow_mut().insert(session.to_owned(), standing);
         standing
     }

@@ -269,22 +269,20 @@ struct Prepared {
     put: Option<(Versioned, Op, PreparedPut)>,
 }
 
+/// A file with its body, if that is not held in memory.
+pub(super) fn loaded(file: &ReadFile, dir: Option<&Dir>) -> Result<Option<ReadFile>, MirrorError> {
+    let (Some(_), Some(dir)) = (file.dropped_body, dir) else { return Ok(None) };
+    let mut file = file.clone();
+    if file.complete(dir)? { Ok(Some(file)) } else { Err(MirrorError::Contended) }
+}
+
 fn prepare(
     action: &Action<'_>,
     plan: &ImportPlan<'_>,
     dir: Option<&Dir>,
     signature: &Signature,
 ) -> Result<Prepared, MirrorError> {
-    let loaded = match (action.file, dir) {
-        (Some(file), Some(dir)) if file.dropped_body.is_some() => {
-            let mut file = file.clone();
-            if !file.complete(dir)? {
-                return Err(MirrorError::Contended);
-            }
-            Some(file)
-        }
-        _ => None,
-    };
+    let loaded = action.file.map(|file| loaded(file, dir)).transpose()?.flatten();
     let file = loaded.as_ref().or(action.file);
     let issue = match (&action.record, file) {
         (RecordChange::Put(issue, op), _) => Some(((**issue).clone(), *op, None)),
@@ -335,10 +333,10 @@ fn apply(
             let content = txn.issue_of(identity)?.map_or_else(|| file.issue.clone(), |record| record.issue);
             txn.agree(identity, &Baseline { text, ..file.baseline() }, &content)?;
         }
-        (BaselineChange::Agree, Some(file)) if stored.is_some() => {
-            txn.agree_with(identity, stored, &file.baseline(), &file.issue)?;
-        }
-        (BaselineChange::Agree, Some(file)) => txn.agree(identity, &file.baseline(), &file.issue)?,
+        (BaselineChange::Agree, Some(file)) => match stored {
+            Some(_) => txn.agree_with(identity, stored, &file.baseline(), &file.issue)?,
+            None => txn.agree(identity, &file.baseline(), &file.issue)?,
+        },
         (BaselineChange::Forget, _) => txn.forget_baseline(identity)?,
         _ => {}
     }

@@ -103,6 +103,12 @@ impl Report {
         self.lines.push(Self::conflict_line(id));
     }
 
+    /// How many issues a first import took in, those included that wait for a person.
+    #[must_use]
+    pub fn taken_in(&self) -> usize {
+        self.created.len() + self.conflicts.len()
+    }
+
     /// What is said of an issue that waits for a person.
     #[must_use]
     pub fn conflict_line(id: IssueId) -> String {

@@ -5,7 +5,7 @@ use crate::schema::frontmatter;
 use crate::schema::id::FileName;
 use crate::schema::privacy::{self, Rule};
 
-use super::apply_import::ImportPlan;
+use super::apply_import::{ImportPlan, loaded};
 use super::plan::Known;
 use super::report::{Report, Secret};
 use super::{Mirror, MirrorError};
@@ -16,13 +16,9 @@ impl Mirror<'_> {
     pub(super) fn added_secrets(&self, known: &Known<'_>) -> Result<Vec<(FileName, Rule, usize)>, MirrorError> {
         let mut secrets = Vec::new();
         for file in known.files.iter().filter(|file| file.suspicious) {
-            let mut file = (*file).clone();
-            if let (Some(_), Some(dir)) = (file.dropped_body, self.project.issues()?)
-                && !file.complete(&dir)?
-            {
-                return Err(MirrorError::Contended);
-            }
-            let text = file.text_or_rendering();
+            let dir = if file.dropped_body.is_some() { self.project.issues()? } else { None };
+            let loaded = loaded(file, dir.as_ref())?;
+            let text = loaded.as_ref().unwrap_or(file).text_or_rendering();
             let versions = [known.base.as_ref(), known.record.as_ref().map(|record| &record.issue)];
             let before: String = versions.into_iter().flatten().map(frontmatter::render).collect();
             secrets

@@ -453,7 +453,7 @@ fn an_issue_does_not_wait_for_another_of_the_title_of_one_that_was_deleted() {
     project.oxi("issue delete 1").ok();
     assert_eq!(project.show(2)["blocked_by"], json!([]));
     let ready = project.json("issue list --ready --sort id");
-    assert_eq!(ready.as_array().unwrap().iter().map(|issue| &issue["id"]).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(ids(&ready), [2, 3]);
     // deleted in a file that came from elsewhere, it is the same
     project.oxi("undo").ok();
     assert_eq!(project.show(2)["blocked_by"], json!([1]));

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::context::variable;
+use super::super::output::columns;
 
-/// Widest chart, and that of an output that is no terminal.
+/// Widest chart.
 const WIDTH: usize = 80;
 
 /// Widest name before a bar.
@@ -16,11 +16,7 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 /// How wide a chart may be; none if there is to be none.
 pub(super) fn width() -> Option<usize> {
-    if variable("TERM").is_some_and(|term| term == "dumb") {
-        return None;
-    }
-    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
-    Some(if columns == 0 { WIDTH } else { columns.min(WIDTH) })
+    columns(std::io::stdout()).map(|columns| columns.min(WIDTH))
 }
 
 /// A line for each name and number.

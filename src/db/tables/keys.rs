@@ -15,9 +15,6 @@ use crate::db::witness::Probe;
 /// So many keys are held back at most: 10 MB or so.
 const HELD_BACK: usize = 100_000;
 
-/// So many keys take longer to free than to begin a thread.
-const MANY: usize = 5_000;
-
 /// An index table and its name.
 #[derive(Debug)]
 pub struct Keys<T> {
@@ -107,9 +104,7 @@ impl Keys<WriteRows<'_>> {
             end.insert_before(key.as_slice(), codec::index_seal(key).as_slice())?;
         }
         end.close()?;
-        if held_back.len() >= MANY {
-            cores::free(held_back);
-        }
+        cores::free_all(held_back.len(), held_back);
         Ok(())
     }
 }
