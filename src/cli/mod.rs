@@ -36,9 +36,12 @@ mod validation;
 mod view;
 mod when;
 
-use clap::{Args as _, CommandFactory as _, FromArgMatches as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
-use args::{Cli, Command, ConfigCommand, Global, IssueCommand};
+use args::{
+    AgentsCommand, Asked, Cli, Command, ConfigCommand, IssueCommand, MirrorCommand, ProgramCommand, RecordsCommand,
+    UpkeepCommand, WorkCommand,
+};
 use context::{Context, Reads};
 use error::{CliError, CliResult, Code};
 use mirror::Direction;
@@ -67,12 +70,11 @@ fn tell(error: &CliError, json: bool) -> u8 {
 }
 
 fn parse() -> Result<Cli, clap::Error> {
-    // the tree of all commands and their help is left for the end of the process to free
-    let mut command = std::mem::ManuallyDrop::new(Cli::command());
-    let root = Global::augment_args(clap::Command::new("oxi-state"));
-    if let Some(cli) = args::parse_asked(root, &command) {
+    if let Some(cli) = args::parse_asked() {
         return Ok(cli);
     }
+    // the tree of all commands and their help is left for the end of the process to free
+    let mut command = std::mem::ManuallyDrop::new(Cli::command());
     command
         .try_get_matches_from_mut(std::env::args_os())
         .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command)))
@@ -161,59 +163,94 @@ fn without_controls(mut message: String) -> (String, bool) {
 
 fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
     // no project, settings or environment matter to it
-    if let Command::MergeDriver(args) = &cli.command {
+    if let Command::Mirror(Asked(MirrorCommand::MergeDriver(args))) = &cli.command {
         return Ok(Some(merge_driver::run(args)));
     }
     let context = Context::new(&cli.global, reads(&cli.command))?;
     match cli.command {
-        Command::Init { hooks } => init::run(&context, hooks).map(number),
-        Command::Issue(command) => issue::run(&context, *command.0).map(|()| None),
-        Command::Session(command) => session::run(&context, *command.0).map(Some),
-        Command::Agent(command) => agent::run(&context, *command.0).map(number),
-        Command::Validation(command) => validation::run(&context, *command.0),
-        Command::Handoff(command) => handoff::run(&context, *command.0).map(|()| None),
-        Command::Resume { max_bytes } => resume::run(&context, max_bytes).map(|()| None),
-        Command::Doc(command) => doc::run(&context, *command.0).map(|()| None),
-        Command::Pointer(command) => keyed::pointer(&context, *command.0).map(|()| None),
-        Command::Fact(command) => keyed::fact(&context, *command.0).map(number),
-        Command::Runtime(command) => keyed::runtime(&context, *command.0).map(|()| None),
-        Command::Health(command) => keyed::health(&context, *command.0).map(number),
-        Command::Registry(command) => keyed::registry(&context, *command.0).map(|()| None),
-        Command::Usage(command) => usage::run(&context, *command.0).map(number),
-        Command::Telemetry(command) => telemetry::run(&context, *command.0).map(|()| None),
-        Command::Import(args) => {
-            mirror::run(&context, Direction::Import(args.since.as_deref()), &args.mirror).map(number)
-        }
-        Command::Export(args) => mirror::run(&context, Direction::Export, &args).map(number),
-        Command::Sync(args) => mirror::run(&context, Direction::Sync, &args).map(number),
-        Command::Status { check } => mirror::status(&context, check).map(number),
-        Command::Conflicts => mirror::conflicts(&context).map(|()| None),
-        Command::Resolve(args) => mirror::resolve(&context, &args).map(|()| None),
-        Command::Snapshot(args) => snapshot::run(&context, &args).map(|()| None),
-        Command::Inbox(args) => inbox::run(&context, &args).map(number),
-        Command::Hooks(command) => hooks::run(&context, *command.0).map(number),
-        Command::MergeDriver(_) => Ok(None),
-        Command::Log(args) => log::log(&context, &args).map(|()| None),
-        Command::Undo(args) => history::undo(&context, &args).map(|()| None),
-        Command::Stats => history::stats(&context).map(|()| None),
-        Command::Doctor(args) => doctor::run(&context, &args).map(number),
-        Command::Backup(args) => backup::back_up(&context, &args).map(|()| None),
-        Command::Restore(args) => backup::restore(&context, &args).map(|()| None),
-        Command::Compact { dry_run, trust_clock } => compact::run(&context, dry_run, trust_clock).map(|()| None),
-        Command::Config(command) => config::run(&context, *command.0).map(|()| None),
-        Command::Schema { kind } => output::json(&schemas::of(kind)).map(|()| None),
-        Command::Completions { shell } => {
+        Command::Work(command) => work(&context, command.0),
+        Command::Agents(command) => agents(&context, command.0),
+        Command::Records(command) => records(&context, command.0),
+        Command::Mirror(command) => mirrored(&context, command.0).map(number),
+        Command::Upkeep(command) => upkeep(&context, command.0).map(number),
+        Command::Program(command) => program(&context, command.0).map(|()| None),
+    }
+}
+
+fn work(context: &Context, command: WorkCommand) -> CliResult<Option<u8>> {
+    match command {
+        WorkCommand::Init { hooks } => init::run(context, hooks).map(number),
+        WorkCommand::Issue(command) => issue::run(context, *command.0).map(|()| None),
+    }
+}
+
+fn agents(context: &Context, command: AgentsCommand) -> CliResult<Option<u8>> {
+    match command {
+        AgentsCommand::Session(command) => session::run(context, *command.0).map(Some),
+        AgentsCommand::Agent(command) => agent::run(context, *command.0).map(number),
+        AgentsCommand::Validation(command) => validation::run(context, *command.0),
+        AgentsCommand::Handoff(command) => handoff::run(context, *command.0).map(|()| None),
+        AgentsCommand::Resume { max_bytes } => resume::run(context, max_bytes).map(|()| None),
+    }
+}
+
+fn records(context: &Context, command: RecordsCommand) -> CliResult<Option<u8>> {
+    match command {
+        RecordsCommand::Doc(command) => doc::run(context, *command.0).map(|()| None),
+        RecordsCommand::Pointer(command) => keyed::pointer(context, *command.0).map(|()| None),
+        RecordsCommand::Fact(command) => keyed::fact(context, *command.0).map(number),
+        RecordsCommand::Runtime(command) => keyed::runtime(context, *command.0).map(|()| None),
+        RecordsCommand::Health(command) => keyed::health(context, *command.0).map(number),
+        RecordsCommand::Registry(command) => keyed::registry(context, *command.0).map(|()| None),
+        RecordsCommand::Usage(command) => usage::run(context, *command.0).map(number),
+        RecordsCommand::Telemetry(command) => telemetry::run(context, *command.0).map(|()| None),
+    }
+}
+
+fn mirrored(context: &Context, command: MirrorCommand) -> CliResult<Option<Code>> {
+    match command {
+        MirrorCommand::Import(args) => mirror::run(context, Direction::Import(args.since.as_deref()), &args.mirror),
+        MirrorCommand::Export(args) => mirror::run(context, Direction::Export, &args),
+        MirrorCommand::Sync(args) => mirror::run(context, Direction::Sync, &args),
+        MirrorCommand::Status { check } => mirror::status(context, check),
+        MirrorCommand::Conflicts => mirror::conflicts(context).map(|()| None),
+        MirrorCommand::Resolve(args) => mirror::resolve(context, &args).map(|()| None),
+        MirrorCommand::Snapshot(args) => snapshot::run(context, &args).map(|()| None),
+        MirrorCommand::Inbox(args) => inbox::run(context, &args),
+        MirrorCommand::Hooks(command) => hooks::run(context, *command.0),
+        MirrorCommand::MergeDriver(_) => Ok(None),
+    }
+}
+
+fn upkeep(context: &Context, command: UpkeepCommand) -> CliResult<Option<Code>> {
+    match command {
+        UpkeepCommand::Doctor(args) => return doctor::run(context, &args),
+        UpkeepCommand::Log(args) => log::log(context, &args),
+        UpkeepCommand::Undo(args) => history::undo(context, &args),
+        UpkeepCommand::Stats => history::stats(context),
+        UpkeepCommand::Backup(args) => backup::back_up(context, &args),
+        UpkeepCommand::Restore(args) => backup::restore(context, &args),
+        UpkeepCommand::Compact { dry_run, trust_clock } => compact::run(context, dry_run, trust_clock),
+    }
+    .map(|()| None)
+}
+
+fn program(context: &Context, command: ProgramCommand) -> CliResult<()> {
+    match command {
+        ProgramCommand::Config(command) => config::run(context, *command.0),
+        ProgramCommand::Schema { kind } => output::json(&schemas::of(kind)),
+        ProgramCommand::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "oxi-state", &mut script);
             // clap_complete 4.6 looks for what it set under another name where the program's name has a hyphen
             let script = String::from_utf8_lossy(&script).replace("oxi__subcmd__state", "oxi__state");
-            output::text(&script).map(|()| None)
+            output::text(&script)
         }
-        Command::Man => {
+        ProgramCommand::Man => {
             let mut page = Vec::new();
             let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
             rendered.map_err(|error| CliError::new(Code::Error, format!("cannot render the manual page: {error}")))?;
-            output::text(&String::from_utf8_lossy(&page)).map(|()| None)
+            output::text(&String::from_utf8_lossy(&page))
         }
     }
 }
@@ -221,11 +258,16 @@ fn dispatch(cli: Cli) -> CliResult<Option<u8>> {
 /// Which settings a command goes by.
 fn reads(command: &Command) -> Reads {
     match command {
-        // what mends a settings file must not fail for what is wrong in it
-        Command::Config(command) if matches!(*command.0, ConfigCommand::Set(_)) => Reads::NoFiles,
-        Command::Schema { .. } | Command::Completions { .. } | Command::Man => Reads::NoFiles,
+        Command::Program(Asked(ProgramCommand::Config(command))) => match &*command.0 {
+            // what mends a settings file must not fail for what is wrong in it
+            ConfigCommand::Set(_) => Reads::NoFiles,
+            _ => Reads::All,
+        },
+        Command::Program(_) => Reads::NoFiles,
         // `--session` is a filter there
-        Command::Issue(command) if matches!(*command.0, IssueCommand::List(_)) => Reads::AllButSessionFlag,
+        Command::Work(Asked(WorkCommand::Issue(command))) if matches!(*command.0, IssueCommand::List(_)) => {
+            Reads::AllButSessionFlag
+        }
         _ => Reads::All,
     }
 }

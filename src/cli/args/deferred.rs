@@ -1,11 +1,12 @@
 //! Commands, and their arguments, that are set up only if they are asked for: to set up all of them, with their helps and
 //! with the global options for each, would cost every run a fifth of its time.
 
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::{PoisonError, RwLock};
 
 use clap::error::Error;
-use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
 /// The names of commands that alone are to be set up; none if all are.
 static ASKED: RwLock<Option<Vec<String>>> = RwLock::new(None);
@@ -14,30 +15,72 @@ fn ask(names: Option<Vec<String>>) {
     *ASKED.write().unwrap_or_else(PoisonError::into_inner) = names;
 }
 
-/// Those commands below a command that are to be set up.
-fn asked(command: &Command) -> Vec<Command> {
-    let names = ASKED.read().unwrap_or_else(PoisonError::into_inner);
-    let is = |command: &Command, name: &str| {
-        command.get_name() == name || command.get_all_aliases().any(|alias| alias == name)
-    };
-    let is_asked = |command: &&Command| names.as_ref().is_none_or(|names| names.iter().any(|name| is(command, name)));
-    command.get_subcommands().filter(is_asked).cloned().collect()
+/// Which commands are to be set up.
+enum Wanted {
+    All,
+    Some,
+    None,
+}
+
+/// Which of those commands are to be set up that `is_one` knows by their names.
+fn wanted(is_one: impl Fn(&str) -> bool) -> Wanted {
+    match ASKED.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        None => Wanted::All,
+        Some(names) if names.iter().any(|name| is_one(name)) => Wanted::Some,
+        Some(_) => Wanted::None,
+    }
 }
 
 /// Parses the arguments of this process with those commands alone whose names are among them, which is enough if all is
-/// well; none if something is wrong or help is asked for, which is to be told from the whole tree of `commands`. `root` is
-/// what they are below.
-pub(in crate::cli) fn parse_asked<T: FromArgMatches>(root: Command, commands: &Command) -> Option<T> {
+/// well; none if something is wrong or help is asked for, which is to be told from the whole tree of commands.
+pub(in crate::cli) fn parse_asked<T: Parser>() -> Option<T> {
     ask(Some(std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).collect()));
     // left for the end of the process to free
-    let mut command = std::mem::ManuallyDrop::new(root.subcommand_required(true).subcommands(asked(commands)));
+    let mut command = ManuallyDrop::new(T::command());
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     ask(None);
     T::from_arg_matches_mut(&mut parsed.ok()?).ok()
 }
 
+/// A command with those of `T` below it that are to be set up.
 fn augment_asked<T: Subcommand>(command: Command) -> Command {
-    command.subcommands(asked(&T::augment_subcommands(Command::new(""))))
+    match wanted(T::has_subcommand) {
+        Wanted::All => T::augment_subcommands(command),
+        Wanted::Some => {
+            let mut all = T::augment_subcommands(Command::new(""));
+            let is_asked = |below: &&mut Command| !matches!(wanted(|name| name == below.get_name()), Wanted::None);
+            command.subcommands(all.get_subcommands_mut().filter(is_asked).map(std::mem::take))
+        }
+        Wanted::None => command,
+    }
+}
+
+/// A group of commands of which none is set up unless one is asked for.
+#[derive(Debug)]
+pub(in crate::cli) struct Asked<T>(pub(in crate::cli) T);
+
+impl<T: FromArgMatches> FromArgMatches for Asked<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl<T: Subcommand> Subcommand for Asked<T> {
+    fn augment_subcommands(command: Command) -> Command {
+        augment_asked::<T>(command)
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        T::augment_subcommands_for_update(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        T::has_subcommand(name)
+    }
 }
 
 /// The arguments of a command, or the commands below it.

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use crate::schema::id::{ContentHash, IssueId};
 use crate::schema::issue::{Priority, Status};
 
-use super::deferred::Deferred;
+use super::deferred::{Asked, Deferred};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum IssueCommand {
@@ -22,11 +22,26 @@ pub(in crate::cli) enum IssueCommand {
         after_help = "Examples:\n  oxi-state issue create 'Fix login' -p high -l bug -l auth\n  oxi-state issue create 'Write docs' --depends-on 12 --body-file notes.md\n  oxi-state issue create --from plan.jsonl\n  echo '{\"title\":\"One\",\"key\":\"a\"}' | oxi-state issue create --from -"
     )]
     Create(Deferred<CreateArgs>),
+    #[command(flatten)]
+    List(Asked<ListCommand>),
+    #[command(flatten)]
+    Look(Asked<LookCommand>),
+    #[command(flatten)]
+    Change(Asked<ChangeCommand>),
+}
+
+// Alone, for its arguments cannot be deferred: one has the name of a global option.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum ListCommand {
     /// List issues; open ones, newest change first, unless asked otherwise
     #[command(
         after_help = "Examples:\n  oxi-state issue list --ready --sort priority --limit 10\n  oxi-state issue list -l bug --json | jq -r '.[].title'"
     )]
     List(ListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum LookCommand {
     /// Show issues whole
     #[command(after_help = "Example:\n  oxi-state issue show 12 --json | jq .blocked_by")]
     Show {
@@ -56,6 +71,10 @@ pub(in crate::cli) enum IssueCommand {
         #[arg(long)]
         start: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum ChangeCommand {
     /// Change fields of an issue, all in one step
     ///
     /// With --where, of all issues that match, all or none.

@@ -23,7 +23,7 @@ use crate::schema::id::IssueId;
 use crate::schema::issue::Issue;
 use crate::schema::privacy;
 
-use super::args::IssueCommand;
+use super::args::{Asked, ChangeCommand, IssueCommand, ListCommand, LookCommand};
 use super::context::Context;
 use super::error::{CliError, CliResult, Code};
 use super::view::{FullIssueJson, Owners};
@@ -34,20 +34,24 @@ pub(super) fn run(context: &Context, command: IssueCommand) -> CliResult<()> {
             Some(file) => batch::run(context, file),
             None => create::run(context, *args.0),
         },
-        IssueCommand::List(args) => query::list(context, args),
-        IssueCommand::Show { ids } => query::show(context, &ids),
-        IssueCommand::Search { text, status, limit } => query::search(context, &text, status, limit),
-        IssueCommand::Summary => query::summary(context),
-        IssueCommand::Next { start } => query::next(context, start),
-        IssueCommand::Update(args) => change::run(context, *args.0),
-        IssueCommand::Start(args) => claim::run(context, claim::Claim::Start, &args),
-        IssueCommand::Release(args) => claim::run(context, claim::Claim::Release, &args),
-        IssueCommand::Close(args) => claim::run(context, claim::Claim::Close, &args),
-        IssueCommand::Reopen(args) => claim::run(context, claim::Claim::Reopen, &args),
-        IssueCommand::Link(args) => claim::run(context, claim::Claim::Link, &args),
-        IssueCommand::Delete(args) => claim::delete(context, &args),
-        IssueCommand::Edit { id } => edit::run(context, id),
-        IssueCommand::Dep(command) => dep::run(context, &command.0),
+        IssueCommand::List(Asked(ListCommand::List(args))) => query::list(context, args),
+        IssueCommand::Look(command) => match command.0 {
+            LookCommand::Show { ids } => query::show(context, &ids),
+            LookCommand::Search { text, status, limit } => query::search(context, &text, status, limit),
+            LookCommand::Summary => query::summary(context),
+            LookCommand::Next { start } => query::next(context, start),
+        },
+        IssueCommand::Change(command) => match command.0 {
+            ChangeCommand::Update(args) => change::run(context, *args.0),
+            ChangeCommand::Start(args) => claim::run(context, claim::Claim::Start, &args),
+            ChangeCommand::Release(args) => claim::run(context, claim::Claim::Release, &args),
+            ChangeCommand::Close(args) => claim::run(context, claim::Claim::Close, &args),
+            ChangeCommand::Reopen(args) => claim::run(context, claim::Claim::Reopen, &args),
+            ChangeCommand::Link(args) => claim::run(context, claim::Claim::Link, &args),
+            ChangeCommand::Delete(args) => claim::delete(context, &args),
+            ChangeCommand::Edit { id } => edit::run(context, id),
+            ChangeCommand::Dep(command) => dep::run(context, &command.0),
+        },
     }
 }
 
