@@ -168,6 +168,9 @@ impl<'t> Finder<'t> {
     }
 }
 
+/// As many issues as are usually asked for; room for them is made at once.
+const USUAL: usize = 64;
+
 type Keys<'a> = Box<dyn Iterator<Item = Result<Vec<u8>, StoreError>> + 'a>;
 
 /// Several sorted key ranges as one, in the order of what follows their prefixes.
@@ -211,7 +214,7 @@ impl<T: Readable> Tables<T> {
     ) -> Result<Vec<StoredHead>, StoreError> {
         let limit = query.limit.unwrap_or(usize::MAX);
         let text = query.text.as_deref().map(Finder::new);
-        let mut found = Vec::new();
+        let mut found = Vec::with_capacity(limit.min(USUAL));
         let accepts = |stored: &StoredHead| query.accepts(stored, text.as_ref());
         let term = query.term();
         let accepted = match self.small_set(query)? {

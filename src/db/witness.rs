@@ -9,7 +9,7 @@
 //! Not noticed: a header of which the bit that chooses between its two places has flipped, so that the last commit but
 //! one is the present state, if none of its pages has been used again since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,6 +77,13 @@ impl Bounds {
 /// How many bytes of pages of rows are kept: more than the heads of 100,000 issues.
 const KEPT: usize = 32 << 20;
 
+/// How many pages of rows a short transaction keeps. To read and verify one again takes it less than memory that was not
+/// used before.
+const FEW: usize = 16;
+
+/// After so many pages of rows a transaction is no longer a short one, and keeps all it reads.
+const MANY: usize = 256;
+
 /// A page of rows that is as it was written.
 #[derive(Clone, Debug)]
 pub(super) struct LeafPage {
@@ -115,8 +122,32 @@ struct Known {
     leaves: BTreeSet<u64>,
     /// How many bytes of rows there are among the pages.
     kept: usize,
+    /// The pages of rows that are kept, the newest last, as long as these are few.
+    recent: VecDeque<u64>,
+    /// How many pages of rows were read to be kept.
+    read: usize,
     /// Where pages are read to.
     buffer: Vec<u8>,
+}
+
+impl Known {
+    /// Keeps a page of rows, as far as there is room.
+    fn keep_rows(&mut self, page: u64, bytes: Arc<[u8]>) {
+        self.read += 1;
+        if self.read < MANY {
+            self.recent.push_back(page);
+            if self.recent.len() > FEW
+                && let Some(oldest) = self.recent.pop_front().and_then(|oldest| self.pages.remove(&oldest))
+            {
+                self.kept -= oldest.len();
+            }
+        }
+        if self.kept + bytes.len() <= KEPT {
+            self.kept += bytes.len();
+            // another thread may have read it at the same time
+            self.kept -= self.pages.insert(page, bytes).map_or(0, |same| same.len());
+        }
+    }
 }
 
 impl Witness {
@@ -249,12 +280,13 @@ impl Witness {
         };
         self.verify(root, shape, &mut buffer)?;
         let bytes: Arc<[u8]> = buffer.as_slice().into();
-        let rows = if matches!(Node::parse(&bytes, shape), Some(Node::Leaf(_))) { bytes.len() } else { 0 };
+        let has_rows = matches!(Node::parse(&bytes, shape), Some(Node::Leaf(_)));
         let mut known = self.known();
         known.buffer = buffer;
-        if rows == 0 || (keeps_rows && known.kept + rows <= KEPT) {
-            known.kept += rows;
+        if !has_rows {
             known.pages.insert(root.page, Arc::clone(&bytes));
+        } else if keeps_rows {
+            known.keep_rows(root.page, Arc::clone(&bytes));
         }
         Ok(bytes)
     }
