@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 use regex::{Regex, RegexBuilder};
 
 use crate::schema::codec::DecodeError;
-use crate::schema::id::IssueId;
+use crate::schema::id::{IssueId, Slug};
 use crate::schema::issue::Priority;
 
 use super::error::StoreError;
-use super::index::{CLASSES, OrderKind, TermKind, id_of, order_prefix, priority_term, term_prefix};
+use super::index::{CLASSES, OrderKind, TermKind, id_key, id_of, order_prefix, priority_term, term_prefix};
 use super::record::{Class, StoredHead};
 use super::tables::{ReadRows, Readable, Tables};
 
@@ -243,7 +243,13 @@ impl<T: Readable> Tables<T> {
             if found.len() >= limit && in_order {
                 break;
             }
-            let stored = self.indexed(&key?, "order")?;
+            let id = self.indexed(&key?)?;
+            if let Some(text) = &text
+                && !self.has_in_title(id, text)?
+            {
+                continue;
+            }
+            let stored = self.head_named_by(id, "order")?;
             if accepts(&stored) && keep(&stored)? {
                 found.push(stored);
             }
@@ -299,9 +305,15 @@ impl<T: Readable> Tables<T> {
         Ok(Merged { ranges, reverse: query.reverse })
     }
 
-    fn indexed(&self, key: &[u8], table: &'static str) -> Result<StoredHead, StoreError> {
-        let id = id_of(key).ok_or_else(|| self.order.corrupt(key, DecodeError::Damaged))?;
-        self.head_named_by(id, table)
+    fn indexed(&self, key: &[u8]) -> Result<IssueId, StoreError> {
+        id_of(key).ok_or_else(|| self.order.corrupt(key, DecodeError::Damaged))
+    }
+
+    /// Whether a text is in an issue's title, which takes half as long to tell as to read all that a head has; true if
+    /// there is no such issue.
+    fn has_in_title(&self, id: IssueId, text: &Finder<'_>) -> Result<bool, StoreError> {
+        let beginning: Option<(IssueId, Slug, String)> = self.heads.beginning(&id_key(id))?;
+        Ok(beginning.is_none_or(|(_, _, title)| text.is_in_short(&title)))
     }
 
     fn head_named_by(&self, id: IssueId, table: &'static str) -> Result<StoredHead, StoreError> {

@@ -128,6 +128,12 @@ impl<T: Readable> Rows<T> {
         self.table.look_up(key, |bytes| self.decode(key, bytes))?.transpose()
     }
 
+    /// The first fields of the value of a key.
+    pub(crate) fn beginning<V: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<V>, StoreError> {
+        let decode = |bytes: &[u8]| codec::decode_beginning(key, bytes).map_err(|cause| self.corrupt(key, cause));
+        self.table.look_up(key, decode)?.transpose()
+    }
+
     /// Whether there is a row of that key.
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
         Ok(self.table.look_up(key, |_| ())?.is_some())

@@ -100,6 +100,12 @@ impl LeafPage {
             Node::Branch(_) => None,
         }
     }
+
+    /// Whether a key lies between its first and its last row, so that it is there or nowhere.
+    fn spans(&self, key: &[u8]) -> bool {
+        let is_within = |rows: Leaf<'_>| Some(rows.row(0)?.0 <= key && key <= rows.row(rows.len() - 1)?.0);
+        self.rows().and_then(is_within).unwrap_or(false)
+    }
 }
 
 /// Is shown a row's key and value; answers nothing if they cannot be.
@@ -126,6 +132,8 @@ struct Known {
     recent: VecDeque<u64>,
     /// How many pages of rows were read to be kept.
     read: usize,
+    /// The page in which a row was looked for last, and the topmost one of its table: the next is often beside it.
+    last: Option<(u64, LeafPage)>,
     /// Where pages are read to.
     buffer: Vec<u8>,
 }
@@ -264,8 +272,14 @@ impl Witness {
     /// verified, and the row's own: its bytes do not tell whether they are its last.
     pub(super) fn find<R>(&self, table: &str, key: &[u8], take: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Doubt> {
         let Some((root, shape)) = self.root(table) else { return Ok(None) };
-        let (page, _) = self.descend(root, shape, Probe::At(key), true)?;
-        Ok(page.as_ref().and_then(|page| page.rows()?.value(key)).map(take))
+        let last = self.known().last.clone().filter(|(table, page)| *table == root.page && page.spans(key));
+        let page = match last {
+            Some((_, page)) => Some(page),
+            None => self.descend(root, shape, Probe::At(key), true)?.0,
+        };
+        let found = page.as_ref().and_then(|page| page.rows()?.value(key)).map(take);
+        self.known().last = page.map(|page| (root.page, page));
+        Ok(found)
     }
 
     /// A page on the way to a row, as it was written. One of rows is kept, as far as there is room, if others will be

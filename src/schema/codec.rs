@@ -6,6 +6,8 @@
 //! would come back as wrong data. bincode is named in this file alone, so that another encoding can follow it behind
 //! the format byte.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -109,9 +111,25 @@ pub fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
 /// [`DecodeError::Damaged`] unless every bit is as it was stored; [`DecodeError::Newer`] for a version this program
 /// does not know.
 pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, DecodeError> {
+    let payload = &*payload(key, bytes)?;
+    match decode_payload(payload)? {
+        (value, used) if used == payload.len() => Ok(value),
+        _ => Err(DecodeError::Damaged),
+    }
+}
+
+/// The first fields of the value that was stored under a key.
+///
+/// # Errors
+/// See [`decode`].
+pub fn decode_beginning<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, DecodeError> {
+    decode_payload(&payload(key, bytes)?).map(|(value, _)| value)
+}
+
+fn payload<'b>(key: &[u8], bytes: &'b [u8]) -> Result<Cow<'b, [u8]>, DecodeError> {
     match sealed(key, bytes).ok_or(DecodeError::Damaged)? {
-        (PLAIN, payload) => decode_payload(payload),
-        (COMPRESSED, payload) => decode_payload(&decompressed(payload)?),
+        (PLAIN, payload) => Ok(payload.into()),
+        (COMPRESSED, payload) => decompressed(payload).map(Cow::Owned),
         (newer, _) => Err(DecodeError::Newer(newer)),
     }
 }
@@ -122,11 +140,10 @@ fn sealed<'b>(key: &[u8], bytes: &'b [u8]) -> Option<(u8, &'b [u8])> {
     (u64::from_le_bytes(*stored) == checksum(key, *version, payload)).then_some((*version, payload))
 }
 
-fn decode_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
-    match bincode::serde::decode_from_slice(payload, bincode::config::standard().with_limit::<MAX_PAYLOAD>()) {
-        Ok((value, used)) if used == payload.len() => Ok(value),
-        _ => Err(DecodeError::Damaged),
-    }
+/// A value, and how many bytes of the payload it took.
+fn decode_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<(T, usize), DecodeError> {
+    let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
+    bincode::serde::decode_from_slice(payload, config).map_err(|_| DecodeError::Damaged)
 }
 
 /// The checksum that stands as the value of an index row, which has none of its own.
@@ -165,6 +182,17 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(decode::<Value>(b"key", &bytes[..len]), Err(DecodeError::Damaged));
         }
+    }
+
+    #[test]
+    fn the_beginning_of_a_value_is_told_alone_and_not_of_a_damaged_one() {
+        let bytes = encode(b"key", &(7_u32, "text", [1_u8; 9]));
+        assert_eq!(decode_beginning(b"key", &bytes), Ok((7_u32, "text".to_owned())));
+        assert_eq!(decode_beginning::<u32>(b"kez", &bytes), Err(DecodeError::Damaged));
+        let last = [&bytes[..bytes.len() - 1], &[2]].concat();
+        assert_eq!(decode_beginning::<u32>(b"key", &last), Err(DecodeError::Damaged));
+        let long = encode(b"key", &(7_u32, "again and again ".repeat(200)));
+        assert_eq!((long[0], decode_beginning(b"key", &long)), (COMPRESSED, Ok(7_u32)));
     }
 
     #[test]
