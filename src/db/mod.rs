@@ -40,6 +40,7 @@ pub mod engine;
 mod entries;
 mod error;
 mod examine;
+mod finder;
 pub mod gate;
 mod inbox;
 mod index;

@@ -1,14 +1,11 @@
 //! Lists of issues: filters and orders over heads and indexes; no body is read, and no more heads than are asked for.
 
-use std::sync::OnceLock;
-
-use regex::{Regex, RegexBuilder};
-
 use crate::schema::codec::DecodeError;
 use crate::schema::id::{IssueId, Slug};
 use crate::schema::issue::Priority;
 
 use super::error::StoreError;
+use super::finder::Finder;
 use super::index::{CLASSES, OrderKind, TermKind, id_key, id_of, order_prefix, priority_term, term_prefix};
 use super::record::{Class, StoredHead};
 use super::tables::{ReadRows, Readable, Tables};
@@ -137,34 +134,6 @@ impl Query {
             (Some(priority), Sort::Updated) => Some((TermKind::Priority, priority_term(priority).to_vec())),
             _ => None,
         }
-    }
-}
-
-/// Finds a text in others, in any case.
-struct Finder<'t> {
-    text: &'t str,
-    pattern: OnceLock<Option<Regex>>,
-}
-
-impl<'t> Finder<'t> {
-    fn new(text: &'t str) -> Self {
-        Self { text, pattern: OnceLock::new() }
-    }
-
-    fn is_in(&self, text: &str) -> bool {
-        let compile = || RegexBuilder::new(&regex::escape(self.text)).case_insensitive(true).build().ok();
-        // a text that is too long for it is in nothing that can be stored
-        self.pattern.get_or_init(compile).as_ref().is_some_and(|pattern| pattern.is_match(text))
-    }
-
-    /// As [`Finder::is_in`], for a short text: in a thousand of them it takes less than to compile a pattern.
-    fn is_in_short(&self, text: &str) -> bool {
-        if !self.text.is_ascii() || !text.is_ascii() || self.text.is_empty() {
-            return self.is_in(text);
-        }
-        let (wanted, first) = (self.text.as_bytes(), self.text.as_bytes()[0]);
-        let is_here = |part: &[u8]| part[0].eq_ignore_ascii_case(&first) && part.eq_ignore_ascii_case(wanted);
-        text.as_bytes().windows(wanted.len()).any(is_here)
     }
 }
 
@@ -352,21 +321,5 @@ fn sort(heads: &mut [StoredHead], query: &Query) {
     });
     if query.reverse {
         heads.reverse();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_found_in_short_texts_as_in_long_ones() {
-        let texts = ["Fix login", "fix LOGIN twice", "λόγος ΛΌΓΟΣ", "Kelvin \u{212a}", "", "x", "fi", "ſ and s"];
-        for text in ["fix", "LOGIN", "k", "s", "λόγος", "twice ", "", "fix login twice and more"] {
-            let finder = Finder::new(text);
-            for in_text in texts {
-                assert_eq!(finder.is_in_short(in_text), finder.is_in(in_text), "{text:?} in {in_text:?}");
-            }
-        }
     }
 }
