@@ -1,5 +1,7 @@
 //! Lists of issues: filters and orders over heads and indexes; no body is read, and no more heads than are asked for.
 
+use std::cmp::Reverse;
+
 use crate::schema::codec::DecodeError;
 use crate::schema::id::{IssueId, Slug};
 use crate::schema::issue::Priority;
@@ -183,7 +185,6 @@ impl<T: Readable> Tables<T> {
     ) -> Result<Vec<StoredHead>, StoreError> {
         let limit = query.limit.unwrap_or(usize::MAX);
         let text = query.text.as_deref().map(Finder::new);
-        let mut found = Vec::with_capacity(limit.min(USUAL));
         let accepts = |stored: &StoredHead| query.accepts(stored, text.as_ref());
         let term = query.term();
         let accepted = match self.small_set(query)? {
@@ -197,16 +198,21 @@ impl<T: Readable> Tables<T> {
             }
             None => None,
         };
-        if let Some(accepted) = accepted {
-            for stored in accepted {
-                if keep(&stored)? {
-                    found.push(stored);
-                }
-            }
-            sort(&mut found, query);
-            found.truncate(limit);
-            return Ok(found);
+        if let Some(mut accepted) = accepted {
+            let mut failed = Ok(());
+            accepted.retain(|stored| {
+                let kept = if failed.is_ok() { keep(stored) } else { Ok(false) };
+                kept.unwrap_or_else(|error| {
+                    failed = Err(error);
+                    false
+                })
+            });
+            failed?;
+            sort(&mut accepted, query);
+            accepted.truncate(limit);
+            return Ok(accepted);
         }
+        let mut found = Vec::with_capacity(limit.min(USUAL));
         let in_order = term.is_none() || query.sort == Sort::Updated;
         for key in self.candidates(query, term.as_ref())? {
             if found.len() >= limit && in_order {
@@ -308,16 +314,16 @@ impl Tables<ReadRows> {
     }
 }
 
+/// By the order that a query asks for; what is moved about are keys, not heads, which are long.
 fn sort(heads: &mut [StoredHead], query: &Query) {
-    heads.sort_by(|a, b| {
-        let (a, b) = (&a.head, &b.head);
-        match query.sort {
-            Sort::Updated => b.updated_at.cmp(&a.updated_at),
-            Sort::Created => b.created_at.cmp(&a.created_at),
-            Sort::Priority => b.priority.cmp(&a.priority),
-            Sort::Id => std::cmp::Ordering::Equal,
-        }
-        .then(a.id.cmp(&b.id))
+    heads.sort_by_cached_key(|StoredHead { head, .. }| {
+        let by_time = match query.sort {
+            Sort::Updated => Some(head.updated_at),
+            Sort::Created => Some(head.created_at),
+            Sort::Priority | Sort::Id => None,
+        };
+        let by_priority = (query.sort == Sort::Priority).then_some(head.priority);
+        (Reverse(by_time), Reverse(by_priority), head.id)
     });
     if query.reverse {
         heads.reverse();

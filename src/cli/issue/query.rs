@@ -71,12 +71,10 @@ fn print(context: &Context, project: &Project, read: ReadTxn, heads: Vec<StoredH
         drop(read);
         return output::text(&view::list(&heads, &[]));
     }
-    let mut items = Vec::with_capacity(heads.len());
-    for stored in heads {
-        items.push(IssueJson::new(&read, project, stored)?);
-    }
+    // in the memory of the heads
+    let items: Result<Vec<_>, _> = heads.into_iter().map(|stored| IssueJson::new(&read, project, stored)).collect();
     drop(read);
-    output::json_items(items)
+    output::json_items(items?)
 }
 
 const fn classes(status: StatusFilter) -> Classes {

@@ -99,7 +99,12 @@ impl Readable for ReadRows {
             shown.map_err(doubtful)?;
             Ok(made)
         });
-        made.into_iter().collect::<Result<Vec<Vec<R>>, _>>().map(|made| made.into_iter().flatten().collect())
+        let parts = made.into_iter().collect::<Result<Vec<Vec<R>>, StoreError>>()?;
+        let mut all = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+        for part in parts {
+            all.extend(part);
+        }
+        Ok(all)
     }
 
     fn is_empty(&self) -> Result<bool, StoreError> {
