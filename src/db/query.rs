@@ -144,9 +144,16 @@ const USUAL: usize = 64;
 
 type Keys<'a> = Box<dyn Iterator<Item = Result<Vec<u8>, StoreError>> + 'a>;
 
+/// A sorted range of keys, of which the next is known.
+struct Ahead<'a> {
+    prefix: usize,
+    next: Option<Result<Vec<u8>, StoreError>>,
+    keys: Keys<'a>,
+}
+
 /// Several sorted key ranges as one, in the order of what follows their prefixes.
 struct Merged<'a> {
-    ranges: Vec<(usize, std::iter::Peekable<Keys<'a>>)>,
+    ranges: Vec<Ahead<'a>>,
     reverse: bool,
 }
 
@@ -154,21 +161,25 @@ impl Iterator for Merged<'_> {
     type Item = Result<Vec<u8>, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut best: Option<(usize, Vec<u8>)> = None;
-        for (index, (prefix, keys)) in self.ranges.iter_mut().enumerate() {
-            match keys.peek() {
+        let mut best: Option<(usize, &[u8])> = None;
+        for (index, Ahead { prefix, next, .. }) in self.ranges.iter().enumerate() {
+            match next {
                 None => {}
-                Some(Err(_)) => return keys.next(),
+                Some(Err(_)) => {
+                    best = Some((index, &[]));
+                    break;
+                }
                 Some(Ok(key)) => {
                     let suffix = &key[*prefix..];
-                    let better = best.as_ref().is_none_or(|(_, best)| (suffix < best.as_slice()) != self.reverse);
-                    if better {
-                        best = Some((index, suffix.to_vec()));
+                    if best.is_none_or(|(_, best)| (suffix < best) != self.reverse) {
+                        best = Some((index, suffix));
                     }
                 }
             }
         }
-        self.ranges[best?.0].1.next()
+        let (best, _) = best?;
+        let Ahead { next, keys, .. } = &mut self.ranges[best];
+        std::mem::replace(next, keys.next())
     }
 }
 
@@ -274,8 +285,8 @@ impl<T: Readable> Tables<T> {
                 Some((kind, term)) => (&self.terms, term_prefix(*kind, term, class)),
                 None => (&self.order, order_prefix(query.sort.kind(), class)),
             };
-            let keys: Keys<'_> = Box::new(table.keys(&prefix, query.reverse)?);
-            ranges.push((prefix.len(), keys.peekable()));
+            let mut keys: Keys<'_> = Box::new(table.keys(&prefix, query.reverse)?);
+            ranges.push(Ahead { prefix: prefix.len(), next: keys.next(), keys });
         }
         Ok(Merged { ranges, reverse: query.reverse })
     }
