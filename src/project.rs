@@ -1,5 +1,6 @@
 //! Where a project keeps its state: finding `.oxi/`, and making one.
 
+use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -164,8 +165,12 @@ impl Project {
 
     /// A path within the issues folder as people and git see it, relative to the root: `.oxi/issues/NAME`.
     #[must_use]
-    pub fn issue_path(&self, name: &str) -> String {
-        format!("{}/{ISSUES}/{name}", self.folder)
+    pub fn issue_path(&self, name: impl Display) -> String {
+        // room for most names, as lists have many
+        let mut path = String::with_capacity(128);
+        // writing to memory cannot fail
+        let _ = write!(path, "{}/{ISSUES}/{name}", self.folder);
+        path
     }
 
     /// The issues folder relative to the root.

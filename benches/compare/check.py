@@ -10,6 +10,7 @@ import unittest
 import xml.dom.minidom
 
 import instructions
+import order
 import plot
 import table
 from harness import folders, results
@@ -151,6 +152,28 @@ fn=(3)
         ]:
             with self.subTest(function):
                 self.assertEqual(instructions.group_of("/usr/bin/oxi-state", function, entries), group)
+
+
+class Order(unittest.TestCase):
+    def test_a_name_is_written_without_what_another_compiler_would_write_otherwise(self):
+        for symbol, pattern in [
+            ("_ZN9oxi_state3cli3run17h26b0e134fa2441e1E", "_ZN9oxi_state3cli3run17h*"),
+            ("_ZN4core3ptr9drop_glue17h26b0e134fa2441e1E.llvm.347", "_ZN4core3ptr9drop_glue17h*"),
+            ("_RNvNtCsjrHSEGnQ3l9_3std2io5stdio", "_RNvNtCs*_3std2io5stdio"),
+            ("main", "main"),
+        ]:
+            self.assertEqual(order.pattern(symbol), pattern)
+
+    def test_what_the_first_command_runs_comes_first_and_what_is_large_and_hardly_run_is_left_out(self):
+        hashed = "_ZN{}17h{:016x}E".format
+        grow = [hashed("4grow", number) for number in range(100)]
+        huge = [hashed("4huge", number) for number in range(100)]
+        sizes = {hashed("3one", 1): 100, hashed("3two", 1): 100, hashed("4both", 1): 100, "main": 10}
+        sizes |= dict.fromkeys(grow, 50) | dict.fromkeys(huge, 2000)
+        first = {hashed("3one", 1), hashed("4both", 1), grow[0], huge[0], "memcpy@plt"}
+        second = {hashed("3two", 1), hashed("4both", 1), "main", grow[1]}
+        expected = ["_ZN4both17h*", "_ZN3one17h*", "_ZN4grow17h*", "_ZN3two17h*", "main"]
+        self.assertEqual(order.in_order([first, second], sizes), expected)
 
 
 if __name__ == "__main__":

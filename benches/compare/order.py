@@ -9,8 +9,9 @@ What a query runs is 0.6 MB of a program of 14, all over it; put together it is 
 
 Runs each command under callgrind, in a project of COUNT issues (3000 unless told otherwise), and writes down what it runs:
 first what the first command needs, then what the next needs besides, and so on. Names are written without their hashes,
-which differ from compiler to compiler, so one may stand for many functions. With --check, says how many of the names are still those of a program; fails if it is less than three quarters.
-Needs valgrind, nm, and what compare.py needs; --check needs nm alone.
+which differ from compiler to compiler, so one may stand for many functions. With --check, says how many of the names are
+still those of a program; fails if it is less than three quarters, or if the linker did not get the order.
+Needs valgrind, nm, and what compare.py needs; --check needs nm and readelf alone.
 """
 import argparse
 import collections
@@ -122,12 +123,17 @@ def write(patterns):
 
 
 def check(binary):
+    """Whether most of the names are still those of functions, and the linker put them where they belong."""
     with open(ORDER) as file:
         wanted = re.findall(r"^    \*\(\.text\.(\S+) ", file.read(), re.MULTILINE)
     there = {pattern(name) for name in functions(binary)}
     found = sum(name in there for name in wanted)
-    print(f"{found} of {len(wanted)} functions of link/first.ld are in {binary}")
-    return found >= 0.75 * len(wanted) > 0
+    print(f"{found} of {len(wanted)} functions of {os.path.relpath(ORDER, PROJECT)} are in {binary}")
+    sections = subprocess.run(["readelf", "-SW", binary], capture_output=True, text=True, check=True).stdout
+    is_linked = f" {SECTION} " in sections
+    if not is_linked:
+        print(f"it has no section {SECTION}: see build.rs")
+    return is_linked and found >= 0.75 * len(wanted) > 0
 
 
 def parse():

@@ -211,7 +211,7 @@ pub(super) fn conflicts(context: &Context) -> CliResult<()> {
         let render = |issue: Option<Issue>| issue.as_ref().map(frontmatter::render);
         list.push(ConflictJson {
             id: read.id_of(&identity)?.unwrap_or(conflict.id),
-            path: project.issue_path(&conflict.name.to_string()),
+            path: project.issue_path(&conflict.name),
             fields: conflict.fields,
             base: render(conflict.base),
             ours: render(read.issue_of(&identity)?.map(|record| record.issue)),

@@ -99,7 +99,7 @@ impl IssueJson {
         stored: StoredHead,
     ) -> Result<Self, StoreError> {
         let StoredHead { head, hash, .. } = stored;
-        let path = project.issue_path(&head.file_name().to_string());
+        let path = project.issue_path(head.file_name());
         let mut depends_on = Vec::with_capacity(head.depends_on.len());
         for link in &head.depends_on {
             // the number of an issue that is gone may be another's by now

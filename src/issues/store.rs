@@ -455,7 +455,7 @@ impl Opened {
     }
 
     fn issue(&self, record: Record) -> Issue {
-        let path = self.project.root().join(self.project.issue_path(&record.head.file_name().to_string()));
+        let path = self.project.root().join(self.project.issue_path(record.head.file_name()));
         from_record(record, Some(path))
     }
 }

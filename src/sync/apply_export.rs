@@ -393,7 +393,7 @@ fn tell(report: &mut Report, item: &Changed, prepared: &Prepared, mirror: &Mirro
         .map(|record| record.issue.head.id)
         .or(item.baseline.as_ref().map(|baseline| baseline.name.id));
     let id = id.unwrap_or(IssueId(0));
-    let path = |name: &FileName| mirror.project.issue_path(&name.to_string());
+    let path = |name: &FileName| mirror.project.issue_path(name);
     match prepared {
         // told by the list of all conflicts
         Prepared::InConflict => {}

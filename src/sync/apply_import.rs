@@ -221,7 +221,7 @@ fn moved(plan: &ImportPlan<'_>) -> BTreeSet<Identity> {
 
 fn describe(report: &mut Report, action: &Action<'_>, id: IssueId, mirror: &Mirror<'_>) {
     for file in action.surplus.iter().filter(|file| file.unmerged.is_none()) {
-        let path = mirror.project.issue_path(&file.name.to_string());
+        let path = mirror.project.issue_path(&file.name);
         let same = action.file.is_some_and(|kept| plan::same_but_for_number(&kept.issue, &file.issue));
         let what = if same { "the same but for its number" } else { "as it was before" };
         report.lines.push(format!("#{id} is also in {path}, {what}; that file goes"));

@@ -99,7 +99,7 @@ impl Mirror<'_> {
         let still_tracked =
             gone.iter().filter(|(_, name)| tracked(name).is_some_and(|entry| !entry.skip_worktree)).count();
         let untracked: Vec<_> = gone.iter().filter(|(_, name)| tracked(name).is_none()).collect();
-        let paths: Vec<_> = untracked.iter().map(|(_, name)| self.project.issue_path(&name.to_string())).collect();
+        let paths: Vec<_> = untracked.iter().map(|(_, name)| self.project.issue_path(name)).collect();
         let operation = git.operation_in_progress().filter(|operation| self.options.ended != Some(operation));
         // what git does not track any more was never committed here, or a commit deleted it
         if is_many(still_tracked) && !self.options.allow_deletes {
@@ -118,7 +118,7 @@ impl Mirror<'_> {
                 _ if unsure => Absence::Unsure,
                 Some(entry) if entry.unmerged => Absence::Unsure,
                 Some(_) => Absence::Deleted,
-                None if held.contains(&self.project.issue_path(&name.to_string())) => Absence::Deleted,
+                None if held.contains(&self.project.issue_path(name)) => Absence::Deleted,
                 None => Absence::NeverCommitted,
             };
             missing.why.insert(identity, why);

@@ -76,7 +76,7 @@ mod tests {
             let made = store.write(&author, |txn| txn.create(build)).unwrap();
             mirror.export().unwrap();
             let head = made.issue.head;
-            let path = folder.path().join(project.issue_path(&head.file_name().to_string()));
+            let path = folder.path().join(project.issue_path(head.file_name()));
             let bytes = fs::read(&path).unwrap();
             store
                 .write(&author, |txn| {

@@ -107,7 +107,7 @@ impl Mirror<'_> {
 
     /// The file of a conflict, which must still be what it was; none if it is gone.
     fn file_in_conflict(&self, conflict: &Conflict, now: (i64, u32)) -> Result<Option<Box<ReadFile>>, MirrorError> {
-        let moved_on = || MirrorError::FileMovedOn(self.project.issue_path(&conflict.name.to_string()));
+        let moved_on = || MirrorError::FileMovedOn(self.project.issue_path(&conflict.name));
         let Some(dir) = self.project.issues()? else { return Ok(None) };
         match scan::read_file(&dir, &conflict.name, now) {
             Ok(file) if file.file == conflict.theirs_file => Ok(Some(file)),

@@ -32,7 +32,7 @@ impl Mirror<'_> {
         for action in &plan.actions {
             for (name, rule, line) in &action.secrets {
                 let id = plan.number(&action.identity).filter(|_| !self.options.dry_run).unwrap_or(name.id);
-                let path = self.project.issue_path(&FileName { id, ..name.clone() }.to_string());
+                let path = self.project.issue_path(FileName { id, ..name.clone() });
                 report.secrets.push(Secret { path, line: *line as u64, rule: rule.to_string() });
             }
         }

@@ -178,7 +178,7 @@ impl Branches<'_> {
     }
 
     fn version(&self, commit: &str, name: &FileName) -> Option<Version> {
-        let object = format!("{commit}:./{}", self.mirror.project.issue_path(&name.to_string()));
+        let object = format!("{commit}:./{}", self.mirror.project.issue_path(name));
         let bytes = self.git.blob(self.mirror.project.root(), &object).ok()?;
         read(bytes, name, self.baselines)
     }

@@ -210,7 +210,7 @@ pub(super) fn delete(context: &Context, args: &ClaimArgs) -> CliResult<()> {
         several => output::json(&several)?,
     }
     for (id, name) in &in_conflict {
-        let path = project.issue_path(&name.to_string());
+        let path = project.issue_path(name);
         context.note(&format!(
             "hint: issue #{id} was in conflict with an edit of {path}, for which `oxi-state sync` brings it back; remove \
              that file yourself if the issue is to be gone; `oxi-state undo` brings back the issue and the conflict"

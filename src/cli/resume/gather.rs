@@ -30,7 +30,7 @@ pub(super) fn gather(context: &Context) -> CliResult<Whole> {
     let mut add = |section, fact, lines: String| items.push(Item { section, fact, lines });
 
     for (_, conflict) in read.all_conflicts()? {
-        let path = project.issue_path(&conflict.name.to_string());
+        let path = project.issue_path(&conflict.name);
         let line = format!("#{}  {}", conflict.id, printable(&conflict.fields.join(", "), false));
         add(Section::Conflicts, Fact::Conflict(ConflictJson { id: conflict.id, path, fields: conflict.fields }), line);
     }
