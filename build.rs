@@ -22,16 +22,16 @@ fn main() {
     }
 }
 
-/// Whether a program can be linked with an argument, by the compiler, the linker and the flags that cargo uses.
+/// Whether a program can be linked with an argument, by the compiler, the linker and the flags that cargo uses, and runs.
 #[expect(clippy::disallowed_methods, reason = "the file is the build's own")]
 fn links(out: &Path, argument: &str) -> bool {
-    let source = out.join("probe.rs");
+    let (source, probe) = (out.join("probe.rs"), out.join("probe"));
     if std::fs::write(&source, "fn main() {}\n").is_err() {
         return false;
     }
     let Some(compiler) = env::var_os("RUSTC") else { return false };
     let mut command = Command::new(compiler);
-    command.arg(source).arg("-o").arg(out.join("probe")).arg(format!("-Clink-arg={argument}"));
+    command.arg(source).arg("-o").arg(&probe).arg(format!("-Clink-arg={argument}"));
     if let Some(target) = env::var_os("TARGET") {
         command.arg("--target").arg(target);
     }
@@ -41,5 +41,9 @@ fn links(out: &Path, argument: &str) -> bool {
     if let Ok(flags) = env::var("CARGO_ENCODED_RUSTFLAGS") {
         command.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
     }
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    let succeeds = |command: &mut Command| {
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
+    };
+    let is_foreign = env::var_os("HOST") != env::var_os("TARGET");
+    succeeds(&mut command) && (is_foreign || succeeds(&mut Command::new(probe)))
 }
