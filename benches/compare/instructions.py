@@ -10,17 +10,15 @@ the database. Inlined functions count for the function that they were put into, 
 between two crates is not sharp.
 Needs valgrind and what compare.py needs.
 """
-import argparse
 import collections
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
 import table
-from harness import results
+from harness import callgrind, results
 from harness.bench import Bench
 from harness.project import Project
 
@@ -87,13 +85,7 @@ def read_profile(lines):
 
 
 def count(program, words, folder, work):
-    profile = os.path.join(work, "callgrind.out")
-    command = ["valgrind", "--tool=callgrind", "--collect-systime=nsec", f"--callgrind-out-file={profile}",
-               program, "-q", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(words)}: exit {done.returncode}\n{done.stderr[-1000:]}")
-    with open(profile) as file:
+    with open(callgrind.profile(program, words, folder, work, "--collect-systime=nsec")) as file:
         return read_profile(file)
 
 
@@ -138,18 +130,12 @@ def total(costs):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", "--count", type=int, default=10_000, help="how many issues")
-    parser.add_argument("--corpus", help="a folder of issue files to multiply, instead of invented ones")
-    parser.add_argument("--binary", help="the program to measure, instead of building it; it needs its symbols")
+    parser = callgrind.parser(__doc__, 10_000)
     parser.add_argument("--runs", type=int, default=3, help="how often each command runs")
     parser.add_argument("--top", type=int, default=0, help="also print so many functions of each command")
     parser.add_argument("--json", metavar="FILE", help="results to add to, as compare.py does")
-    parser.add_argument("--work", help="where to make the folder")
-    options = parser.parse_args()
-    options.binary = options.binary and os.path.abspath(options.binary)
-    # what the harness asks of the options of compare.py
-    options.rounds, options.quick, options.only = options.runs, False, ["instructions"]
+    options = callgrind.parse(parser, "instructions")
+    options.rounds = options.runs
     return options
 
 

@@ -13,7 +13,6 @@ which differ from compiler to compiler, so one may stand for many functions. Wit
 still those of a program; fails if it is less than three quarters, or if the linker did not get the order.
 Needs valgrind, nm, and what compare.py needs; --check needs nm and readelf alone.
 """
-import argparse
 import collections
 import os
 import re
@@ -21,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+from harness import callgrind
 from harness.bench import PROJECT, Bench
 from harness.project import Project
 
@@ -56,12 +56,7 @@ def functions(binary):
 
 def run_by(program, words, folder, work):
     """The names of all functions that a command runs."""
-    profile = os.path.join(work, "callgrind.out")
-    command = ["valgrind", "--tool=callgrind", "--demangle=no", f"--callgrind-out-file={profile}", program, "-q", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(words)}: exit {done.returncode}\n{done.stderr[-1000:]}")
-    with open(profile) as file:
+    with open(callgrind.profile(program, words, folder, work, "--demangle=no")) as file:
         names = (re.match(r"c?fn=\(\d+\) (\S+)", line) for line in file)
         return {name[1].split("'")[0] for name in names if name}
 
@@ -137,17 +132,9 @@ def check(binary):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", "--count", type=int, default=3_000, help="how many issues")
-    parser.add_argument("--corpus", help="a folder of issue files to multiply, instead of invented ones")
-    parser.add_argument("--binary", help="the program to look at, instead of building it; it needs its symbols")
-    parser.add_argument("--work", help="where to make the folder")
+    parser = callgrind.parser(__doc__, 3_000)
     parser.add_argument("--check", metavar="BINARY", help="only say how much of the order is true of a program")
-    options = parser.parse_args()
-    options.binary = options.binary and os.path.abspath(options.binary)
-    # what the harness asks of the options of compare.py
-    options.rounds, options.quick, options.only = 1, True, ["order"]
-    return options
+    return callgrind.parse(parser, "order")
 
 
 def main():

@@ -236,7 +236,8 @@ impl<T: Readable> Tables<T> {
                 continue;
             }
             let stored = self.head_named_by(id, "order")?;
-            if accepts(&stored) && keep(&stored)? {
+            // the text was looked for already
+            if query.accepts(&stored, None) && keep(&stored)? {
                 found.push(stored);
             }
         }
