@@ -7,12 +7,16 @@ use regex::Regex;
 /// Finds a text in others, in any case.
 pub(super) struct Finder<'t> {
     text: &'t str,
+    /// Its first byte in both cases, if it is ASCII.
+    first: Option<(u8, u8)>,
     pattern: OnceLock<Option<Regex>>,
 }
 
 impl<'t> Finder<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, pattern: OnceLock::new() }
+        let first = text.bytes().next().filter(|_| text.is_ascii());
+        let first = first.map(|first| (first.to_ascii_lowercase(), first.to_ascii_uppercase()));
+        Self { text, first, pattern: OnceLock::new() }
     }
 
     /// Whether it is in a text.
@@ -24,12 +28,10 @@ impl<'t> Finder<'t> {
 
     /// As [`Finder::is_in`], for a short text: in a thousand of them it takes less than to compile a pattern.
     pub(super) fn is_in_short(&self, text: &str) -> bool {
-        if !self.text.is_ascii() || !text.is_ascii() || self.text.is_empty() {
-            return self.is_in(text);
-        }
-        let (wanted, first) = (self.text.as_bytes(), self.text.as_bytes()[0]);
-        let is_here = |part: &[u8]| part[0].eq_ignore_ascii_case(&first) && part.eq_ignore_ascii_case(wanted);
-        text.as_bytes().windows(wanted.len()).any(is_here)
+        let Some((lower, upper)) = self.first.filter(|_| text.is_ascii()) else { return self.is_in(text) };
+        let (wanted, text) = (self.text.as_bytes(), text.as_bytes());
+        let is_at = |at: usize| text[at..].get(..wanted.len()).is_some_and(|part| part.eq_ignore_ascii_case(wanted));
+        memchr::memchr2_iter(lower, upper, text).any(is_at)
     }
 }
 

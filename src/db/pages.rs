@@ -294,12 +294,17 @@ impl<'p> Leaf<'p> {
         Some((key_start..self.key_end(row)?, value_start..self.value_end(row)?))
     }
 
+    fn key(&self, row: usize) -> Option<&'p [u8]> {
+        let start = row.checked_sub(1).map_or_else(|| Some(self.keys_start()), |before| self.key_end(before))?;
+        self.bytes.get(start..self.key_end(row)?)
+    }
+
     /// How many rows come before the first of which the key does not satisfy `is_before`; none where that cannot be told.
     pub(super) fn count_before(&self, is_before: impl Fn(&[u8]) -> bool) -> Option<usize> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = usize::midpoint(low, high);
-            if is_before(self.row(middle)?.0) {
+            if is_before(self.key(middle)?) {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use crate::schema::codec::DecodeError;
-use crate::schema::id::{IssueId, Slug};
+use crate::schema::codec::{self, DecodeError};
+use crate::schema::id::IssueId;
 use crate::schema::issue::Priority;
 
 use super::error::StoreError;
@@ -299,8 +299,11 @@ impl<T: Readable> Tables<T> {
     /// Whether a text is in an issue's title, which takes half as long to tell as to read all that a head has; true if
     /// there is no such issue.
     fn has_in_title(&self, id: IssueId, text: &Finder<'_>) -> Result<bool, StoreError> {
-        let beginning: Option<(IssueId, Slug, String)> = self.heads.beginning(&id_key(id))?;
-        Ok(beginning.is_none_or(|(_, _, title)| text.is_in_short(&title)))
+        let found = self.heads.look_at(&id_key(id), |fields| {
+            let (_, _, title): (IssueId, &str, &str) = codec::beginning(fields)?;
+            Ok(text.is_in_short(title))
+        })?;
+        Ok(found.unwrap_or(true))
     }
 
     fn head_named_by(&self, id: IssueId, table: &'static str) -> Result<StoredHead, StoreError> {

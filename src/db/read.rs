@@ -2,8 +2,8 @@
 
 use std::ops::Bound;
 
-use crate::schema::codec::DecodeError;
-use crate::schema::id::{FileName, Identity, IssueId, Link, Revision, Slug};
+use crate::schema::codec::{self, DecodeError};
+use crate::schema::id::{FileName, Identity, IssueId, Link, Revision};
 use crate::schema::issue::Issue;
 
 use super::error::StoreError;
@@ -107,8 +107,11 @@ impl<T: Readable> Tables<T> {
     /// See [`Tables::head`].
     pub fn resolve(&self, link: &Link) -> Result<Option<IssueId>, StoreError> {
         // nearly always the one that it names, which is found with less reading than all of its slug
-        let named: Option<(IssueId, Slug)> = self.heads.beginning(&id_key(link.id))?;
-        if named.is_some_and(|(_, slug)| link.slug.is_empty() || slug == link.slug) {
+        let is_meant = self.heads.look_at(&id_key(link.id), |fields| {
+            let (_, slug): (IssueId, &str) = codec::beginning(fields)?;
+            Ok(link.slug.is_empty() || slug == link.slug.as_str())
+        })?;
+        if is_meant == Some(true) {
             return Ok(Some(link.id));
         }
         if link.slug.is_empty() {

@@ -128,10 +128,15 @@ impl<T: Readable> Rows<T> {
         self.table.look_up(key, |bytes| self.decode(key, bytes))?.transpose()
     }
 
-    /// The first fields of the value of a key.
-    pub(crate) fn beginning<V: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<V>, StoreError> {
-        let decode = |bytes: &[u8]| codec::decode_beginning(key, bytes).map_err(|cause| self.corrupt(key, cause));
-        self.table.look_up(key, decode)?.transpose()
+    /// What `take` makes of the fields of the value of a key, as bytes.
+    pub(crate) fn look_at<R>(
+        &self,
+        key: &[u8],
+        take: impl FnOnce(&[u8]) -> Result<R, DecodeError>,
+    ) -> Result<Option<R>, StoreError> {
+        let take = |bytes: &[u8]| codec::payload(key, bytes).and_then(|payload| take(&payload));
+        let taken = self.table.look_up(key, take)?.transpose();
+        taken.map_err(|cause| self.corrupt(key, cause))
     }
 
     /// Whether there is a row of that key.

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -118,15 +118,21 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Decode
     }
 }
 
-/// The first fields of the value that was stored under a key.
+/// The first fields of a value, by its [`payload`]; texts are parts of that.
 ///
 /// # Errors
 /// See [`decode`].
-pub fn decode_beginning<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, DecodeError> {
-    decode_payload(&payload(key, bytes)?).map(|(value, _)| value)
+pub fn beginning<'b, T: Deserialize<'b>>(payload: &'b [u8]) -> Result<T, DecodeError> {
+    let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
+    let decoded = bincode::serde::borrow_decode_from_slice(payload, config);
+    decoded.map(|(value, _)| value).map_err(|_| DecodeError::Damaged)
 }
 
-fn payload<'b>(key: &[u8], bytes: &'b [u8]) -> Result<Cow<'b, [u8]>, DecodeError> {
+/// The fields of the value that was stored under a key, as bytes.
+///
+/// # Errors
+/// See [`decode`].
+pub fn payload<'b>(key: &[u8], bytes: &'b [u8]) -> Result<Cow<'b, [u8]>, DecodeError> {
     match sealed(key, bytes).ok_or(DecodeError::Damaged)? {
         (PLAIN, payload) => Ok(payload.into()),
         (COMPRESSED, payload) => decompressed(payload).map(Cow::Owned),
@@ -187,12 +193,15 @@ mod tests {
     #[test]
     fn the_beginning_of_a_value_is_told_alone_and_not_of_a_damaged_one() {
         let bytes = encode(b"key", &(7_u32, "text", [1_u8; 9]));
-        assert_eq!(decode_beginning(b"key", &bytes), Ok((7_u32, "text".to_owned())));
-        assert_eq!(decode_beginning::<u32>(b"kez", &bytes), Err(DecodeError::Damaged));
+        assert_eq!(beginning(&payload(b"key", &bytes).unwrap()), Ok((7_u32, "text")));
+        assert_eq!(payload(b"kez", &bytes), Err(DecodeError::Damaged));
         let last = [&bytes[..bytes.len() - 1], &[2]].concat();
-        assert_eq!(decode_beginning::<u32>(b"key", &last), Err(DecodeError::Damaged));
-        let long = encode(b"key", &(7_u32, "again and again ".repeat(200)));
-        assert_eq!((long[0], decode_beginning(b"key", &long)), (COMPRESSED, Ok(7_u32)));
+        assert_eq!(payload(b"key", &last), Err(DecodeError::Damaged));
+        assert_eq!(beginning::<(u32, &str)>(&[7, 5, b't']), Err(DecodeError::Damaged), "cut off");
+        let text = "again and again ".repeat(200);
+        let long = encode(b"key", &(7_u32, &text));
+        assert_eq!(long[0], COMPRESSED);
+        assert_eq!(beginning(&payload(b"key", &long).unwrap()), Ok((7_u32, text.as_str())));
     }
 
     #[test]
