@@ -17,7 +17,7 @@ mod temporary;
 
 pub use obstacle::Obstacle;
 pub(crate) use temporary::maker;
-pub use temporary::{Temporary, is_running, is_temporary};
+pub use temporary::{Temporary, Written, is_running, is_temporary};
 
 /// An input or output error and the path it happened at.
 #[derive(Debug, thiserror::Error)]

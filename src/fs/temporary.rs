@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
@@ -13,12 +14,19 @@ use super::{Dir, Entry, FileStat, PathError, at};
 /// Tells the temporary files of this process apart.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// A temporary file, removed when dropped unless published.
+/// A temporary file that is open, removed when dropped unless published.
 #[derive(Debug)]
 pub struct Temporary<'a> {
+    file: File,
+    written: Written<'a>,
+}
+
+/// A temporary file that is written and closed, removed when dropped unless published. Of these there may be thousands,
+/// where a process may have 256 files open.
+#[derive(Debug)]
+pub struct Written<'a> {
     dir: &'a Dir,
     name: String,
-    file: File,
     published: bool,
 }
 
@@ -41,14 +49,19 @@ pub(super) fn rename_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
     }
 }
 
-impl Temporary<'_> {
+impl<'a> Temporary<'a> {
     /// Makes its content durable.
     ///
     /// # Errors
     /// If the disk does not take it.
     pub fn sync(&self) -> Result<(), PathError> {
-        let path = || self.dir.path.join(&self.name);
-        self.file.sync_data().map_err(|source| PathError { action: "sync", path: path(), source })
+        self.file.sync_data().map_err(|source| PathError { action: "sync", path: self.written.path(), source })
+    }
+
+    /// Closes it.
+    #[must_use]
+    pub fn close(self) -> Written<'a> {
+        self.written
     }
 
     /// What the file system says of it; while it is new, its times are the file system's own present.
@@ -56,7 +69,7 @@ impl Temporary<'_> {
     /// # Errors
     /// If the file system does not answer.
     pub fn stat(&self) -> Result<FileStat, PathError> {
-        let stat = rustix::fs::fstat(&self.file).map_err(|errno| at("read", &self.dir.path.join(&self.name))(errno))?;
+        let stat = rustix::fs::fstat(&self.file).map_err(|errno| at("read", &self.written.path())(errno))?;
         Ok(FileStat::of(&stat))
     }
 
@@ -64,6 +77,14 @@ impl Temporary<'_> {
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Lets whoever may use its directory read and write it.
+    ///
+    /// # Errors
+    /// As [`Dir::share`].
+    pub fn share(&self) -> Result<(), PathError> {
+        self.written.dir.share(&self.written.name)
     }
 
     /// Locks it until it is dropped or its process ends, so that [`Dir::remove_abandoned`] leaves it alone. Where the file
@@ -77,7 +98,30 @@ impl Temporary<'_> {
     /// # Errors
     /// If it cannot be opened.
     pub fn read_back(&self) -> Result<File, PathError> {
-        self.dir.open_file(&self.name).map(|(file, _)| file)
+        self.written.dir.open_file(&self.written.name).map(|(file, _)| file)
+    }
+
+    /// Gives it its name; see [`Written::publish`].
+    ///
+    /// # Errors
+    /// As [`Written::publish`].
+    pub fn publish(self, name: &str, replace: bool) -> Result<(), PathError> {
+        self.written.publish(name, replace)
+    }
+}
+
+impl Written<'_> {
+    fn path(&self) -> PathBuf {
+        self.dir.path.join(&self.name)
+    }
+
+    /// Makes its content durable.
+    ///
+    /// # Errors
+    /// If it cannot be opened again, or the disk does not take it.
+    pub fn sync(&self) -> Result<(), PathError> {
+        let (file, _) = self.dir.open_file(&self.name)?;
+        file.sync_data().map_err(|source| PathError { action: "sync", path: self.path(), source })
     }
 
     /// Gives it its name: over the file of that name if `replace`, else only where there is none.
@@ -109,7 +153,8 @@ impl Dir {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd =
             rustix::fs::openat(&self.fd, &temporary, flags, Mode::from_raw_mode(0o666)).map_err(at("create", &path))?;
-        let guard = Temporary { dir: self, name: temporary, file: File::from(fd), published: false };
+        let written = Written { dir: self, name: temporary, published: false };
+        let guard = Temporary { file: File::from(fd), written };
         (&guard.file).write_all(bytes).map_err(|source| PathError { action: "write", path, source })?;
         Ok(guard)
     }
@@ -134,14 +179,15 @@ impl Dir {
     /// # Errors
     /// As [`Dir::replace`].
     pub fn rewrite_by_way_of(&self, aside: &Self, name: &str, bytes: &[u8]) -> Result<(), PathError> {
-        let mut temporary = aside.write_temporary(name, bytes)?;
+        let temporary = aside.write_temporary(name, bytes)?;
         if let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
             rustix::fs::fchmod(&temporary.file, mode).map_err(at("write", &self.path.join(name)))?;
         }
         temporary.sync()?;
-        match rustix::fs::renameat(&aside.fd, &temporary.name, &self.fd, name) {
-            Ok(()) => temporary.published = true,
+        let mut written = temporary.close();
+        match rustix::fs::renameat(&aside.fd, &written.name, &self.fd, name) {
+            Ok(()) => written.published = true,
             Err(Errno::XDEV) => return self.rewrite(name, bytes),
             Err(errno) => return Err(at("write", &self.path.join(name))(errno)),
         }
@@ -206,7 +252,7 @@ pub fn is_running(pid: i32) -> bool {
     rustix::process::test_kill_process(pid) != Err(Errno::SRCH)
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for Written<'_> {
     fn drop(&mut self) {
         if !self.published {
             // the file is nobody's; a later export sweeps what could not be removed

@@ -9,7 +9,7 @@ use crate::db::record::{Baseline, Landing, Pending, Versioned};
 use crate::db::sums::{Sum, Sums};
 use crate::db::{Op, ReadTxn};
 use crate::export::prepare::{Changed, Prepared, Write, prepare};
-use crate::fs::{Dir, Entry, FileStat, is_temporary};
+use crate::fs::{Dir, Entry, FileStat, PathError, Written, is_temporary};
 use crate::import::scan::{Baselines, Names, Scan};
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
@@ -34,6 +34,9 @@ struct Landed<'c> {
     /// The file and what it says; none if it was removed.
     file: Option<(Baseline, &'c Issue)>,
 }
+
+/// A file that is written under a temporary name, for a record.
+type Ready<'c> = (&'c Changed, Write, Written<'c>);
 
 impl Mirror<'_> {
     /// Exports some records.
@@ -71,10 +74,16 @@ impl Mirror<'_> {
             None if pending.is_empty() || self.options.dry_run => return Ok(report),
             None => self.project.state().ensure_dir(crate::project::ISSUES)?,
         };
+        if !pending.is_empty() && !self.options.dry_run {
+            sweep(&dir);
+        }
         let all = pending.len() as u64;
-        for (batch, identities) in pending.chunks(BATCH).enumerate() {
+        let mut batches = pending.chunks(BATCH).enumerate().peekable();
+        let mut changed = self.changed(batches.peek().map_or(&[], |(_, first)| first))?;
+        while let Some((batch, _)) = batches.next() {
             (self.progress)("writing", (batch * BATCH) as u64, all);
-            self.export_batch(gate, &dir, identities, &mut report)?;
+            let next = batches.peek().map_or(&[][..], |(_, next)| next);
+            changed = self.export_batch(gate, &dir, changed, next, &mut report)?;
         }
         if !self.options.dry_run && only.is_none() {
             self.note_folder(Some(&dir), known)?;
@@ -180,37 +189,56 @@ impl Mirror<'_> {
         Ok(hidden)
     }
 
+    /// Exports a batch; answers the records of the next one, which are read while the disk is busy with this one.
     fn export_batch(
         &self,
         gate: &Gate,
         dir: &Dir,
-        identities: &[Identity],
+        mut changed: Vec<Changed>,
+        next: &[Identity],
         report: &mut Report,
-    ) -> Result<(), MirrorError> {
-        let mut changed = self.changed(identities)?;
+    ) -> Result<Vec<Changed>, MirrorError> {
         // deletions first, which free names; then by number
         changed.sort_by_key(|item| item.record.as_ref().map(|record| record.issue.head.id));
+        let ready = cores::map(&changed, FOR_A_THREAD, |item| {
+            let prepared = prepare(dir, item)?;
+            // while one thread has the folder, others have something to think about
+            let temporary = match &prepared {
+                Prepared::Write(write) if !self.options.dry_run => {
+                    Some(dir.write_temporary(&write.name.to_string(), &write.bytes)?.close())
+                }
+                _ => None,
+            };
+            Ok::<_, MirrorError>((prepared, temporary))
+        });
         let (mut landed, mut writes, mut removals) = (Vec::new(), Vec::new(), Vec::new());
-        for (item, prepared) in changed.iter().zip(cores::map(&changed, FOR_A_THREAD, |item| prepare(dir, item))) {
-            let prepared = prepared?;
+        for (item, ready) in changed.iter().zip(ready) {
+            let (prepared, temporary) = ready?;
             tell(report, item, &prepared, self);
-            match prepared {
-                Prepared::Write(write) => writes.push((item, write)),
-                Prepared::Converged { name, bytes, file, stat } => {
+            match (prepared, temporary) {
+                (Prepared::Write(write), Some(temporary)) => writes.push((item, write, temporary)),
+                (Prepared::Converged { name, bytes, file, stat }, _) => {
                     landed.extend(item.record.as_ref().map(|record| Landed {
                         identity: &item.identity,
                         file: Some((baseline_of(&name, &bytes, file, record, Some(stat)), &record.issue)),
                     }));
                 }
-                Prepared::Forget => landed.push(Landed { identity: &item.identity, file: None }),
-                Prepared::Remove { name, stat } => removals.push((item, name, stat)),
+                (Prepared::Forget, _) => landed.push(Landed { identity: &item.identity, file: None }),
+                (Prepared::Remove { name, stat }, _) => removals.push((item, name, stat)),
                 _ => {}
             }
         }
         if self.options.dry_run {
-            return Ok(());
+            return self.changed(next);
         }
-        let announced = self.announce(&writes, &removals)?;
+        let sync = || sync_temporaries(dir, &writes);
+        let meanwhile = || Ok::<_, MirrorError>((self.announce(&writes, &removals)?, self.changed(next)?));
+        let (synced, meanwhile) = match writes.len() {
+            FOR_A_THREAD.. => both(sync, meanwhile),
+            _ => (sync(), meanwhile()),
+        };
+        synced?;
+        let (announced, next) = meanwhile?;
         for (item, name, stat) in removals {
             if still(dir, &name, &stat)? {
                 dir.remove(&name.to_string())?;
@@ -219,7 +247,7 @@ impl Mirror<'_> {
         }
         landed.extend(self.write_files(gate, dir, writes, report)?);
         if landed.is_empty() && !announced {
-            return Ok(());
+            return Ok(next);
         }
         dir.sync()?;
         self.store.write(&self.author, |txn| {
@@ -229,8 +257,9 @@ impl Mirror<'_> {
                     None => txn.forget_baseline(landed.identity)?,
                 }
             }
-            Ok(txn.set_landings(&[])?)
-        })
+            Ok::<_, MirrorError>(txn.set_landings(&[])?)
+        })?;
+        Ok(next)
     }
 
     /// Notes what is about to happen to files, so that what a killed export leaves is not taken for anybody's edit or
@@ -238,10 +267,10 @@ impl Mirror<'_> {
     /// anything.
     fn announce(
         &self,
-        writes: &[(&Changed, Write)],
+        writes: &[Ready<'_>],
         removals: &[(&Changed, FileName, FileStat)],
     ) -> Result<bool, MirrorError> {
-        let written = writes.iter().map(|(item, write)| Landing {
+        let written = writes.iter().map(|(item, write, _)| Landing {
             identity: item.identity.clone(),
             name: write.name.clone(),
             file: Some(write.file),
@@ -256,7 +285,7 @@ impl Mirror<'_> {
             return Ok(false);
         }
         self.store.write(&self.author, |txn| {
-            for (item, write) in writes {
+            for (item, write, _) in writes {
                 if let Some(text) = &write.lost {
                     txn.note_lost_file(&item.identity, Op::Update, &write.name, Some(text))?;
                 }
@@ -267,6 +296,9 @@ impl Mirror<'_> {
     }
 
     fn changed(&self, identities: &[Identity]) -> Result<Vec<Changed>, MirrorError> {
+        if identities.is_empty() {
+            return Ok(Vec::new());
+        }
         let read = self.store.read()?;
         let changed = cores::map(identities, FOR_A_THREAD, |identity| {
             Ok(Changed {
@@ -283,26 +315,15 @@ impl Mirror<'_> {
         &self,
         gate: &Gate,
         dir: &Dir,
-        writes: Vec<(&'c Changed, Write)>,
+        writes: Vec<Ready<'c>>,
         report: &mut Report,
     ) -> Result<Vec<Landed<'c>>, MirrorError> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        sweep(dir);
-        let written =
-            cores::map(&writes, FOR_A_THREAD, |(_, write)| dir.write_temporary(&write.name.to_string(), &write.bytes));
-        let written: Vec<_> = written.into_iter().collect::<Result<_, _>>()?;
-        let temporaries: Vec<_> =
-            writes.into_iter().zip(written).map(|((item, write), temporary)| (item, write, temporary)).collect();
-        if temporaries.len() <= FEW {
-            temporaries.iter().try_for_each(|(_, _, temporary)| temporary.sync())?;
-        } else {
-            dir.sync_file_system()?;
-        }
         let now = gate.file_system_now(self.store.dir())?;
-        let mut landed = Vec::with_capacity(temporaries.len());
-        for (item, write, temporary) in temporaries {
+        let mut landed = Vec::with_capacity(writes.len());
+        for (item, write, temporary) in writes {
             let (Some(record), name) = (&item.record, write.name.to_string()) else { continue };
             let in_place = write.replaces.as_ref().is_some_and(|(old, _)| *old == write.name);
             let fresh = write.replaces.as_ref().map_or(Ok(true), |(old, stat)| still(dir, old, stat))?;
@@ -362,6 +383,15 @@ fn tell_conflicts(read: &ReadTxn, only: Option<&BTreeSet<Identity>>, report: &mu
 /// Whether a file is still the one that was looked at.
 fn still(dir: &Dir, name: &FileName, stat: &FileStat) -> Result<bool, MirrorError> {
     Ok(matches!(dir.entry(&name.to_string())?, Some(Entry::File(now)) if now == *stat))
+}
+
+/// Makes what is to be published durable.
+fn sync_temporaries(dir: &Dir, writes: &[Ready<'_>]) -> Result<(), PathError> {
+    match writes {
+        [] => Ok(()),
+        few if few.len() <= FEW => few.iter().try_for_each(|(_, _, temporary)| temporary.sync()),
+        _ => dir.sync_file_system(),
+    }
 }
 
 /// Removes temporary files that a killed process left; this one holds the lock of all who make them.

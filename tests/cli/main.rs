@@ -32,6 +32,7 @@ mod inbox;
 mod issues;
 mod keyed;
 mod keyed_secrets;
+mod limits;
 mod liveness;
 mod liveness_races;
 mod merge_conflicts;
