@@ -1,10 +1,10 @@
 //! What the linked work trees of one git repository share: leases and claims.
 //!
 //! Every work tree has a database of its own, so two of them could give one issue to two sessions. What both must see
-//! lies in a folder of git's common directory: the lock files of the sessions (`alive/`), and one file for each claim
-//! (`claims/`), named after the issue's identity, the project's place in the repository and the work tree, so that no work
-//! tree writes over what another told. Whoever claims holds the lock
-//! of that folder from before it reads the claims until its own is durable, and writes the file before it commits: a
+//! lies in a folder of git's common directory: the lock files of the sessions (`alive/`), and the claims (`claimed`), each
+//! known by the issue's identity, the project's place in the repository and the work tree, so that no work tree ends what
+//! another told. Whoever claims holds a lock
+//! in that folder from before it reads the claims until its own is durable, and tells of it before it commits: a
 //! process that is killed in between leaves a claim too many, never one too few. A claim that this very database told of
 //! and knows nothing of is such a leftover; it counts for nothing here, and the next turn removes it. A claim whose
 //! database is gone (deleted and built anew, or with its work tree) counts as long as its session may live, and is given
@@ -24,7 +24,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::db::gate::{Gate, GateError};
 use crate::fs::{Dir, PathError};
@@ -34,13 +33,15 @@ use crate::schema::id::Identity;
 use crate::schema::issue::Assignment;
 use crate::schema::time::Timestamp;
 
+use told::{Line, Told};
+
+mod told;
+
 /// The folder in git's common directory.
 pub const FOLDER: &str = "oxi-state";
 
 /// The folder of the sessions' lock files, within it.
 pub const LEASES: &str = "alive";
-
-const CLAIMS: &str = "claims";
 
 const CLOSED: &str = "closed";
 
@@ -52,9 +53,6 @@ const MAX_CLOSED: usize = 500;
 
 /// Longest file of closings that is read, in bytes.
 const MAX_CLOSED_FILE: u64 = 1 << 20;
-
-/// Longest claim file that is read, in bytes.
-const MAX_CLAIM: u64 = 4096;
 
 /// The shared folder of a repository, as one project in one work tree sees it.
 #[derive(Clone, Debug)]
@@ -132,7 +130,7 @@ impl SharedClaim {
 pub struct Claims {
     project: String,
     worktree: Option<String>,
-    told: Vec<SharedClaim>,
+    told: Told,
     closed: Vec<SharedClosing>,
     /// Work trees that were named and are no longer there.
     gone: HashSet<String>,
@@ -158,7 +156,9 @@ impl Claims {
 
     /// The claims of an issue, by whichever work trees.
     pub fn of<'c>(&'c self, identity: &'c Identity) -> impl Iterator<Item = &'c SharedClaim> + 'c {
-        self.iter().filter(move |claim| claim.identity == *identity)
+        let begin = self.told.claims.partition_point(|claim| claim.identity < *identity);
+        let of_issue = self.told.claims[begin..].iter().take_while(move |claim| claim.identity == *identity);
+        of_issue.filter(|claim| claim.project == self.project)
     }
 
     /// Whether a claim is that of a database, which has it as a record if it stands.
@@ -185,17 +185,14 @@ impl Claims {
 
     /// All claims of issues of this project.
     pub fn iter(&self) -> impl Iterator<Item = &SharedClaim> + '_ {
-        self.told.iter().filter(|claim| claim.project == self.project)
+        self.told.claims.iter().filter(|claim| claim.project == self.project)
     }
 }
 
 impl SharedClaim {
-    /// The name of its file: 32 hexadecimal digits.
-    fn file_name(&self) -> String {
-        let key = [self.project.as_bytes(), b"\0", &self.identity.key()].concat();
-        // no work tree is called so
-        let worktree = self.worktree.as_deref().unwrap_or("/");
-        format!("{:032x}", xxh3_128(&[&key, &b"\0"[..], worktree.as_bytes()].concat()))
+    /// What it is known by: of two claims that a work tree tells of one issue, the later one counts.
+    fn key(&self) -> (&Identity, &str, Option<&str>) {
+        (&self.identity, &self.project, self.worktree.as_deref())
     }
 }
 
@@ -272,39 +269,16 @@ impl Shared {
         self.dir.ensure_dir_like(LEASES)
     }
 
-    /// The claims of this moment. A file that is none is passed over.
+    /// The claims of this moment.
     ///
     /// # Errors
-    /// If the folder is there and cannot be read, or a claim in it.
+    /// If they are there and cannot be read.
     pub fn claims(&self) -> Result<Claims, PathError> {
-        let mut claims = Claims {
-            project: self.project.clone(),
-            worktree: self.worktree.clone(),
-            closed: self.closings(),
-            ..Claims::default()
-        };
-        let names = match self.dir.open_dir(CLAIMS).and_then(|folder| Ok((folder.names()?, folder))) {
-            Ok((names, folder)) => names.into_iter().map(|name| (folder.read(&name, MAX_CLAIM), name)).collect(),
-            Err(error) if error.is_not_found() => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        for (read, name) in names {
-            let bytes = match read {
-                Ok((bytes, _)) => bytes,
-                Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => return Err(error),
-                // taken away since the folder was read, or not ours
-                Err(_) => continue,
-            };
-            if let Ok(claim) = serde_json::from_slice::<SharedClaim>(&bytes)
-                && claim.file_name() == name
-            {
-                claims.told.push(claim);
-            }
-        }
-        let told = claims.told.iter().map(|claim| &claim.worktree);
-        let named: HashSet<_> = told.chain(claims.closed.iter().map(|it| &it.worktree)).flatten().cloned().collect();
-        claims.gone = named.into_iter().filter(|name| !self.git.has_worktree(name)).collect();
-        Ok(claims)
+        let (told, closed) = (Told::read(&self.dir)?, self.closings());
+        let worktrees = told.claims.iter().map(|it| &it.worktree).chain(closed.iter().map(|it| &it.worktree));
+        let named: HashSet<_> = worktrees.flatten().cloned().collect();
+        let gone = named.into_iter().filter(|name| !self.git.has_worktree(name)).collect();
+        Ok(Claims { project: self.project.clone(), worktree: self.worktree.clone(), told, closed, gone })
     }
 
     /// The closings that are told; none if the file cannot be read, which only means that an issue may be handed out twice.
@@ -321,7 +295,10 @@ impl Shared {
         let gate = Gate::claims(&self.dir, timeout)?;
         // fails where the file is another user's, who did it then
         let _ = self.dir.share(Gate::CLAIMS);
-        Ok(Turn { shared: self, claims: self.claims()?, _gate: gate })
+        let claims = self.claims()?;
+        // what cannot be made shorter is as good as it was
+        let _ = claims.told.tidy(&self.dir);
+        Ok(Turn { shared: self, claims, _gate: gate })
     }
 }
 
@@ -353,13 +330,7 @@ impl Turn<'_> {
             worktree: self.shared.worktree.clone(),
             store: store.to_owned(),
         };
-        let name = claim.file_name();
-        let folder = self.shared.dir.ensure_dir_like(CLAIMS)?;
-        // a struct of texts and times always is JSON
-        let bytes = serde_json::to_vec(&claim).unwrap_or_default();
-        // not synced: after a power failure no session lives
-        folder.write_temporary(&name, &bytes)?.publish(&name, true)?;
-        folder.share(&name)
+        told::tell(&self.shared.dir, &Line::Claim(claim))
     }
 
     /// Tells all work trees which issues are closed, before that is committed, or which are open again, after it is;
@@ -403,9 +374,9 @@ impl Turn<'_> {
     /// Takes a claim away. To be called after its end was committed.
     ///
     /// # Errors
-    /// If it cannot be removed. It then counts until its session dies, or the next turn removes it.
+    /// If that cannot be told. It then counts until its session dies, or the next turn takes it away.
     pub fn withdraw(&self, claim: &SharedClaim) -> Result<(), PathError> {
-        self.shared.dir.open_dir(CLAIMS)?.remove(&claim.file_name())
+        told::tell(&self.shared.dir, &Line::Over(claim.clone()))
     }
 }
 

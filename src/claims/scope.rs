@@ -36,6 +36,14 @@ pub struct Owner {
     pub detached: bool,
 }
 
+impl Owner {
+    /// Whether it lives, or may live.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.liveness != Liveness::Dead
+    }
+}
+
 impl Access<'_> {
     /// Who has an issue: the one of this work tree's record or the one that another work tree told of, whichever lives
     /// and came last; a dead one if there is no other.
@@ -76,11 +84,12 @@ impl Access<'_> {
 
     /// Whom other work trees told of that they have an issue, and who live, or may live.
     fn elsewhere<T: Readable>(&self, tables: &Tables<T>, identity: &Identity) -> Result<Vec<Owner>, StoreError> {
-        let mut found = Vec::new();
-        for told in self.claims.of(identity) {
-            if self.claims.is_of(told, &tables.store_id()?) {
-                continue;
-            }
+        let mut claims = self.claims.of(identity).peekable();
+        if claims.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let (mut found, store) = (Vec::new(), tables.store_id()?);
+        for told in claims.filter(|told| !self.claims.is_of(told, &store)) {
             let assignment = told.assignment();
             let liveness = self.liveness(tables, &assignment)?;
             if liveness != Liveness::Dead {
@@ -96,7 +105,7 @@ impl Access<'_> {
     /// # Errors
     /// If the database fails.
     pub fn is_taken<T: Readable>(&self, tables: &Tables<T>, head: &IssueHead) -> Result<bool, StoreError> {
-        Ok(self.owner(tables, head)?.is_some_and(|owner| owner.liveness != Liveness::Dead))
+        Ok(self.owner(tables, head)?.is_some_and(|owner| owner.holds()))
     }
 
     /// Whether an issue is there to be taken: nobody who lives, or may live, has it, and no other work tree closed it.
@@ -114,6 +123,9 @@ impl Access<'_> {
     }
 
     fn liveness<T: Readable>(&self, tables: &Tables<T>, assignment: &Assignment) -> Result<Liveness, StoreError> {
+        if let Some(again) = self.watch.owner_again(assignment) {
+            return Ok(again);
+        }
         let session = tables.record::<Session>(&assignment.session)?;
         let known = session.as_ref().map_or_else(Known::default, Known::of);
         Ok(self.watch.owner(assignment, known))

@@ -208,6 +208,13 @@ impl Watch {
         self.session(&assignment.session, known).with_claim(self.is_old(assignment))
     }
 
+    /// What [`Watch::owner`] said of the owner's session before, without what is known of it; none if it was not asked.
+    #[must_use]
+    pub fn owner_again(&self, assignment: &Assignment) -> Option<Liveness> {
+        let standing = self.seen.borrow().get(&assignment.session).copied()?;
+        Some(standing.with_claim(self.is_old(assignment)))
+    }
+
     /// The process that holds the lock of a session, if somebody does and the file says who.
     #[must_use]
     pub fn holder(&self, session: &str) -> Option<Process> {

@@ -42,8 +42,12 @@ impl World {
 }
 
 #[expect(clippy::disallowed_methods, reason = "plays git")]
+fn put_bytes(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+}
+
 fn put(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
+    put_bytes(path, text.as_bytes());
 }
 
 #[test]
@@ -97,20 +101,56 @@ fn projects_of_one_repository_do_not_take_each_others_issues() {
 }
 
 #[test]
-fn what_is_no_claim_is_passed_over() {
+fn what_is_no_claim_is_passed_over_and_what_cannot_be_read_is_an_error() {
     let world = World::new();
     let shared = world.shared("one");
-    shared.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
-    let folder = world.folder.path().join("main/.git/oxi-state/claims");
-    let claim = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
-    let text = std::fs::read_to_string(claim.path()).unwrap();
-    put(&folder.join("0123"), &text);
-    put(&folder.join("empty"), "");
-    std::os::unix::fs::symlink(claim.path(), folder.join("link")).unwrap();
-    std::fs::create_dir(folder.join("folder")).unwrap();
-    assert_eq!(shared.claims().unwrap().iter().count(), 1);
-    put(&claim.path(), "{");
-    assert_eq!(shared.claims().unwrap().iter().count(), 0);
+    let tell = |slug: &str| shared.turn(SHORT).unwrap().publish(&identity(slug), &assignment("s1"), "db").unwrap();
+    let names = || shared.claims().unwrap().iter().map(|claim| claim.identity.slug.as_str().to_owned()).collect::<Vec<_>>();
+    tell("a");
+    let file = world.folder.path().join("main/.git/oxi-state/claimed");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // what a later version may add, an empty line, no JSON, no UTF-8, and half a line of a process that was killed
+    let more = text.replace("\"project\"", "\"weight\":1,\"project\"").replace("\"a\"", "\"b\"");
+    put_bytes(&file, &[text.as_bytes(), more.as_bytes(), b"\n{}\n\xff\n{\"claim\":{\"project\":\"\""].concat());
+    assert_eq!(names(), ["a", "b"]);
+    tell("c");
+    assert_eq!(names(), ["a", "b", "c"]);
+    put(&file, "");
+    tell("d");
+    assert_eq!(names(), ["d"]);
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &file).unwrap();
+    assert!(shared.claims().is_err());
+    assert!(shared.turn(SHORT).is_err());
+}
+
+#[test]
+fn the_file_of_claims_stays_short_and_keeps_what_stands() {
+    let world = World::new();
+    let (main, one) = (world.shared("main"), world.shared("one"));
+    let file = world.folder.path().join("main/.git/oxi-state/claimed");
+    let lines = || std::fs::read_to_string(&file).unwrap().lines().count();
+    for number in 0..100 {
+        let turn = main.turn(SHORT).unwrap();
+        turn.publish(&identity(&format!("stays-{number}")), &assignment("s1"), "db").unwrap();
+    }
+    let mut longest = 0;
+    for number in 0..300 {
+        let id = identity(&format!("over-{number}"));
+        one.turn(SHORT).unwrap().publish(&id, &assignment("s2"), "db").unwrap();
+        let turn = one.turn(SHORT).unwrap();
+        turn.withdraw(turn.claims().of(&id).next().unwrap()).unwrap();
+        longest = longest.max(lines());
+    }
+    // 100 claims that stand, at most as many lines that do not, and those of one turn
+    assert!((200..=204).contains(&longest), "{longest}");
+    let claims = main.claims().unwrap();
+    assert_eq!(claims.iter().count(), 100);
+    for number in 0..100 {
+        assert_eq!(claims.of(&identity(&format!("stays-{number}"))).count(), 1);
+    }
+    let left = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|it| it.unwrap().file_name());
+    assert_eq!(left.filter(|name| name.to_string_lossy().contains(".tmp-")).count(), 0);
 }
 
 #[test]
@@ -164,5 +204,5 @@ fn whoever_may_use_gits_directory_may_use_what_is_shared() {
     std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o770)).unwrap();
     let shared = world.shared("one");
     shared.turn(SHORT).unwrap().publish(&identity("a"), &assignment("s1"), "db").unwrap();
-    assert_eq!((mode("oxi-state"), mode("oxi-state/claims"), mode("oxi-state/claims.lock")), (0o770, 0o770, 0o660));
+    assert_eq!((mode("oxi-state"), mode("oxi-state/claimed"), mode("oxi-state/claims.lock")), (0o770, 0o660, 0o660));
 }

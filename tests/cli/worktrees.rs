@@ -96,7 +96,7 @@ fn work_trees_of_a_bare_repository_share_claims_too() {
     let (one, two) = (tree("one"), tree("two"));
     one.oxi("--session s1 issue start 1").ok();
     two.oxi("--session s2 issue start 1").exits(5).warns("in work tree one");
-    assert!(bare.path("bare.git/oxi-state/claims").is_dir());
+    assert!(bare.path("bare.git/oxi-state/claimed").is_file());
     one.oxi("--session s1 issue release 1").ok();
     two.oxi("--session s2 issue start 1").ok();
 }
@@ -107,10 +107,9 @@ fn what_is_shared_lies_in_gits_folder_and_nowhere_else() {
     main.oxi("issue create d").ok();
     assert!(!main.path(".git/oxi-state").exists(), "made by the first claim");
     linked.oxi("--session s1 issue start 1").ok();
-    assert!(main.path(".git/oxi-state/claims").is_dir());
     assert_eq!(linked.git("status --porcelain"), "");
-    let claim = std::fs::read_dir(main.path(".git/oxi-state/claims")).unwrap().next().unwrap().unwrap();
-    let text = std::fs::read_to_string(claim.path()).unwrap();
+    let text = std::fs::read_to_string(main.path(".git/oxi-state/claimed")).unwrap();
+    assert_eq!(text.lines().count(), 1);
     assert!(!text.contains(main.root.parent().unwrap().to_str().unwrap()), "no local path: {text}");
 }
 
@@ -118,17 +117,16 @@ fn what_is_shared_lies_in_gits_folder_and_nowhere_else() {
 fn a_leftover_of_a_killed_process_ends_with_the_next_claim() {
     let (main, linked) = two_work_trees();
     main.oxi("--session s1 issue start 1").ok();
-    let folder = main.path(".git/oxi-state/claims");
-    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let file = main.path(".git/oxi-state/claimed");
     let told = std::fs::read(&file).unwrap();
     main.oxi("--session s1 issue release 1").ok();
-    assert!(!file.exists());
+    linked.oxi("--session s2 issue start 1").ok();
+    linked.oxi("--session s2 issue release 1").ok();
     // as if the claim had been told and the process killed before it was committed
     std::fs::write(&file, told).unwrap();
     linked.oxi("--session s2 issue start 1").exits(5);
     assert_eq!(main.json("issue next")["id"], json!(1), "its own database knows better");
     main.oxi("--session s3 issue start 2").ok();
-    assert!(!file.exists());
     linked.oxi("--session s2 issue start 1").ok();
 }
 
@@ -318,7 +316,7 @@ fn what_was_left_untold_is_mended_by_whatever_comes_next() {
     main.oxi("issue close 2").ok();
     let shared = main.path(".git/oxi-state");
     let closed = std::fs::read(shared.join("closed")).unwrap();
-    let file = std::fs::read_dir(shared.join("claims")).unwrap().next().unwrap().unwrap().path();
+    let file = shared.join("claimed");
     let claim = std::fs::read(&file).unwrap();
     main.oxi("--session s issue release 1").ok();
     main.oxi("issue reopen 2").ok();

@@ -1,8 +1,10 @@
 //! `issue list`, `show`, `search`, `summary`, `next`
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
-use crate::claims::Access;
+use crate::claims::{Access, Owner};
 use crate::db::query::{Classes, Query, Sort};
 use crate::db::record::StoredHead;
 use crate::db::tables::{Readable, Tables};
@@ -48,11 +50,17 @@ pub(super) fn list(context: &Context, args: ListArgs) -> CliResult<()> {
         let heads = read.list(&query, |_| Ok(true))?;
         return print(context, &project, read, heads);
     }
+    let access = owners.access(false)?;
+    // told here of those that are kept, since who lives may change meanwhile
+    let mut owned = HashMap::new();
     let heads = read.list(&query, |stored| {
-        let access = owners.access(false)?;
-        if args.free { access.is_free(&read, &stored.head) } else { access.is_taken(&read, &stored.head) }
+        let owner = access.owner(&read, &stored.head)?;
+        let taken = owner.as_ref().is_some_and(Owner::holds);
+        let keep = if args.free { !taken && access.closed_elsewhere(&stored.head).is_none() } else { taken };
+        owned.extend(owner.filter(|_| keep).map(|owner| (stored.head.id, owner)));
+        Ok(keep)
     })?;
-    let found: Vec<_> = heads.iter().map(|stored| owners.of(&read, &stored.head)).collect::<Result<_, _>>()?;
+    let found: Vec<_> = heads.iter().map(|stored| owned.remove(&stored.head.id)).collect();
     if !context.json {
         drop(read);
         return output::text(&view::list(&heads, &found));
