@@ -8,8 +8,8 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// bincode. Another encoding, or another checksum, would get a number of its own.

@@ -265,11 +265,7 @@ impl Mirror<'_> {
     /// Notes what is about to happen to files, so that what a killed export leaves is not taken for anybody's edit or
     /// deletion (see [`super::landing`]), and what is lost of texts that are replaced as a whole. Says whether there is
     /// anything.
-    fn announce(
-        &self,
-        writes: &[Ready<'_>],
-        removals: &[(&Changed, FileName, FileStat)],
-    ) -> Result<bool, MirrorError> {
+    fn announce(&self, writes: &[Ready<'_>], removals: &[(&Changed, FileName, FileStat)]) -> Result<bool, MirrorError> {
         let written = writes.iter().map(|(item, write, _)| Landing {
             identity: item.identity.clone(),
             name: write.name.clone(),

@@ -105,7 +105,8 @@ fn what_is_no_claim_is_passed_over_and_what_cannot_be_read_is_an_error() {
     let world = World::new();
     let shared = world.shared("one");
     let tell = |slug: &str| shared.turn(SHORT).unwrap().publish(&identity(slug), &assignment("s1"), "db").unwrap();
-    let names = || shared.claims().unwrap().iter().map(|claim| claim.identity.slug.as_str().to_owned()).collect::<Vec<_>>();
+    let names =
+        || shared.claims().unwrap().iter().map(|claim| claim.identity.slug.as_str().to_owned()).collect::<Vec<_>>();
     tell("a");
     let file = world.folder.path().join("main/.git/oxi-state/claimed");
     let text = std::fs::read_to_string(&file).unwrap();
