@@ -147,7 +147,10 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
     let target = record.head.file_name();
     let source = baseline.map_or_else(|| target.clone(), |baseline| baseline.name.clone());
     let (current, stat) = match look(dir, &source)? {
-        Found::Nothing => return prepare_new(dir, record, &target, baseline),
+        Found::Nothing if source == target => return Ok(prepare_new(record, target, baseline)),
+        Found::Nothing => {
+            return Ok(occupied(dir, &target)?.unwrap_or_else(|| prepare_new(record, target, baseline)));
+        }
         Found::Bad(reason) => return Ok(Prepared::Bad { name: source, line: None, reason }),
         Found::File(bytes, stat) => (bytes, stat),
     };
@@ -192,17 +195,9 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
     })
 }
 
-/// The file is not there.
-fn prepare_new(
-    dir: &Dir,
-    record: &Issue,
-    target: &FileName,
-    baseline: Option<&Baseline>,
-) -> Result<Prepared, PathError> {
-    if let Some(refusal) = occupied(dir, target)? {
-        return Ok(refusal);
-    }
-    Ok(written(from_text(record, baseline), target.clone(), None))
+/// Nothing has the name, and the file that had another one is gone.
+fn prepare_new(record: &Issue, target: FileName, baseline: Option<&Baseline>) -> Prepared {
+    written(from_text(record, baseline), target, None)
 }
 
 /// The record as a file: from what its file last was, comments and all, or else from scratch.
