@@ -1,8 +1,11 @@
 //! An export that was killed between writing its files and noting so: what it did is nobody's edit or deletion, and does
 //! not win over what comes after it.
 
+use std::process::Stdio;
+use std::time::Instant;
+
 use crate::calls::for_each;
-use crate::sandbox::{END, Sandbox, has, long};
+use crate::sandbox::{END, Sandbox, has, long, program};
 
 const CHANGING: &str = "pwrite64,write,fsync,fdatasync,syncfs,ftruncate,renameat,renameat2,unlinkat,openat,flock";
 
@@ -97,5 +100,48 @@ fn an_edit_by_hand_is_still_an_edit() {
         project.ok(&["sync"]);
         let issue = project.json(&["issue", "show", "1"]);
         assert_eq!((&issue["priority"], &issue["labels"][0]), (&"high".into(), &"later".into()));
+    });
+}
+
+/// As many as take all processors, and the disk while the database is written.
+const MANY: usize = 300;
+
+#[test]
+fn an_export_of_many_goes_on_whenever_it_was_killed() {
+    let plan = |name: &str| -> String {
+        let line =
+            |number| format!("{{\"title\":\"{name} {number}\",\"body\":\"text\\n{}\"}}\n", END.replace('\n', "\\n"));
+        (0..MANY / 2).map(line).collect()
+    };
+    let project = Sandbox::new();
+    for name in ["old", "new"] {
+        if name == "new" {
+            project.ok(&["sync"]);
+            project.commit();
+            project.ok(&["issue", "update", "--where", "status=open", "-p", "high"]);
+        }
+        let path = project.temp.path().join("plan.jsonl");
+        std::fs::write(&path, plan(name)).unwrap();
+        project.ok(&["issue", "create", "--from", path.to_str().unwrap()]);
+    }
+    let begun = Instant::now();
+    project.copy().ok(&["export"]);
+    let takes = begun.elapsed();
+    let kills: u32 = if long() { 400 } else { 16 };
+    let moments: Vec<u32> = (0..kills).collect();
+    for_each(&moments, |moment| {
+        let copy = project.copy();
+        let mut export =
+            copy.command(&program()).arg("export").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(takes * *moment / kills);
+        export.kill().unwrap();
+        export.wait().unwrap();
+        copy.files_are_whole();
+        copy.ok(&["export"]);
+        copy.ok(&["status", "--check"]);
+        let issues = copy.issues();
+        assert_eq!((issues.len(), copy.files().len()), (MANY, MANY));
+        assert_eq!(issues.values().filter(|issue| issue["priority"] == "high").count(), MANY / 2);
+        copy.goes_on();
     });
 }
