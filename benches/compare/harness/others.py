@@ -58,7 +58,7 @@ class Minibeads(Tool):
         run(["mb", "init", "--prefix", "b"], self.folder)
         for issue in issues:
             status = "closed" if issue["status"] == "closed" else "open"
-            head = [f"title: {issue['title']}", f"status: {status}", f"priority: {PRIORITIES.index(issue['priority'])}",
+            head = [f"title: {json.dumps(issue['title'])}", f"status: {status}", f"priority: {PRIORITIES.index(issue['priority'])}",
                     "issue_type: task", f"created_at: {issue['created_at']}", f"updated_at: {issue['updated_at']}"]
             if issue["closed_at"]:
                 head.append(f"closed_at: {issue['closed_at']}")
@@ -107,7 +107,7 @@ class Backlog(Tool):
         run(["backlog", "init", "bench", "--defaults", "--include-remote", "false"], self.folder, input="")
         for issue in issues:
             status = "Done" if issue["status"] == "closed" else "To Do"
-            head = [f"id: TASK-{issue['id']}", f"title: {issue['title']}", f"status: {status}", "assignee: []",
+            head = [f"id: TASK-{issue['id']}", f"title: {json.dumps(issue['title'])}", f"status: {status}", "assignee: []",
                     f"created_date: '{issue['created_at'][:10]}'", f"labels: {json.dumps(issue['labels'])}", "dependencies: []"]
             slug = os.path.basename(issue["path"])[:-3].partition("-")[2]
             name = f"task-{issue['id']} - {slug}.md"
