@@ -343,3 +343,47 @@ impl<T: Readable> Tables<T> {
         self.superseded.get(&revision.0.to_be_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::{Author, Op, Store};
+    use crate::schema::issue::IssueHead;
+
+    #[test]
+    fn a_link_means_the_issue_of_its_slug_whatever_number_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Duration::from_secs(10)).unwrap();
+        store.create_if_missing().unwrap();
+        let now: crate::schema::time::Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let author = Author { actor: "ada".into(), session: None, now };
+        store
+            .write(&author, |txn| {
+                for title in ["one", "two", "three", "three", "gone"] {
+                    let head = |id, now| IssueHead::new(id, title.into(), now);
+                    txn.create(|id, now| Issue { head: head(id, now), body: String::new() })?;
+                }
+                txn.delete(IssueId(5), Op::Delete).map(drop)
+            })
+            .unwrap();
+        let read = store.read().unwrap();
+        let meant = |link: &str| read.resolve(&Link::parse(link).unwrap()).unwrap().map(|id| id.0);
+        for (link, issue) in [
+            ("0001-one", Some(1)),
+            ("1", Some(1)),
+            // after a collision
+            ("0001-two", Some(2)),
+            ("0009-two", Some(2)),
+            ("0003-three", Some(3)),
+            ("0004-three", Some(4)),
+            ("0001-three", None),
+            ("0005-gone", None),
+            ("0001-none", None),
+            ("9", None),
+        ] {
+            assert_eq!(meant(link), issue, "{link}");
+        }
+    }
+}
