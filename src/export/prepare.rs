@@ -238,3 +238,54 @@ fn with_final_newline(mut issue: Issue) -> Issue {
     issue.body = Issue::with_final_newline(issue.body);
     issue
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::issue::IssueHead;
+
+    fn issue(id: u32, title: &str) -> Issue {
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        Issue { head: IssueHead::new(crate::schema::id::IssueId(id), title.into(), now), body: String::new() }
+    }
+
+    fn baseline(issue: &Issue) -> Baseline {
+        let text = frontmatter::render(issue);
+        let file = ContentHash::of(text.as_bytes());
+        Baseline { name: issue.head.file_name(), file, stat: None, content: file, text: None }
+    }
+
+    /// What is to be done for an issue that had number 1 and got number 2.
+    fn renumbered(dir: &Dir) -> Prepared {
+        let (before, now) = (issue(1, "moved"), issue(2, "moved"));
+        let changed = Changed {
+            identity: now.head.identity(),
+            baseline: Some(baseline(&before)),
+            record: Some(Versioned::new(now)),
+            in_conflict: false,
+        };
+        prepare(dir, &changed).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_moves_goes_nowhere_where_something_is_whether_the_old_one_is_there_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open(folder.path()).unwrap();
+        let replaces = |prepared: Prepared| match prepared {
+            Prepared::Write(write) => Some((write.name.to_string(), write.replaces.map(|(old, _)| old.to_string()))),
+            _ => None,
+        };
+        let (old, new) = ("0001-moved.md", "0002-moved.md");
+        assert_eq!(replaces(renumbered(&dir)), Some((new.into(), None)));
+        dir.replace(old, frontmatter::render(&issue(1, "moved")).as_bytes()).unwrap();
+        assert_eq!(replaces(renumbered(&dir)), Some((new.into(), Some(old.into()))));
+        dir.replace(new, b"anything").unwrap();
+        let is_refused = |prepared| matches!(prepared, Prepared::Refused { reason: IN_THE_WAY, .. });
+        assert!(is_refused(renumbered(&dir)));
+        dir.remove(old).unwrap();
+        assert!(is_refused(renumbered(&dir)));
+        dir.remove(new).unwrap();
+        std::os::unix::fs::symlink("elsewhere", folder.path().join(new)).unwrap();
+        assert!(matches!(renumbered(&dir), Prepared::Bad { .. }));
+    }
+}
