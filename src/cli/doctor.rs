@@ -15,6 +15,7 @@ use crate::fs::{Entry, is_running, is_temporary, maker};
 use crate::project::{GITIGNORE, Project};
 use crate::schema::id::printable;
 use crate::sync::{Fixed, MirrorError, Options, Report};
+use crate::worktrees::Shared;
 
 use super::args::DoctorArgs;
 use super::context::Context;
@@ -333,6 +334,10 @@ impl Doctor<'_> {
                 let message = format!("whether git tracks the database: {error}");
                 self.add(Severity::Unchecked, None, message);
             }
+        }
+        if let Err(error) = Shared::find(self.project).and_then(|shared| shared.map(|it| it.claims()).transpose()) {
+            let message = format!("what other work trees have claimed is not known: {error}");
+            self.add(Severity::Problem, None, message);
         }
         let ignored = self.store.dir().read(".gitignore", 1 << 20).map(|(bytes, _)| bytes).unwrap_or_default();
         let ignored = String::from_utf8_lossy(&ignored).into_owned();

@@ -22,6 +22,7 @@ use crate::schema::value::Value;
 use crate::worktrees::{Claims, Shared};
 
 use super::context::Context;
+use super::error::CliError;
 
 /// An issue without its body: an element of `issue list`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -155,13 +156,19 @@ impl Owners {
             let claims = shared.as_ref().map(Shared::claims).transpose()?.unwrap_or_default();
             Ok((shared, claims))
         });
-        // a query goes on without what it may not look into, but calls nobody dead then
+        // a query goes on without what it may not look into, and says so, but calls nobody dead then
         let (shared, watch, claims) = match told {
             Ok((shared, claims)) => {
                 let watch = Watch::of(&self.project, shared.as_ref(), now)?;
                 (shared, watch, claims)
             }
-            Err(_) => (None, Watch::of(&self.project, None, now)?.blinded(), Claims::default()),
+            Err(error) => {
+                CliError::from(error).warn(
+                    "what looks free may be taken in another work tree: they tell of it there; let whoever works here \
+                     read it, as git's own directory",
+                );
+                (None, Watch::of(&self.project, None, now)?.blinded(), Claims::default())
+            }
         };
         let watch = watch.with_remote_ttl(self.remote_ttl);
         Ok(self.seen.get_or_init(|| (shared, watch, claims)))

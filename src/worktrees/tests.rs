@@ -110,9 +110,12 @@ fn what_is_no_claim_is_passed_over_and_what_cannot_be_read_is_an_error() {
     tell("a");
     let file = world.folder.path().join("main/.git/oxi-state/claimed");
     let text = std::fs::read_to_string(&file).unwrap();
-    // what a later version may add, an empty line, no JSON, no UTF-8, and half a line of a process that was killed
+    // zeros, what a later version may add, an empty line, no JSON, no UTF-8, and half a line of a process that was killed
     let more = text.replace("\"project\"", "\"weight\":1,\"project\"").replace("\"a\"", "\"b\"");
-    put_bytes(&file, &[text.as_bytes(), more.as_bytes(), b"\n{}\n\xff\n{\"claim\":{\"project\":\"\""].concat());
+    put_bytes(
+        &file,
+        &[b"\0\0\0", text.as_bytes(), more.as_bytes(), b"\n{}\n\xff\n{\"claim\":{\"project\":\"\""].concat(),
+    );
     assert_eq!(names(), ["a", "b"]);
     tell("c");
     assert_eq!(names(), ["a", "b", "c"]);

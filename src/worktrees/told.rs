@@ -64,7 +64,8 @@ impl Told {
     }
 
     fn parse(bytes: &[u8]) -> Self {
-        let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        // a loss of power may leave zeros where lines were
+        let lines: Vec<&[u8]> = bytes.split(|byte| matches!(byte, b'\n' | 0)).filter(|line| !line.is_empty()).collect();
         let mut told: Vec<Line> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
         // the last one first
         told.reverse();

@@ -384,3 +384,27 @@ fn a_sync_that_has_nothing_to_do_writes_nothing_while_a_session_has_an_issue() {
     assert_eq!(sums.len(), 2, "{}", run.stdout);
     assert_eq!(sums[0], sums[1]);
 }
+
+#[test]
+fn that_the_claims_of_others_cannot_be_read_is_said() {
+    let (main, linked) = two_work_trees();
+    linked.oxi("--session s issue start 2").ok();
+    main.oxi("issue list --free").ok().silent();
+    let file = main.path(".git/oxi-state/claimed");
+    let told = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    for line in ["issue list --free", "issue list --claimed --json", "issue next -q", "issue show 2 --json"] {
+        main.oxi(line)
+            .ok()
+            .warns("oxi-state/claimed: it is not a regular file")
+            .warns("may be taken in another work tree");
+    }
+    main.oxi("issue list").ok().silent();
+    main.oxi("--session t issue start 2").exits(1).warns("it is not a regular file");
+    main.oxi("doctor").says("what other work trees have claimed is not known");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, told).unwrap();
+    main.oxi("--session t issue start 2").exits(5);
+    main.oxi("doctor").ok().says("nothing is wrong");
+}
