@@ -1,11 +1,21 @@
-//! Has the linker put first what everyday commands run (`link/first.ld`, made by `benches/compare/order.py`), in release
-//! builds for Linux. A linker that cannot leaves the program as it would have been: as right, but slower to start.
+//! Makes release builds for Linux start sooner, where the compiler and the linker can. Where they cannot, the program is
+//! as right, but slower to start.
+//!
+//! What everyday commands run is put first (`link/first.ld`, made by `benches/compare/order.py`). What unwinds the stack
+//! after a panic becomes part of the program, so that the dynamic linker has one library less to load.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const ORDER: &str = "link/first.ld";
+
+/// GCC's unwinder as an archive. It must come before the shared `gcc_s`, which the standard library asks for.
+const UNWINDER: &str = "static:-bundle=gcc_eh";
+
+/// Ends well only if a panic can be caught.
+const PROBE: &str =
+    "fn main() { assert!(std::panic::catch_unwind(|| std::env::args().for_each(|it| panic!(\"{it}\"))).is_err()) }\n";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -14,24 +24,27 @@ fn main() {
     if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_OS", "linux") {
         return;
     }
+    let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else { return };
+    if is("CARGO_CFG_TARGET_ENV", "gnu") && links(&out, &["-l", UNWINDER]) {
+        println!("cargo::rustc-link-lib={UNWINDER}");
+    }
     let folder = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
-    let Some(argument) = folder.join(ORDER).to_str().map(|order| format!("-Wl,-T,{order}")) else { return };
-    let works = env::var_os("OUT_DIR").is_some_and(|out| links(Path::new(&out), &argument));
-    if works {
-        println!("cargo::rustc-link-arg-bin=oxi-state={argument}");
+    let Some(order) = folder.join(ORDER).to_str().map(|order| format!("-Wl,-T,{order}")) else { return };
+    if links(&out, &["-C", &format!("link-arg={order}")]) {
+        println!("cargo::rustc-link-arg-bin=oxi-state={order}");
     }
 }
 
-/// Whether a program can be linked with an argument, by the compiler, the linker and the flags that cargo uses, and runs.
+/// Whether a program can be linked with some arguments, by the compiler, the linker and the flags that cargo uses, and runs.
 #[expect(clippy::disallowed_methods, reason = "the file is the build's own")]
-fn links(out: &Path, argument: &str) -> bool {
+fn links(out: &Path, arguments: &[&str]) -> bool {
     let (source, probe) = (out.join("probe.rs"), out.join("probe"));
-    if std::fs::write(&source, "fn main() {}\n").is_err() {
+    if std::fs::write(&source, PROBE).is_err() {
         return false;
     }
     let Some(compiler) = env::var_os("RUSTC") else { return false };
     let mut command = Command::new(compiler);
-    command.arg(source).arg("-o").arg(&probe).arg(format!("-Clink-arg={argument}"));
+    command.arg(source).arg("-o").arg(&probe).args(arguments);
     if let Some(target) = env::var_os("TARGET") {
         command.arg("--target").arg(target);
     }
