@@ -1,7 +1,8 @@
 //! Work on all processors at once. Where the system gives no further thread, the thread that asked does it all.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread::{Builder, ScopedJoinHandle};
 
 /// What both make, at the same time.
@@ -94,6 +95,53 @@ pub(crate) fn ahead<T: Sync, R: Send, E: Send>(
     })
 }
 
+/// What `make` makes of items, in order. A thread goes ahead and makes it, whatever whoever takes it does meanwhile.
+pub(crate) struct Ahead<T, R> {
+    items: Arc<Vec<T>>,
+    make: fn(&T) -> R,
+    taken: usize,
+    made: std::vec::IntoIter<R>,
+    /// Where more comes from; none if each is made when it is asked for.
+    pieces: Option<Receiver<Vec<R>>>,
+}
+
+impl<T: Send + Sync + 'static, R: Send + 'static> Ahead<T, R> {
+    /// Begins. Fewer than `least` items are not worth a thread.
+    pub(crate) fn of(items: Arc<Vec<T>>, least: usize, make: fn(&T) -> R) -> Self {
+        let pieces = if items.len() < least { None } else { Self::begin(Arc::clone(&items), make) };
+        Self { items, make, taken: 0, made: Vec::new().into_iter(), pieces }
+    }
+
+    fn begin(items: Arc<Vec<T>>, make: fn(&T) -> R) -> Option<Receiver<Vec<R>>> {
+        const PIECE: usize = 64;
+        let (sender, receiver) = channel();
+        let go_ahead = move || {
+            // nobody takes them any more once that cannot be sent
+            let _ = items.chunks(PIECE).try_for_each(|piece| sender.send(piece.iter().map(make).collect()));
+        };
+        Builder::new().spawn(go_ahead).ok().map(|_| receiver)
+    }
+}
+
+impl<T, R> Iterator for Ahead<T, R> {
+    type Item = R;
+
+    fn next(&mut self) -> Option<R> {
+        let item = self.items.get(self.taken)?;
+        if self.made.len() == 0
+            && let Some(pieces) = &self.pieces
+        {
+            match pieces.recv() {
+                Ok(piece) => self.made = piece.into_iter(),
+                // the thread came to an end before its time
+                Err(_) => self.pieces = None,
+            }
+        }
+        self.taken += 1;
+        Some(self.made.next().unwrap_or_else(|| (self.make)(item)))
+    }
+}
+
 /// Frees something large that is no longer needed, elsewhere: nobody waits for it, least of all a process that ends now.
 pub(crate) fn free<T: Send + 'static>(large: T) {
     // without a thread it is freed here
@@ -149,6 +197,20 @@ mod tests {
             };
             assert_eq!(ahead(&items, |item| Ok(item * 2), take), if length > 500 { Err(1_000) } else { Ok(()) });
             assert_eq!(taken, (0..length.min(501)).map(|item| item * 2).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_is_made_far_ahead_comes_in_order_with_a_thread_and_without() {
+        for length in [0, 1, 63, 64, 65, 1_000] {
+            let items: Arc<Vec<u32>> = Arc::new((0..length).collect());
+            let doubled: Vec<u32> = items.iter().map(|item| item * 2).collect();
+            for least in [0, 64, usize::MAX] {
+                assert_eq!(Ahead::of(Arc::clone(&items), least, |item| item * 2).collect::<Vec<_>>(), doubled);
+            }
+            let mut without_its_thread = Ahead::of(Arc::clone(&items), usize::MAX, |item| item * 2);
+            without_its_thread.pieces = Some(channel().1);
+            assert_eq!(without_its_thread.collect::<Vec<_>>(), doubled);
         }
     }
 

@@ -23,6 +23,14 @@ pub struct Changed {
     pub in_conflict: bool,
 }
 
+impl Changed {
+    /// Whether it is to get a file and never had one.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.record.is_some() && self.baseline.is_none() && !self.in_conflict
+    }
+}
+
 /// What is to be done for one record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prepared {
@@ -83,10 +91,13 @@ pub struct Write {
     pub lost: Option<String>,
 }
 
-impl Write {
-    fn new(name: FileName, bytes: Vec<u8>, replaces: Option<(FileName, FileStat)>, lost: Option<String>) -> Self {
-        Self { file: ContentHash::of(&bytes), name, bytes, replaces, lost }
-    }
+/// The bytes of a file and their hash, if the record can be written.
+pub type Rendered = Result<(Vec<u8>, ContentHash), RenderError>;
+
+/// What the file of a record is to be that never had one. It takes no look at the folder.
+#[must_use]
+pub fn render_ahead(changed: &Changed) -> Option<Rendered> {
+    changed.record.as_ref().filter(|_| changed.is_new()).map(|record| from_text(&record.issue, None))
 }
 
 const EDITED: &str = "it was edited since the last import; run `oxi-state sync`";
@@ -94,16 +105,16 @@ const EDITED_AND_DELETED: &str = "it was edited since the last import, for which
                                   remove the file yourself if the issue is to be gone";
 const IN_THE_WAY: &str = "another issue's file has that name; run `oxi-state sync`";
 
-/// What is to be done for one record.
+/// What is to be done for one record, given what [`render_ahead`] has made of it, if it was asked.
 ///
 /// # Errors
 /// If the folder cannot be read. A single file that cannot is [`Prepared::Bad`].
-pub fn prepare(dir: &Dir, changed: &Changed) -> Result<Prepared, PathError> {
+pub fn prepare(dir: &Dir, changed: &Changed, ahead: Option<Rendered>) -> Result<Prepared, PathError> {
     if changed.in_conflict {
         return Ok(Prepared::InConflict);
     }
     match (&changed.record, &changed.baseline) {
-        (Some(record), baseline) => prepare_write(dir, &record.issue, baseline.as_ref()),
+        (Some(record), baseline) => prepare_write(dir, &record.issue, baseline.as_ref(), ahead),
         (None, Some(baseline)) => prepare_removal(dir, baseline),
         (None, None) => Ok(Prepared::Forget),
     }
@@ -143,13 +154,20 @@ fn prepare_removal(dir: &Dir, baseline: &Baseline) -> Result<Prepared, PathError
     })
 }
 
-fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Result<Prepared, PathError> {
+fn prepare_write(
+    dir: &Dir,
+    record: &Issue,
+    baseline: Option<&Baseline>,
+    ahead: Option<Rendered>,
+) -> Result<Prepared, PathError> {
+    // where nothing has the name, and the file that had another one is gone
+    let new = |name: FileName| written(ahead.unwrap_or_else(|| from_text(record, baseline)), name, None);
     let target = record.head.file_name();
     let source = baseline.map_or_else(|| target.clone(), |baseline| baseline.name.clone());
     let (current, stat) = match look(dir, &source)? {
-        Found::Nothing if source == target => return Ok(prepare_new(record, target, baseline)),
+        Found::Nothing if source == target => return Ok(new(target)),
         Found::Nothing => {
-            return Ok(occupied(dir, &target)?.unwrap_or_else(|| prepare_new(record, target, baseline)));
+            return Ok(occupied(dir, &target)?.unwrap_or_else(|| new(target)));
         }
         Found::Bad(reason) => return Ok(Prepared::Bad { name: source, line: None, reason }),
         Found::File(bytes, stat) => (bytes, stat),
@@ -189,33 +207,31 @@ fn prepare_write(dir: &Dir, record: &Issue, baseline: Option<&Baseline>) -> Resu
             let whole =
                 frontmatter::render(record).as_bytes() == bytes && !frontmatter::is_our_rendering(&current, &parsed);
             let lost = whole.then(|| String::from_utf8_lossy(&current).into_owned());
-            Prepared::Write(Write::new(target, bytes, Some((source, stat)), lost))
+            let file = ContentHash::of(&bytes);
+            Prepared::Write(Write { name: target, bytes, file, replaces: Some((source, stat)), lost })
         }
         Err(error) => Prepared::Bad { name: target, line: None, reason: error.to_string() },
     })
 }
 
-/// Nothing has the name, and the file that had another one is gone.
-fn prepare_new(record: &Issue, target: FileName, baseline: Option<&Baseline>) -> Prepared {
-    written(from_text(record, baseline), target, None)
-}
-
 /// The record as a file: from what its file last was, comments and all, or else from scratch.
-fn from_text(record: &Issue, baseline: Option<&Baseline>) -> Result<Vec<u8>, RenderError> {
+fn from_text(record: &Issue, baseline: Option<&Baseline>) -> Rendered {
     let text = baseline.and_then(|baseline| baseline.text.as_deref().map(|text| (text, &baseline.name)));
     let patched = text.and_then(|(text, name)| {
         let old = named(frontmatter::parse(text.as_bytes()).ok()?, name);
         frontmatter::patch(text.as_bytes(), &old, record).ok()
     });
-    match patched {
-        Some(bytes) => Ok(bytes),
-        None => frontmatter::render_checked(record).map(String::into_bytes),
-    }
+    let bytes = match patched {
+        Some(bytes) => bytes,
+        None => frontmatter::render_checked(record)?.into_bytes(),
+    };
+    let file = ContentHash::of(&bytes);
+    Ok((bytes, file))
 }
 
-fn written(rendered: Result<Vec<u8>, RenderError>, name: FileName, replaces: Option<(FileName, FileStat)>) -> Prepared {
+fn written(rendered: Rendered, name: FileName, replaces: Option<(FileName, FileStat)>) -> Prepared {
     match rendered {
-        Ok(bytes) => Prepared::Write(Write::new(name, bytes, replaces, None)),
+        Ok((bytes, file)) => Prepared::Write(Write { name, bytes, file, replaces, lost: None }),
         Err(error) => Prepared::Bad { name, line: None, reason: error.to_string() },
     }
 }
@@ -264,7 +280,7 @@ mod tests {
             record: Some(Versioned::new(now)),
             in_conflict: false,
         };
-        prepare(dir, &changed).unwrap()
+        prepare(dir, &changed, render_ahead(&changed)).unwrap()
     }
 
     #[test]

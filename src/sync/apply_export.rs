@@ -14,19 +14,14 @@ use crate::import::scan::{Baselines, Names, Scan};
 use crate::schema::id::{ContentHash, FileName, Identity, IssueId};
 use crate::schema::issue::Issue;
 
+use super::batch::{Batch, FOR_A_THREAD};
 use super::gather::Snapshot;
 use super::plan::Absence;
 use super::report::Renumbered;
 use super::{Mirror, MirrorError, Problem, Report};
 
-/// Records are written in batches, so that memory stays bounded.
-const BATCH: usize = 4096;
-
 /// Up to so many files are synced one by one; more are synced with their whole file system.
 const FEW: usize = 4;
-
-/// So many files are worth a thread.
-const FOR_A_THREAD: usize = 128;
 
 /// A file that is in its place, to be noted as agreed on.
 struct Landed<'c> {
@@ -77,13 +72,10 @@ impl Mirror<'_> {
         if !pending.is_empty() && !self.options.dry_run {
             sweep(&dir);
         }
-        let all = pending.len() as u64;
-        let mut batches = pending.chunks(BATCH).enumerate().peekable();
-        let mut changed = self.changed(batches.peek().map_or(&[], |(_, first)| first))?;
-        while let Some((batch, _)) = batches.next() {
-            (self.progress)("writing", (batch * BATCH) as u64, all);
-            let next = batches.peek().map_or(&[][..], |(_, next)| next);
-            changed = self.export_batch(gate, &dir, changed, next, &mut report)?;
+        let (mut rest, mut batch) = self.next_batch(&pending)?;
+        while let Some(now) = batch {
+            (self.progress)("writing", (pending.len() - rest.len() - now.changed.len()) as u64, pending.len() as u64);
+            (rest, batch) = self.export_batch(gate, &dir, now, rest, &mut report)?;
         }
         if !self.options.dry_run && only.is_none() {
             self.note_folder(Some(&dir), known)?;
@@ -189,20 +181,27 @@ impl Mirror<'_> {
         Ok(hidden)
     }
 
-    /// Exports a batch; answers the records of the next one, which are read while the disk is busy with this one.
-    fn export_batch(
+    /// The first batch of some records, and the others.
+    fn next_batch<'p>(&self, pending: &'p [Identity]) -> Result<(&'p [Identity], Option<Batch>), MirrorError> {
+        if pending.is_empty() {
+            return Ok((pending, None));
+        }
+        let batch = Batch::read(&self.store.read()?, pending)?;
+        Ok((&pending[batch.changed.len()..], Some(batch)))
+    }
+
+    /// Exports a batch; answers the next one, which is read while the disk is busy with this one, and what is left.
+    fn export_batch<'p>(
         &self,
         gate: &Gate,
         dir: &Dir,
-        mut changed: Vec<Changed>,
-        next: &[Identity],
+        batch: Batch,
+        rest: &'p [Identity],
         report: &mut Report,
-    ) -> Result<Vec<Changed>, MirrorError> {
-        // deletions first, which free names; then by number
-        changed.sort_by_key(|item| item.record.as_ref().map(|record| record.issue.head.id));
-        let ready = cores::map(&changed, FOR_A_THREAD, |item| {
-            let prepared = prepare(dir, item)?;
-            // while one thread has the folder, others have something to think about
+    ) -> Result<(&'p [Identity], Option<Batch>), MirrorError> {
+        let Batch { changed, texts } = batch;
+        let ready = |item: &Changed, text| {
+            let prepared = prepare(dir, item, text)?;
             let temporary = match &prepared {
                 Prepared::Write(write) if !self.options.dry_run => {
                     Some(dir.write_temporary(&write.name.to_string(), &write.bytes)?.close())
@@ -210,9 +209,16 @@ impl Mirror<'_> {
                 _ => None,
             };
             Ok::<_, MirrorError>((prepared, temporary))
+        };
+        // of files that are there, there is much to think about; of new ones that was done
+        let known: Vec<_> = changed.iter().filter(|item| !item.is_new()).collect();
+        let mut known = cores::map(&known, FOR_A_THREAD, |item| ready(item, None)).into_iter();
+        let ready = changed.iter().zip(texts).map(|(item, text)| {
+            let done = if item.is_new() { None } else { known.next() };
+            (item, done.unwrap_or_else(|| ready(item, text)))
         });
         let (mut landed, mut writes, mut removals) = (Vec::new(), Vec::new(), Vec::new());
-        for (item, ready) in changed.iter().zip(ready) {
+        for (item, ready) in ready {
             let (prepared, temporary) = ready?;
             tell(report, item, &prepared, self);
             match (prepared, temporary) {
@@ -229,10 +235,10 @@ impl Mirror<'_> {
             }
         }
         if self.options.dry_run {
-            return self.changed(next);
+            return self.next_batch(rest);
         }
         let sync = || sync_temporaries(dir, &writes);
-        let meanwhile = || Ok::<_, MirrorError>((self.announce(&writes, &removals)?, self.changed(next)?));
+        let meanwhile = || Ok::<_, MirrorError>((self.announce(&writes, &removals)?, self.next_batch(rest)?));
         let (synced, meanwhile) = match writes.len() {
             FOR_A_THREAD.. => both(sync, meanwhile),
             _ => (sync(), meanwhile()),
@@ -289,22 +295,6 @@ impl Mirror<'_> {
             Ok::<_, MirrorError>(txn.set_landings(&landings)?)
         })?;
         Ok(true)
-    }
-
-    fn changed(&self, identities: &[Identity]) -> Result<Vec<Changed>, MirrorError> {
-        if identities.is_empty() {
-            return Ok(Vec::new());
-        }
-        let read = self.store.read()?;
-        let changed = cores::map(identities, FOR_A_THREAD, |identity| {
-            Ok(Changed {
-                identity: identity.clone(),
-                record: read.issue_of(identity)?,
-                baseline: read.baseline(identity)?,
-                in_conflict: read.conflict(identity)?.is_some(),
-            })
-        });
-        changed.into_iter().collect()
     }
 
     fn write_files<'c>(

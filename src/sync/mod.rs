@@ -10,6 +10,7 @@
 
 mod apply_export;
 mod apply_import;
+mod batch;
 pub mod decide;
 pub mod diff3;
 pub mod driver;
