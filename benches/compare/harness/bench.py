@@ -41,24 +41,29 @@ def build_twins():
     return os.path.dirname(build(twins, target + "-twins" if target else os.path.join(twins, "target"), "null"))
 
 
+# Where in memory a program lies makes a tenth of what a short command takes, so several copies run in turn.
+COPIES = 5
+
+
 def install(folder, programs):
-    """Copies programs to a folder, as an installation does. What a linker wrote lies in memory in single pages until it is
-    read from disk anew, and such a program takes a tenth longer to start."""
+    """Copies programs to folders in a folder, as an installation does. What a linker wrote lies in memory in single pages
+    until it is read from disk anew, and such a program takes a tenth longer to start."""
     shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    for name, program in programs.items():
-        shutil.copy(program, os.path.join(folder, name))
+    for copy in range(COPIES):
+        os.makedirs(os.path.join(folder, str(copy)))
+        for name, program in programs.items():
+            shutil.copy(program, os.path.join(folder, str(copy), name))
 
 
 class Bench:
     def __init__(self, options):
         self.rounds, self.quick, self.only = options.rounds, options.quick, set(options.only or [])
         twins = build_twins()
-        self.installed = os.path.join(twins, "installed")
+        self.installed, self.turn = os.path.join(twins, "installed"), 0
         names = [name.removesuffix(".rs") for name in os.listdir(os.path.join(COMPARE, "twins", "src", "bin"))]
         programs = {name: os.path.join(twins, name) for name in names}
         install(self.installed, programs | {"oxi-state": options.binary or build_program()})
-        self.program = os.path.join(self.installed, "oxi-state")
+        self.program = self.twin("oxi-state")
         self.null, self.stopwatch = self.twin("null"), self.twin("stopwatch")
         self.group = ""
         self.results = results.empty()
@@ -75,7 +80,13 @@ class Bench:
         return f"{version}, a program of {os.path.getsize(self.program) / 1e6:.1f} MB"
 
     def twin(self, name):
-        return os.path.join(self.installed, name)
+        return os.path.join(self.installed, "0", name)
+
+    def in_turn(self, program):
+        """The copy whose turn it is, of a program that was installed."""
+        folder, name = os.path.split(program)
+        is_first = folder == os.path.join(self.installed, "0")
+        return os.path.join(self.installed, str(self.turn % COPIES), name) if is_first else program
 
     def wants(self, group):
         """Whether a group of rows is to be measured; rows that follow belong to it."""
@@ -84,6 +95,7 @@ class Bench:
 
     def once(self, command, cwd=None, expect=(0,)):
         """Runs a command once, with its output thrown away."""
+        command = [self.in_turn(command[0]), *command[1:]]
         answer = subprocess.run([self.stopwatch, *command], cwd=cwd, capture_output=True, text=True, check=True)
         code, nanoseconds, peak, faults = map(int, answer.stdout.split())
         if code not in expect:
@@ -95,7 +107,7 @@ class Bench:
         """Runs two measurements in turn; each is a function that answers a `Ran`. The median of the ratios of
         neighbours is what counts. Answers the greatest memory of ours."""
         mine, other = [], []
-        for _ in range(rounds):
+        for self.turn in range(rounds):
             mine.append(ours())
             other.append(theirs())
         ratios = [a.seconds / b.seconds for a, b in zip(mine, other)]
