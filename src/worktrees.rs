@@ -17,6 +17,7 @@
 //! project's within the repository. Where the common directory cannot be written, there is nothing to share: whoever
 //! works there cannot commit either. What is there and cannot be read is an error, not an absence.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -134,6 +135,8 @@ pub struct Claims {
     closed: Vec<SharedClosing>,
     /// Work trees that were named and are no longer there.
     gone: HashSet<String>,
+    /// The id of the database here, once it was asked for.
+    store: OnceCell<String>,
 }
 
 impl Claims {
@@ -165,6 +168,19 @@ impl Claims {
     #[must_use]
     pub fn is_of(&self, claim: &SharedClaim, store: &str) -> bool {
         claim.worktree == self.worktree && claim.store == store
+    }
+
+    /// The id of the database here; `read` says it the first time. To read it for each claim would take more than all the
+    /// rest that is asked of one.
+    ///
+    /// # Errors
+    /// What `read` answers.
+    pub fn store<E>(&self, read: impl FnOnce() -> Result<String, E>) -> Result<&str, E> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let store = read()?;
+        Ok(self.store.get_or_init(|| store))
     }
 
     /// Whether the database that has a claim as a record is gone, as far as can be told from here.
@@ -278,7 +294,8 @@ impl Shared {
         let worktrees = told.claims.iter().map(|it| &it.worktree).chain(closed.iter().map(|it| &it.worktree));
         let named: HashSet<_> = worktrees.flatten().cloned().collect();
         let gone = named.into_iter().filter(|name| !self.git.has_worktree(name)).collect();
-        Ok(Claims { project: self.project.clone(), worktree: self.worktree.clone(), told, closed, gone })
+        let (project, worktree) = (self.project.clone(), self.worktree.clone());
+        Ok(Claims { project, worktree, told, closed, gone, store: OnceCell::new() })
     }
 
     /// The closings that are told; none if the file cannot be read, which only means that an issue may be handed out twice.

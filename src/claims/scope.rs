@@ -88,8 +88,8 @@ impl Access<'_> {
         if claims.peek().is_none() {
             return Ok(Vec::new());
         }
-        let (mut found, store) = (Vec::new(), tables.store_id()?);
-        for told in claims.filter(|told| !self.claims.is_of(told, &store)) {
+        let (mut found, store) = (Vec::new(), self.claims.store(|| tables.store_id())?);
+        for told in claims.filter(|told| !self.claims.is_of(told, store)) {
             let assignment = told.assignment();
             let liveness = self.liveness(tables, &assignment)?;
             if liveness != Liveness::Dead {

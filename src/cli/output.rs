@@ -40,9 +40,12 @@ pub(super) fn json_items<T: Serialize + Send + 'static>(items: Vec<T>) -> CliRes
     Ok(())
 }
 
+/// How many bytes of JSON are written at once. More would be memory that a short answer is the first to touch.
+const BUFFER: usize = 1 << 15;
+
 /// As [`json`]; answers how many bytes were printed.
 pub(super) fn counted_json(value: &impl serde::Serialize) -> CliResult<u64> {
-    let mut out = BufWriter::with_capacity(1 << 16, CountingWriter::new(std::io::stdout().lock()));
+    let mut out = BufWriter::with_capacity(BUFFER, CountingWriter::new(std::io::stdout().lock()));
     let written = value.serialize(&mut Serializer::with_formatter(&mut out, Printable)).map_err(Error::from);
     finish(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))?;
     Ok(out.get_ref().bytes())

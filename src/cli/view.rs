@@ -192,8 +192,9 @@ impl Owners {
 
     /// Whether other work trees have claimed anything. This one's own claims are records.
     pub(super) fn are_elsewhere<T: Readable>(&self, tables: &Tables<T>) -> Result<bool, StoreError> {
-        let (claims, store) = (&self.seen()?.2, tables.store_id()?);
-        Ok(claims.iter().any(|claim| !claims.is_of(claim, &store)))
+        let claims = &self.seen()?.2;
+        let store = claims.store(|| tables.store_id())?;
+        Ok(claims.iter().any(|claim| !claims.is_of(claim, store)))
     }
 }
 

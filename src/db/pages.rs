@@ -90,6 +90,14 @@ fn u128_at(bytes: &[u8], at: usize) -> Option<u128> {
     Some(u128::from_le_bytes(bytes.get(at..at.checked_add(16)?)?.try_into().ok()?))
 }
 
+/// Whether a key comes before another. Most are numbers of issues, which to compare as such takes no call.
+fn comes_before(key: &[u8], other: &[u8]) -> bool {
+    match (key.try_into(), other.try_into()) {
+        (Ok(key), Ok(other)) => u32::from_be_bytes(key) < u32::from_be_bytes(other),
+        _ => key < other,
+    }
+}
+
 impl Root {
     fn at(bytes: &[u8], at: usize) -> Option<Self> {
         Some(Self { page: u64_at(bytes, at)?, checksum: u128_at(bytes, at + 8)?, length: u64_at(bytes, at + 24)? })
@@ -182,14 +190,17 @@ impl Pages {
     /// # Errors
     /// If they cannot be read.
     pub(super) fn at(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.fill(&mut bytes, offset, length.min(self.length.saturating_sub(offset)))?;
+        let length = length.min(self.length.saturating_sub(offset));
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::InvalidData)?];
+        self.read(&mut bytes, offset)?;
         Ok(bytes)
     }
 
-    fn fill(&self, bytes: &mut Vec<u8>, offset: u64, length: u64) -> io::Result<()> {
-        bytes.resize(usize::try_from(length).map_err(|_| io::ErrorKind::InvalidData)?, 0);
-        self.file.read_exact_at(bytes, offset)
+    /// Where a page lies, by its number: its first byte and its length; none if it is not within the file.
+    pub(super) fn place(&self, header: &Header, page: u64) -> Option<(u64, usize)> {
+        let (offset, length) = header.place(page)?;
+        let is_within = offset.checked_add(length).is_some_and(|end| end <= self.length);
+        Some((offset, usize::try_from(length).ok().filter(|_| is_within)?))
     }
 
     /// Puts a page, by its number, in the place of what is in `bytes`; answers false if it is not within the file.
@@ -197,12 +208,17 @@ impl Pages {
     /// # Errors
     /// If it cannot be read.
     pub(super) fn page(&self, header: &Header, page: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        match header.place(page) {
-            Some((offset, length)) if offset.checked_add(length).is_some_and(|end| end <= self.length) => {
-                self.fill(bytes, offset, length).map(|()| true)
-            }
-            _ => Ok(false),
-        }
+        let Some((offset, length)) = self.place(header, page) else { return Ok(false) };
+        bytes.resize(length, 0);
+        self.read(bytes, offset).map(|()| true)
+    }
+
+    /// Reads as many bytes as there is room for.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(super) fn read(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
     }
 }
 
@@ -294,7 +310,8 @@ impl<'p> Leaf<'p> {
         Some((key_start..self.key_end(row)?, value_start..self.value_end(row)?))
     }
 
-    fn key(&self, row: usize) -> Option<&'p [u8]> {
+    /// A row's key; none where its place cannot be told.
+    pub(super) fn key(&self, row: usize) -> Option<&'p [u8]> {
         let start = row.checked_sub(1).map_or_else(|| Some(self.keys_start()), |before| self.key_end(before))?;
         self.bytes.get(start..self.key_end(row)?)
     }
@@ -315,7 +332,7 @@ impl<'p> Leaf<'p> {
 
     /// The value of a key; none if the key is not there, or not where it should be.
     pub(super) fn value(&self, key: &[u8]) -> Option<&'p [u8]> {
-        let before = self.count_before(|present| present < key)?;
+        let before = self.count_before(|present| comes_before(present, key))?;
         let (present, value) = if before < self.count { self.row(before)? } else { return None };
         (present == key).then_some(value)
     }
@@ -365,7 +382,7 @@ impl<'p> Branch<'p> {
         while low < high {
             let middle = usize::midpoint(low, high);
             match self.key(middle) {
-                Some(last) if key > last => low = middle + 1,
+                Some(last) if comes_before(last, key) => low = middle + 1,
                 _ => high = middle,
             }
         }

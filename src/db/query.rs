@@ -121,7 +121,7 @@ impl Query {
                 head.sessions.contains(session) || head.owner().is_some_and(|owner| owner.session == *session)
             })
             && self.assigned.is_none_or(|assigned| assigned == head.owner().is_some())
-            && text.is_none_or(|text| text.is_in_short(&head.title))
+            && text.is_none_or(|text| text.is_in_short(head.title.as_bytes()))
     }
 
     /// The narrowest index that holds every issue the query can take in; none if the order's own index serves best.
@@ -300,7 +300,7 @@ impl<T: Readable> Tables<T> {
     /// there is no such issue.
     fn has_in_title(&self, id: IssueId, text: &Finder<'_>) -> Result<bool, StoreError> {
         let found = self.heads.look_at(&id_key(id), |fields| {
-            let (_, _, title): (IssueId, &str, &str) = codec::beginning(fields)?;
+            let (_, _, title): (IssueId, &[u8], &[u8]) = codec::beginning(fields)?;
             Ok(text.is_in_short(title))
         })?;
         Ok(found.unwrap_or(true))

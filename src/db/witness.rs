@@ -9,12 +9,16 @@
 //! Not noticed: a header of which the bit that chooses between its two places has flipped, so that the last commit but
 //! one is the present state, if none of its pages has been used again since.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pages::{Branch, Header, Leaf, Node, Pages, Root, Shape, TableRoot, offset_of};
+
+use known::Known;
+
+mod known;
 
 /// How many pages may lie above each other; more is damage.
 const MAX_DEPTH: usize = 128;
@@ -74,16 +78,6 @@ impl Bounds {
     }
 }
 
-/// How many bytes of pages of rows are kept: more than the heads of 100,000 issues.
-const KEPT: usize = 32 << 20;
-
-/// How many pages of rows a short transaction keeps. To read and verify one again takes it less than memory that was not
-/// used before.
-const FEW: usize = 16;
-
-/// After so many pages of rows a transaction is no longer a short one, and keeps all it reads.
-const MANY: usize = 256;
-
 /// A page of rows that is as it was written.
 #[derive(Clone, Debug)]
 pub(super) struct LeafPage {
@@ -103,7 +97,7 @@ impl LeafPage {
 
     /// Whether a key lies between its first and its last row, so that it is there or nowhere.
     fn spans(&self, key: &[u8]) -> bool {
-        let is_within = |rows: Leaf<'_>| Some(rows.row(0)?.0 <= key && key <= rows.row(rows.len() - 1)?.0);
+        let is_within = |rows: Leaf<'_>| Some(rows.key(0)? <= key && key <= rows.key(rows.len() - 1)?);
         self.rows().and_then(is_within).unwrap_or(false)
     }
 }
@@ -118,44 +112,6 @@ pub(super) struct Witness {
     header: Header,
     tables: BTreeMap<Vec<u8>, TableRoot>,
     known: Mutex<Known>,
-}
-
-/// What was verified already.
-#[derive(Debug, Default)]
-struct Known {
-    /// All that lead to others, and some of rows.
-    pages: BTreeMap<u64, Arc<[u8]>>,
-    leaves: BTreeSet<u64>,
-    /// How many bytes of rows there are among the pages.
-    kept: usize,
-    /// The pages of rows that are kept, the newest last, as long as these are few.
-    recent: VecDeque<u64>,
-    /// How many pages of rows were read to be kept.
-    read: usize,
-    /// The page in which a row was looked for last, and the topmost one of its table: the next is often beside it.
-    last: Option<(u64, LeafPage)>,
-    /// Where pages are read to.
-    buffer: Vec<u8>,
-}
-
-impl Known {
-    /// Keeps a page of rows, as far as there is room.
-    fn keep_rows(&mut self, page: u64, bytes: Arc<[u8]>) {
-        self.read += 1;
-        if self.read < MANY {
-            self.recent.push_back(page);
-            if self.recent.len() > FEW
-                && let Some(oldest) = self.recent.pop_front().and_then(|oldest| self.pages.remove(&oldest))
-            {
-                self.kept -= oldest.len();
-            }
-        }
-        if self.kept + bytes.len() <= KEPT {
-            self.kept += bytes.len();
-            // another thread may have read it at the same time
-            self.kept -= self.pages.insert(page, bytes).map_or(0, |same| same.len());
-        }
-    }
 }
 
 impl Witness {
@@ -213,7 +169,9 @@ impl Witness {
         let Some((root, shape)) = self.root(table) else { return Ok(Span::default()) };
         let (page, bounds) = self.descend(root, shape, probe, false)?;
         if let Some(page) = page {
-            self.known().leaves.insert(page.number);
+            let mut known = self.known();
+            known.leaves.insert(page.number);
+            known.let_go(page.bytes);
         }
         Ok(bounds.span(shape))
     }
@@ -285,22 +243,22 @@ impl Witness {
     /// A page on the way to a row, as it was written. One of rows is kept, as far as there is room, if others will be
     /// looked for in it.
     fn step(&self, root: Root, shape: Shape, keeps_rows: bool) -> Result<Arc<[u8]>, Doubt> {
-        let mut buffer = {
+        let damaged = || self.damaged(root.page);
+        let (offset, length) = self.pages.place(&self.header, root.page).ok_or_else(damaged)?;
+        let mut bytes = {
             let mut known = self.known();
-            if let Some(bytes) = known.pages.get(&root.page) {
-                return Ok(Arc::clone(bytes));
+            if let Some(bytes) = known.page(root.page) {
+                return Ok(bytes);
             }
-            std::mem::take(&mut known.buffer)
+            known.room(length)
         };
-        self.verify(root, shape, &mut buffer)?;
-        let bytes: Arc<[u8]> = buffer.as_slice().into();
-        let has_rows = matches!(Node::parse(&bytes, shape), Some(Node::Leaf(_)));
-        let mut known = self.known();
-        known.buffer = buffer;
-        if !has_rows {
-            known.pages.insert(root.page, Arc::clone(&bytes));
-        } else if keeps_rows {
-            known.keep_rows(root.page, Arc::clone(&bytes));
+        self.pages.read(Arc::make_mut(&mut bytes), offset)?;
+        let node =
+            Node::parse(&bytes, shape).filter(|node| node.checksum() == Some(root.checksum)).ok_or_else(damaged)?;
+        match node {
+            Node::Branch(_) => self.known().keep_branch(root.page, Arc::clone(&bytes)),
+            Node::Leaf(_) if keeps_rows => self.known().keep_rows(root.page, Arc::clone(&bytes)),
+            Node::Leaf(_) => {}
         }
         Ok(bytes)
     }
@@ -381,18 +339,14 @@ impl Witness {
     /// Reads a page, in the place of what is in `bytes`, and verifies it.
     fn verify(&self, root: Root, shape: Shape, bytes: &mut Vec<u8>) -> Result<(), Doubt> {
         let is_there = self.pages.page(&self.header, root.page, bytes)?;
-        if is_there && is_as_written(bytes, root.checksum, shape) { Ok(()) } else { Err(self.damaged(root.page)) }
+        let node = Node::parse(bytes, shape).filter(|node| is_there && node.checksum() == Some(root.checksum));
+        node.map(drop).ok_or_else(|| self.damaged(root.page))
     }
 
     /// That a page is not as it was written.
     pub(super) fn damaged(&self, page: u64) -> Doubt {
         Doubt::Damaged { offset: offset_of(&self.header, page) }
     }
-}
-
-/// Whether a page has the checksum that is written above it.
-fn is_as_written(bytes: &[u8], checksum: u128, shape: Shape) -> bool {
-    Node::parse(bytes, shape).and_then(|node| node.checksum()) == Some(checksum)
 }
 
 /// Goes ahead of the engine over a range of a table, so that each page is verified before the engine comes to it.

@@ -62,6 +62,9 @@ fn what_one_work_tree_claims_all_others_see() {
         assert_eq!(claims.of(&identity("a")).next().unwrap().place(), "work tree one");
         assert_eq!(claims.of(&identity("b")).next().unwrap().place(), "the main work tree");
         assert_eq!(claims.of(&identity("c")).count(), 0);
+        assert_eq!(claims.store(|| Err("not to be read")), Err("not to be read"));
+        assert_eq!(claims.store(|| Ok::<_, &str>("db".into())), Ok("db"));
+        assert_eq!(claims.store(|| Err("read again")), Ok("db"));
         for slug in ["a", "b"] {
             let id = identity(slug);
             let claim = claims.of(&id).next().unwrap();

@@ -7,7 +7,7 @@
 //!
 //! A line is not synced: after a power failure no session lives. A file that is made anew is, for it holds older claims.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,9 +64,17 @@ impl Told {
     }
 
     fn parse(bytes: &[u8]) -> Self {
-        // a loss of power may leave zeros where lines were
-        let lines: Vec<&[u8]> = bytes.split(|byte| matches!(byte, b'\n' | 0)).filter(|line| !line.is_empty()).collect();
-        let mut told: Vec<Line> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let mut told: Vec<Line> = Vec::new();
+        let (mut rest, mut lines) = (bytes, 0);
+        while !rest.is_empty() {
+            let line = next_line(&mut rest);
+            lines += 1;
+            match parse_line(line) {
+                Some(one) => told.push(one),
+                // a loss of power may leave zeros before a line
+                None => told.extend(line.split(|byte| *byte == 0).filter_map(parse_line)),
+            }
+        }
         // the last one first
         told.reverse();
         told.sort_by(|a, b| a.claim().key().cmp(&b.claim().key()));
@@ -75,7 +83,7 @@ impl Told {
             Line::Claim(claim) => Some(claim),
             Line::Over(_) => None,
         };
-        Self { claims: told.into_iter().filter_map(stands).collect(), lines: lines.len() }
+        Self { claims: told.into_iter().filter_map(stands).collect(), lines }
     }
 
     /// Makes the file anew if most of it is about claims that are over. To be called in a turn.
@@ -88,6 +96,20 @@ impl Told {
         file.sync()?;
         file.publish(FILE, true)
     }
+}
+
+fn parse_line(line: &[u8]) -> Option<Line> {
+    // that all of it is text is asked once, not for each of its strings
+    serde_json::from_str(std::str::from_utf8(line).ok()?).ok()
+}
+
+/// Takes the first line off, without its end.
+fn next_line<'b>(bytes: &mut &'b [u8]) -> &'b [u8] {
+    let all = *bytes;
+    // reading memory cannot fail
+    let length = bytes.skip_until(b'\n').unwrap_or(all.len());
+    let line = &all[..length];
+    line.strip_suffix(b"\n").unwrap_or(line)
 }
 
 /// Adds a line. To be called in a turn.

@@ -1,7 +1,6 @@
 //! Commands, and their arguments, that are set up only if they are asked for: to set up all of them, with their helps and
 //! with the global options for each, would cost every run a fifth of its time.
 
-use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::{PoisonError, RwLock};
 
@@ -35,10 +34,11 @@ fn wanted(is_one: impl Fn(&str) -> bool) -> Wanted {
 /// well; none if something is wrong or help is asked for, which is to be told from the whole tree of commands.
 pub(in crate::cli) fn parse_asked<T: Parser>() -> Option<T> {
     ask(Some(std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).collect()));
-    // left for the end of the process to free
-    let mut command = ManuallyDrop::new(T::command());
+    let mut command = T::command();
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     ask(None);
+    // 60 KB, which what follows can use: to touch memory that was not used before takes longer than to free this
+    drop(command);
     T::from_arg_matches_mut(&mut parsed.ok()?).ok()
 }
 
