@@ -36,6 +36,10 @@ impl Timestamp {
         self.0
     }
 
+    fn text(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+
     /// Whether RFC 3339 can spell it: years 0 to 9999.
     #[must_use]
     pub fn is_rfc3339(self) -> bool {
@@ -86,7 +90,7 @@ impl From<SystemTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        f.write_str(&self.text())
     }
 }
 
@@ -104,7 +108,7 @@ impl FromStr for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_str(&self.to_string())
+            serializer.serialize_str(&self.text())
         } else {
             (self.0.timestamp(), self.0.timestamp_subsec_nanos()).serialize(serializer)
         }
