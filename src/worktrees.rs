@@ -2,8 +2,9 @@
 //!
 //! Every work tree has a database of its own, so two of them could give one issue to two sessions. What both must see
 //! lies in a folder of git's common directory: the lock files of the sessions (`alive/`), and the claims (`claimed`), each
-//! known by the issue's identity, the project's place in the repository and the work tree, so that no work tree ends what
-//! another told. Whoever claims holds a lock
+//! known by the issue's identity, the project's place in the repository, the work tree, so that no work tree ends what
+//! another told, and the session, so that a claim that takes another's place hides that only once it is committed, when
+//! that is told to be over. Whoever claims holds a lock
 //! in that folder from before it reads the claims until its own is durable, and tells of it before it commits: a
 //! process that is killed in between leaves a claim too many, never one too few. A claim that this very database told of
 //! and knows nothing of is such a leftover; it counts for nothing here, and the next turn removes it. A claim whose
@@ -167,7 +168,7 @@ impl Claims {
     /// Whether a claim is that of a database, which has it as a record if it stands.
     #[must_use]
     pub fn is_of(&self, claim: &SharedClaim, store: &str) -> bool {
-        claim.worktree == self.worktree && claim.store == store
+        self.is_here(claim) && claim.store == store
     }
 
     /// The id of the database here; `read` says it the first time. To read it for each claim would take more than all the
@@ -183,10 +184,16 @@ impl Claims {
         Ok(self.store.get_or_init(|| store))
     }
 
+    /// Whether a claim was told in this work tree, by this database or one that was here before it.
+    #[must_use]
+    pub fn is_here(&self, claim: &SharedClaim) -> bool {
+        claim.worktree == self.worktree
+    }
+
     /// Whether the database that has a claim as a record is gone, as far as can be told from here.
     #[must_use]
     pub fn is_detached(&self, claim: &SharedClaim) -> bool {
-        claim.worktree == self.worktree || self.is_gone(claim.worktree.as_deref())
+        self.is_here(claim) || self.is_gone(claim.worktree.as_deref())
     }
 
     fn is_gone(&self, worktree: Option<&str>) -> bool {
@@ -206,9 +213,10 @@ impl Claims {
 }
 
 impl SharedClaim {
-    /// What it is known by: of two claims that a work tree tells of one issue, the later one counts.
-    fn key(&self) -> (&Identity, &str, Option<&str>) {
-        (&self.identity, &self.project, self.worktree.as_deref())
+    /// What it is known by: of two claims of a session that a work tree tells of one issue, the later one counts. One of
+    /// another session hides none, for it may never be committed.
+    fn key(&self) -> (&Identity, &str, Option<&str>, &str) {
+        (&self.identity, &self.project, self.worktree.as_deref(), &self.session)
     }
 }
 

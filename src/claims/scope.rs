@@ -206,8 +206,11 @@ fn heal<T: Readable>(
     let owned = Query { assigned: Some(true), ..Query::default() };
     for stored in tables.list(&owned, |_| Ok(true))? {
         let identity = stored.head.identity();
-        let told = turn.claims().of(&identity).any(|claim| turn.claims().is_of(claim, &store));
-        if let Some(owner) = stored.head.owner().filter(|_| !told)
+        let is_told = |owner: &Assignment| {
+            let is_it = |claim: &SharedClaim| claim.session == owner.session && turn.claims().is_of(claim, &store);
+            turn.claims().of(&identity).any(is_it)
+        };
+        if let Some(owner) = stored.head.owner().filter(|owner| !is_told(owner))
             && access.liveness(tables, owner)? == Liveness::Alive
         {
             turn.publish(&identity, owner, &store)?;
@@ -260,10 +263,15 @@ fn tell(txn: &WriteTxn<'_>, turn: &Turn<'_>) -> Result<Later, StoreError> {
     }
     turn.tell_closed(&closed, &[], &store, txn.author().now)?;
     for claim in turn.claims().iter() {
-        let detached = turn.claims().is_detached(claim) && txn.ended_claims().contains(&claim.identity);
-        let started = changes.get(&claim.identity).is_some_and(|change| change.owner.is_some());
-        let own = turn.claims().is_of(claim, &store);
-        if (own && !started && !stands(txn, claim)?) || (detached && !own) {
+        let over = if turn.claims().is_of(claim, &store) {
+            !stands(txn, claim)?
+        } else {
+            // of a database that is gone: given back, or another session has the issue now
+            let owner = changes.get(&claim.identity).and_then(|change| change.owner.as_ref());
+            let replaced = turn.claims().is_here(claim) && owner.is_some_and(|owner| owner.session != claim.session);
+            replaced || (turn.claims().is_detached(claim) && txn.ended_claims().contains(&claim.identity))
+        };
+        if over {
             later.over.push(claim.clone());
         }
     }

@@ -131,6 +131,44 @@ fn a_leftover_of_a_killed_process_ends_with_the_next_claim() {
 }
 
 #[test]
+fn a_claim_by_force_that_was_never_committed_takes_nothing_from_anybody() {
+    let (main, linked) = two_work_trees();
+    let file = main.path(".git/oxi-state/claimed");
+    main.oxi("--session s1 issue start 1").ok();
+    let before = std::fs::read_to_string(&file).unwrap();
+    main.oxi("--session s2 issue start 1 --force").ok();
+    let after = std::fs::read_to_string(&file).unwrap();
+    main.oxi("--session s1 issue start 1 --force").ok();
+    // as if the claim of s2 had been told, and the process killed before it committed
+    let told = after[before.len()..].lines().next().unwrap();
+    std::fs::write(&file, format!("{before}{told}\n")).unwrap();
+    linked.oxi("--session s3 issue start 1").exits(5);
+    // the next turn of its own database mends it
+    main.oxi("--session s1 issue start 2").ok();
+    linked.oxi("--session s2 issue start 1").exits(5).warns("s1");
+    assert_eq!(linked.show(1)["assigned_to"]["session"], json!("s1"));
+    main.oxi("--session s1 issue release 1").ok();
+    linked.oxi("--session s2 issue start 1").ok();
+}
+
+#[test]
+fn whoever_had_an_issue_before_has_it_nowhere_once_another_session_took_it() {
+    let (main, linked) = two_work_trees();
+    main.oxi("--session s1 issue start 1 2").ok();
+    main.oxi("--session s2 issue start 1 --force").ok();
+    assert_eq!(linked.show(1)["assigned_to"]["session"], json!("s2"));
+    main.oxi("--session s2 issue release 1").ok();
+    linked.oxi("--session s3 issue start 1").ok();
+    // nor where the database was built anew in between
+    main.drop_database();
+    main.oxi("sync").ok();
+    main.oxi("--session s2 issue start 2 --force").ok();
+    assert_eq!(linked.show(2)["assigned_to"]["session"], json!("s2"));
+    main.oxi("--session s2 issue release 2").ok();
+    linked.oxi("--session s3 issue start 2").ok();
+}
+
+#[test]
 fn a_claim_outlives_the_database_that_had_it() {
     let (main, linked) = two_work_trees();
     main.oxi("--session s1 issue start 1 2 3").ok();
