@@ -4,12 +4,11 @@
 //! lies in a folder of git's common directory: the lock files of the sessions (`alive/`), and the claims (`claimed`), each
 //! known by the issue's identity, the project's place in the repository, the work tree, so that no work tree ends what
 //! another told, and the session, so that a claim that takes another's place hides that only once it is committed, when
-//! that is told to be over. Whoever claims holds a lock
-//! in that folder from before it reads the claims until its own is durable, and tells of it before it commits: a
-//! process that is killed in between leaves a claim too many, never one too few. A claim that this very database told of
-//! and knows nothing of is such a leftover; it counts for nothing here, and the next turn removes it. A claim whose
-//! database is gone (deleted and built anew, or with its work tree) counts as long as its session may live, and is given
-//! back anywhere: nobody else could.
+//! that is told to be over. Whoever claims holds a lock in that folder from before it reads the claims until its own is
+//! durable, and tells of it before it commits: a process that is killed in between leaves a claim too many, never one too
+//! few. A claim that this very database told of and knows nothing of is such a leftover; it counts for nothing here, and
+//! the next turn removes it. A claim whose database is gone (deleted and built anew, or with its work tree) counts as
+//! long as its session may live, and is given back anywhere: nobody else could.
 //!
 //! An issue that one work tree closed is open in the others until its file is merged there, and would be handed out
 //! again. So closings are told, too, in one file (`closed`), for [`CLOSED_DAYS`] days.

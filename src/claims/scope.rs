@@ -196,24 +196,19 @@ fn heal<T: Readable>(
     access: Access<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let store = tables.store_id()?;
+    let store = turn.claims().store(|| tables.store_id())?;
     for claim in turn.claims().iter() {
-        let leftover = turn.claims().is_of(claim, &store) && !stands(tables, claim)?;
+        let leftover = turn.claims().is_of(claim, store) && !stands(tables, claim)?;
         if leftover || access.liveness(tables, &claim.assignment())? == Liveness::Dead {
             let _ = turn.withdraw(claim);
         }
     }
     let owned = Query { assigned: Some(true), ..Query::default() };
     for stored in tables.list(&owned, |_| Ok(true))? {
-        let identity = stored.head.identity();
-        let is_told = |owner: &Assignment| {
-            let is_it = |claim: &SharedClaim| claim.session == owner.session && turn.claims().is_of(claim, &store);
-            turn.claims().of(&identity).any(is_it)
-        };
-        if let Some(owner) = stored.head.owner().filter(|owner| !is_told(owner))
-            && access.liveness(tables, owner)? == Liveness::Alive
-        {
-            turn.publish(&identity, owner, &store)?;
+        let (Some(owner), identity) = (stored.head.owner(), stored.head.identity()) else { continue };
+        let is_it = |claim: &SharedClaim| claim.session == owner.session && turn.claims().is_of(claim, store);
+        if !turn.claims().of(&identity).any(is_it) && access.liveness(tables, owner)? == Liveness::Alive {
+            turn.publish(&identity, owner, store)?;
         }
     }
     let mut open = Vec::new();
@@ -223,7 +218,7 @@ fn heal<T: Readable>(
             open.push(closing.identity.clone());
         }
     }
-    let _ = turn.tell_closed(&[], &open, &store, now);
+    let _ = turn.tell_closed(&[], &open, store, now);
     Ok(())
 }
 
@@ -248,8 +243,9 @@ struct Later {
 fn tell(txn: &WriteTxn<'_>, turn: &Turn<'_>) -> Result<Later, StoreError> {
     // the last change of each issue counts
     let changes: BTreeMap<_, _> = txn.standing_changes().iter().map(|change| (&change.identity, change)).collect();
-    let store = txn.store_id()?;
-    let (mut closed, mut later) = (Vec::new(), Later { open: txn.reopened().to_vec(), ..Later::default() });
+    let store = turn.claims().store(|| txn.store_id())?;
+    let (mut closed, mut later) =
+        (Vec::new(), Later { open: txn.reopened().to_vec(), store: store.to_owned(), ..Later::default() });
     for (identity, change) in &changes {
         match (change.status_before, change.status) {
             (Some(Status::Open), Some(Status::Closed)) => closed.push((*identity).clone()),
@@ -258,12 +254,12 @@ fn tell(txn: &WriteTxn<'_>, turn: &Turn<'_>) -> Result<Later, StoreError> {
         }
         // other owners came with a file, which the other work trees have or will get
         if let Some(owner) = change.owner.as_ref().filter(|_| matches!(change.op, Op::Start | Op::Undo)) {
-            turn.publish(identity, owner, &store)?;
+            turn.publish(identity, owner, store)?;
         }
     }
-    turn.tell_closed(&closed, &[], &store, txn.author().now)?;
+    turn.tell_closed(&closed, &[], store, txn.author().now)?;
     for claim in turn.claims().iter() {
-        let over = if turn.claims().is_of(claim, &store) {
+        let over = if turn.claims().is_of(claim, store) {
             !stands(txn, claim)?
         } else {
             // of a database that is gone: given back, or another session has the issue now
@@ -275,6 +271,5 @@ fn tell(txn: &WriteTxn<'_>, turn: &Turn<'_>) -> Result<Later, StoreError> {
             later.over.push(claim.clone());
         }
     }
-    later.store = store;
     Ok(later)
 }

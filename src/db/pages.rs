@@ -175,9 +175,7 @@ impl Pages {
     /// # Errors
     /// If they cannot be read. A file that is too short is no error.
     pub(super) fn start(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(self.length.min(HEADER as u64)).unwrap_or_default()];
-        self.file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
+        self.at(0, HEADER as u64)
     }
 
     /// How many pages of the smallest size the file has.

@@ -243,19 +243,14 @@ impl Witness {
     /// A page on the way to a row, as it was written. One of rows is kept, as far as there is room, if others will be
     /// looked for in it.
     fn step(&self, root: Root, shape: Shape, keeps_rows: bool) -> Result<Arc<[u8]>, Doubt> {
-        let damaged = || self.damaged(root.page);
-        let (offset, length) = self.pages.place(&self.header, root.page).ok_or_else(damaged)?;
-        let mut bytes = {
-            let mut known = self.known();
-            if let Some(bytes) = known.page(root.page) {
-                return Ok(bytes);
-            }
-            known.room(length)
-        };
+        if let Some(bytes) = self.known().page(root.page) {
+            return Ok(bytes);
+        }
+        let place = self.pages.place(&self.header, root.page);
+        let (offset, length) = place.ok_or_else(|| self.damaged(root.page))?;
+        let mut bytes = self.known().room(length);
         self.pages.read(Arc::make_mut(&mut bytes), offset)?;
-        let node =
-            Node::parse(&bytes, shape).filter(|node| node.checksum() == Some(root.checksum)).ok_or_else(damaged)?;
-        match node {
+        match self.sound(root, shape, &bytes)? {
             Node::Branch(_) => self.known().keep_branch(root.page, Arc::clone(&bytes)),
             Node::Leaf(_) if keeps_rows => self.known().keep_rows(root.page, Arc::clone(&bytes)),
             Node::Leaf(_) => {}
@@ -297,10 +292,9 @@ impl Witness {
     /// Verifies a page; the pages below it, in order, or none if it is one of rows.
     fn children(&self, root: Root, shape: Shape) -> Result<Option<Vec<Root>>, Doubt> {
         let mut bytes = Vec::new();
-        self.verify(root, shape, &mut bytes)?;
-        match Node::parse(&bytes, shape) {
-            Some(Node::Branch(branch)) => self.below(root.page, branch).map(Some),
-            _ => Ok(None),
+        match self.verify(root, shape, &mut bytes)? {
+            Node::Branch(branch) => self.below(root.page, branch).map(Some),
+            Node::Leaf(_) => Ok(None),
         }
     }
 
@@ -318,29 +312,33 @@ impl Witness {
         let mut open: Vec<_> = root.map(|root| (root, 0)).into_iter().collect();
         let mut bytes = Vec::new();
         while let Some((root, depth)) = open.pop() {
-            self.verify(root, shape, &mut bytes)?;
             let page = root.page;
-            match Node::parse(&bytes, shape) {
-                Some(Node::Leaf(leaf)) => {
+            match self.verify(root, shape, &mut bytes)? {
+                Node::Leaf(leaf) => {
                     for row in 0..leaf.len() {
                         let shown = leaf.row(row).and_then(|(key, value)| each(key, value));
                         shown.ok_or_else(|| self.damaged(page))?;
                     }
                 }
-                Some(Node::Branch(branch)) if depth < MAX_DEPTH => {
+                Node::Branch(branch) if depth < MAX_DEPTH => {
                     open.extend(self.below(page, branch)?.into_iter().rev().map(|root| (root, depth + 1)));
                 }
-                _ => return Err(self.damaged(page)),
+                Node::Branch(_) => return Err(self.damaged(page)),
             }
         }
         Ok(())
     }
 
     /// Reads a page, in the place of what is in `bytes`, and verifies it.
-    fn verify(&self, root: Root, shape: Shape, bytes: &mut Vec<u8>) -> Result<(), Doubt> {
+    fn verify<'b>(&self, root: Root, shape: Shape, bytes: &'b mut Vec<u8>) -> Result<Node<'b>, Doubt> {
         let is_there = self.pages.page(&self.header, root.page, bytes)?;
-        let node = Node::parse(bytes, shape).filter(|node| is_there && node.checksum() == Some(root.checksum));
-        node.map(drop).ok_or_else(|| self.damaged(root.page))
+        if is_there { self.sound(root, shape, bytes) } else { Err(self.damaged(root.page)) }
+    }
+
+    /// A page, if it has the checksum that is written above it.
+    fn sound<'b>(&self, root: Root, shape: Shape, bytes: &'b [u8]) -> Result<Node<'b>, Doubt> {
+        let node = Node::parse(bytes, shape).filter(|node| node.checksum() == Some(root.checksum));
+        node.ok_or_else(|| self.damaged(root.page))
     }
 
     /// That a page is not as it was written.

@@ -1,6 +1,7 @@
 use std::fs;
 use std::time::Duration;
 
+use super::known::{FEW, MANY};
 use crate::db::{Author, Op, Store, StoreError};
 use crate::schema::id::IssueId;
 use crate::schema::issue::{Issue, IssueHead};
@@ -90,7 +91,7 @@ fn a_table_that_is_missing_is_not_taken_for_an_empty_one() {
 }
 
 #[test]
-fn a_row_is_found_whether_its_page_is_kept_or_read_again() {
+fn few_pages_of_rows_are_kept_until_many_were_read() {
     let file = tempfile::tempfile().unwrap();
     let database = redb::Builder::new().create_file(file.try_clone().unwrap()).unwrap();
     let txn = database.begin_write().unwrap();
@@ -103,8 +104,15 @@ fn a_row_is_found_whether_its_page_is_kept_or_read_again() {
     txn.commit().unwrap();
     let witness = super::Witness::open(file).unwrap().unwrap();
     let finds = |key: &[u8; 2]| witness.find("rows", key, <[u8]>::to_vec).unwrap() == Some(key.repeat(750));
-    // few pages, the same again, and more than a short transaction reads
-    assert!(keys[..200].iter().all(finds) && keys[..200].iter().all(finds) && keys.iter().all(finds));
+    assert!(keys[..200].iter().all(finds));
+    assert_eq!(witness.known().counts().0, FEW);
+    // those that are not kept are read again
+    assert!(keys[..200].iter().all(finds));
+    let (kept, read) = witness.known().counts();
+    assert!(kept == FEW && read < MANY, "{kept} of {read}");
+    assert!(keys.iter().all(finds));
+    let (kept, read) = witness.known().counts();
+    assert!(read >= MANY && kept > read - MANY, "{kept} of {read}");
     assert!(keys.iter().rev().all(finds));
     assert_eq!(witness.find("rows", &[3, 132, 0], <[u8]>::len).unwrap(), None);
 }
