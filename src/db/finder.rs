@@ -131,8 +131,9 @@ mod tests {
 
     #[test]
     fn a_text_is_found_in_short_texts_as_in_long_ones() {
-        let texts = "Fix login|fix LOGIN twice|λόγος ΛΌΓΟΣ|Kelvin \u{212a}||x|fi|ſ and s|Fix λόγος|→fix|[x] @X|on";
-        let wanted = "fix|LOGIN|k|o|on|n | l|@|`x|{|s|λόγος|twice ||fix login twice and more|x λ|→FIX";
+        let texts = "Fix login|fix LOGIN twice|λόγος ΛΌΓΟΣ|Kelvin \u{212a}||x|fi|ſ and s|Fix λόγος|→fix|[x] @X|on|\
+                     \u{212a}elvin|ſo";
+        let wanted = "fix|LOGIN|k|kelvin|so|o|on|n | l|@|`x|{|s|λόγος|twice ||fix login twice and more|x λ|→FIX";
         for text in wanted.split('|') {
             let finder = Finder::new(text);
             for in_text in texts.split('|') {
